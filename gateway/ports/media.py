@@ -1,0 +1,205 @@
+"""Port `media`: an engine that forwards RTP between WHIP and WHEP without transcoding.
+
+Streams are named `320623/room` (`protocols.ids.StreamId`). The engine knows nothing of users, tiers or tokens: whoever
+calls it has checked the right. Every call may be cancelled safely: a session that was being made is then closed.
+
+The contract suite `tests/contracts/media/` runs per capability on every adapter.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class Capability(StrEnum):
+    """What an engine can do; a missing one is answered with NeedsError."""
+
+    PUBLISH = "publish"  # WHIP in
+    PLAY = "play"  # WHEP out
+    WALL = "wall"  # one peer connection with switchable slots
+    RELAY = "relay"  # WHIP client towards the tier above, WHEP client towards another tier
+    STILL = "still"  # newest decoded key frame
+    STATS = "stats"
+    EVENTS = "events"
+
+
+class StreamState(StrEnum):
+    """State of a stream in the engine."""
+
+    ABSENT = "absent"  # no source
+    STARTING = "starting"  # a source is connected, no media yet
+    LIVE = "live"  # packets arrive
+    STALLED = "stalled"  # a source is connected, packets stopped
+
+
+class SessionKind(StrEnum):
+    """Direction and role of one peer connection, seen from the engine."""
+
+    WHIP = "whip"  # a publisher came to us
+    WHEP = "whep"  # a viewer came to us
+    RELAY = "relay"  # we publish to another gateway (WHIP client)
+    PULL = "pull"  # we view at another gateway (WHEP client)
+
+
+class EndReason(StrEnum):
+    """Why a session ended; log field, metric label and event value."""
+
+    CLOSED = "closed"  # DELETE, or the owner's wish
+    REPLACED = "replaced"  # a newer publisher took the stream over
+    CONSENT_LOST = "consent_lost"  # RFC 7675: no consent for 30 s
+    ICE = "ice"  # never connected
+    DTLS = "dtls"  # handshake failed
+    REFUSED = "refused"  # the far HTTP end said no
+    UNREACHABLE = "unreachable"  # the far HTTP end did not answer
+    WORKER_LOST = "worker_lost"  # the media worker died
+    SHUTDOWN = "shutdown"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAnswer:
+    """Answer to an offer: `etag` names the ICE session (RFC 9725 section 4.3.1)."""
+
+    session_id: str
+    stream: str
+    sdp: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrickleAnswer:
+    """Answer to a PATCH: `sdp_fragment` is set after an ICE restart, else None (204)."""
+
+    sdp_fragment: str | None
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A decoded picture. `frame_age_ms` counts from the arrival of its last packet to the answer."""
+
+    stream: str
+    jpeg: bytes
+    width: int
+    height: int
+    frame_age_ms: int
+    arrived_at: float  # monotonic seconds of the engine's host
+    mean: float  # luma 0-255
+    deviation: float
+    thumb: bytes  # grey, protocols.picture.THUMB_WIDTH x THUMB_HEIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStats:
+    """One stream. Counters start with the worker; `frame_age_ms` is None before the first frame."""
+
+    stream: str
+    state: StreamState
+    codec: str | None
+    viewers: int
+    relays: int
+    packets_in: int
+    bytes_in: int
+    packets_out: int
+    bytes_out: int
+    lost: int
+    frames: int
+    key_frames: int
+    frame_age_ms: int | None
+    key_frame_interval_s: float | None
+    frame_rate: float
+    audio: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """All streams, and what the engine dropped by name (`replay`, `spoofed`, `unknown_address`, `malformed`, ...)."""
+
+    streams: tuple[StreamStats, ...]
+    sessions: dict[str, int]
+    dropped: dict[str, int]
+    worker_restarts: int
+    loop_lag_ms: float
+    modes: dict[str, str] = field(default_factory=dict)  # e.g. {"backend": "reference"}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChanged:
+    """A stream came, stalled or went. `first_frame_s`: seconds from the publisher's offer to the first key frame."""
+
+    stream: str
+    state: StreamState
+    first_frame_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """A session is over and its id is forgotten."""
+
+    session_id: str
+    stream: str
+    kind: SessionKind
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRestarted:
+    """A worker died and was replaced: publishers must publish again, viewers must come again."""
+
+    streams: tuple[str, ...]
+
+
+MediaEvent = StreamChanged | SessionEnded | EngineRestarted
+
+
+class MediaEngine(Protocol):
+    """The engine. Start it with `async with`; errors are BadMediaError, NotFoundError, LinkError, NeedsError."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this engine can do."""
+        ...
+
+    async def __aenter__(self) -> "MediaEngine": ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    async def publish(self, stream: str, offer: str) -> SessionAnswer:
+        """Accept a WHIP publisher; an earlier publisher of the stream ends with `replaced`. Raises BadMediaError."""
+        ...
+
+    async def play(self, stream: str, offer: str) -> SessionAnswer:
+        """Accept a WHEP viewer, whether or not the stream has a source yet. Raises BadMediaError."""
+        ...
+
+    async def trickle(self, session_id: str, fragment: str, etag: str | None) -> TrickleAnswer:
+        """Take trickled candidates or an ICE restart (RFC 9725 section 4.3). Raises NotFoundError, WrongMomentError."""
+        ...
+
+    async def end(self, session_id: str) -> None:
+        """End a session; ending an unknown one raises NotFoundError."""
+        ...
+
+    async def relay(self, stream: str, whip_url: str, token: str) -> str:
+        """Publish `stream` to another gateway; returns the session id once connected. Raises LinkError."""
+        ...
+
+    async def pull(self, stream: str, whep_url: str, token: str) -> str:
+        """Fetch `stream` from another gateway by WHEP; returns the session id once connected. Raises LinkError."""
+        ...
+
+    async def still(self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0) -> Still:
+        """Return the newest decoded picture.
+
+        Asks the source for a key frame if none is newer than `newer_than` (monotonic seconds). Raises NotFoundError
+        where no picture comes within `timeout_s`.
+        """
+        ...
+
+    async def stats(self) -> EngineStats:
+        """Return current figures; at most 200 ms old."""
+        ...
+
+    def events(self) -> AsyncIterator[MediaEvent]:
+        """Yield events from now on; several subscribers may listen. A slow one loses the oldest, counted."""
+        ...

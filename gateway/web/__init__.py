@@ -1,0 +1,1 @@
+"""HTTP manners without business: problem details, who may call, the event stream, the console's files."""

@@ -1,0 +1,164 @@
+"""Commands that go down and replies that come back up.
+
+A command is an event like any other, on the urgent lane, with a target node, the gateway that gave it (`origin`) and
+a deadline. **An expired command is answered `expired`, never executed late.** A gateway on the way that is not the
+target passes the command to the next hop; a gateway that is not the origin passes the reply up.
+Executing twice must be harmless: the receiver remembers `command_id`.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from protocols.envelope import event_type, first_fault
+from protocols.errors import BadSchemaError
+from protocols.health import BoxHealth, CameraHealth
+from protocols.ids import CameraName, CentreCode, NodeId, StreamId, Ulid
+
+Model = TypeVar("Model", bound=BaseModel)
+COMMAND = event_type("command")
+REPLY = event_type("command", "reply")
+
+
+class CommandName(StrEnum):
+    """What can be asked of a node."""
+
+    MEDIA_PUBLISH = "media.publish"  # MediaPublish; idempotent, also renews the lease
+    MEDIA_UNPUBLISH = "media.unpublish"  # MediaUnpublish
+    ROLLCALL_RING = "rollcall.ring"  # RollCallRing -> RollCallAnswer
+    CALL_RING = "call.ring"  # CallRing -> CallAnswer
+    CALL_END = "call.end"  # CallEnd
+
+
+class Outcome(StrEnum):
+    """How a command ended."""
+
+    DONE = "done"
+    REFUSED = "refused"  # the node will not; `code` says why
+    FAILED = "failed"  # the node tried
+    EXPIRED = "expired"  # arrived or finished after its deadline
+
+
+class Command(BaseModel):
+    """Payload of `command`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    command_id: Ulid
+    name: str = Field(max_length=64)
+    target: NodeId
+    origin: NodeId
+    deadline: AwareDatetime
+    args: dict[str, Any] = Field(default_factory=dict)
+
+    def expired(self, now: datetime) -> bool:
+        """Tell whether the deadline has passed at `now`."""
+        return now >= self.deadline
+
+
+class Reply(BaseModel):
+    """Payload of `command.reply`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    command_id: Ulid
+    name: str = Field(max_length=64)
+    target: NodeId
+    origin: NodeId
+    outcome: Outcome
+    code: str | None = Field(default=None, max_length=64)
+    detail: str = Field(default="", max_length=1000)
+    result: dict[str, Any] = Field(default_factory=dict)
+
+
+class Args(BaseModel):
+    """Base of typed arguments and results; unknown fields are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class MediaPublish(Args):
+    """Publish `stream` by WHIP until `until`; repeated to renew. `fresh` asks for a new session even if one runs."""
+
+    stream: StreamId
+    whip_url: str = Field(max_length=2048)
+    token: str = Field(max_length=4096)
+    until: AwareDatetime
+    fresh: bool = False
+
+
+class MediaUnpublish(Args):
+    """Stop publishing `stream`."""
+
+    stream: StreamId
+
+
+class RollCallRing(Args):
+    """Ring one point of a roll call."""
+
+    roll_call_id: Ulid
+    centre: CentreCode
+    camera: CameraName
+    challenge: str | None = Field(default=None, max_length=8)
+    drill: bool = False
+
+
+class RollCallAnswer(Args):
+    """What the county's node answers: who, and the owner's own view of picture and box."""
+
+    answered_by: str = Field(max_length=64)
+    answered_at: AwareDatetime
+    camera: CameraHealth
+    box: BoxHealth = BoxHealth()
+
+
+class CallRing(Args):
+    """Ring a county for a dispatch call. The callee plays `caller_stream` by WHEP and publishes its own side."""
+
+    call_id: Ulid
+    centre: CentreCode
+    camera: CameraName
+    caller: str = Field(max_length=64)
+    caller_centre: CentreCode
+    caller_stream: StreamId
+    whep_url: str = Field(max_length=2048)
+    token: str = Field(max_length=4096)
+
+
+class CallAnswer(Args):
+    """The callee's answer: which stream shows and carries its side."""
+
+    answered_by: str = Field(max_length=64)
+    answered_at: AwareDatetime
+    callee_stream: StreamId
+
+
+class CallEnd(Args):
+    """Hang up. `reason`: hangup, no_answer, busy, declined, link, timeout."""
+
+    call_id: Ulid
+    reason: str = Field(default="hangup", max_length=32)
+
+
+def parse_command(data: dict[str, Any]) -> Command:
+    """Read a command's payload; raises BadSchemaError."""
+    return _read(Command, data)
+
+
+def parse_reply(data: dict[str, Any]) -> Reply:
+    """Read a reply's payload; raises BadSchemaError."""
+    return _read(Reply, data)
+
+
+def parse_args(kind: type[Model], args: dict[str, Any]) -> Model:
+    """Read typed arguments or a typed result; raises BadSchemaError."""
+    return _read(kind, args)
+
+
+def _read(kind: type[Model], data: dict[str, Any]) -> Model:
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise BadSchemaError(first_fault(error)) from None

@@ -1,0 +1,158 @@
+"""One error tree for every node.
+
+::
+
+    SilianError
+    ├── BadInputError            the caller sent something wrong; retrying the same bytes is useless
+    │   ├── BadIdentityError     a name that is not a centre, node, camera or event id
+    │   ├── BadSchemaError       JSON or fields that do not fit the type
+    │   ├── BadTopicError        a topic outside the grammar, or another node's branch
+    │   ├── BadClockError        a time too far from ours to be true
+    │   ├── TooLargeError        a payload over its limit
+    │   └── BadMediaError        an SDP, candidate or codec that cannot be used
+    ├── NotAllowedError          known caller, missing right
+    │   └── NotAuthenticatedError
+    ├── NotFoundError            no such centre, camera, alarm, session
+    ├── WrongMomentError         a request that does not fit the present state
+    ├── ExpiredError             a command or token past its deadline
+    ├── SpoolFullError           the disk quota is used up; the sensor must keep the alarm and retry
+    ├── LinkError                the other end cannot be reached or refused
+    │   └── RefusedError         the other end answered no, with a code
+    ├── NeedsError               a capability that this installation lacks ("needs X")
+    └── ConfigError              settings that cannot work; names the key and the remedy
+
+Each class has a stable `code` (API, log, receipt), an HTTP `status`, and `retry`: whether the same request may
+succeed later without being changed.
+"""
+
+from typing import ClassVar
+
+
+class SilianError(Exception):
+    """Root of the tree. `str(error)` is one sentence that says what to do next."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    retry: ClassVar[bool] = False
+
+
+class BadInputError(SilianError):
+    """The caller's input is wrong."""
+
+    code: ClassVar[str] = "bad_input"
+    status: ClassVar[int] = 400
+
+
+class BadIdentityError(BadInputError):
+    """A name outside the grammar of `protocols.ids`."""
+
+    code: ClassVar[str] = "bad_identity"
+
+
+class BadSchemaError(BadInputError):
+    """JSON that does not parse or does not fit its type."""
+
+    code: ClassVar[str] = "bad_schema"
+    status: ClassVar[int] = 422
+
+
+class BadTopicError(BadInputError):
+    """A topic outside the grammar, or a branch that belongs to another node."""
+
+    code: ClassVar[str] = "bad_topic"
+
+
+class BadClockError(BadInputError):
+    """A time that lies too far from the receiver's clock to be true."""
+
+    code: ClassVar[str] = "bad_clock"
+    status: ClassVar[int] = 422
+
+
+class TooLargeError(BadInputError):
+    """A payload over its limit."""
+
+    code: ClassVar[str] = "too_large"
+    status: ClassVar[int] = 413
+
+
+class BadMediaError(BadInputError):
+    """An SDP, candidate or codec that cannot be used."""
+
+    code: ClassVar[str] = "bad_media"
+    status: ClassVar[int] = 422
+
+
+class NotAllowedError(SilianError):
+    """The caller is known and lacks the right."""
+
+    code: ClassVar[str] = "not_allowed"
+    status: ClassVar[int] = 403
+
+
+class NotAuthenticatedError(NotAllowedError):
+    """The caller is not known, or the token has ended."""
+
+    code: ClassVar[str] = "not_authenticated"
+    status: ClassVar[int] = 401
+
+
+class NotFoundError(SilianError):
+    """No such thing here."""
+
+    code: ClassVar[str] = "not_found"
+    status: ClassVar[int] = 404
+
+
+class WrongMomentError(SilianError):
+    """The request does not fit the present state."""
+
+    code: ClassVar[str] = "wrong_moment"
+    status: ClassVar[int] = 409
+
+
+class ExpiredError(SilianError):
+    """A command or token past its deadline; it was not carried out."""
+
+    code: ClassVar[str] = "expired"
+    status: ClassVar[int] = 410
+
+
+class SpoolFullError(SilianError):
+    """The disk quota is used up; nothing was stored, the sender must keep the record and retry."""
+
+    code: ClassVar[str] = "spool_full"
+    status: ClassVar[int] = 507
+    retry: ClassVar[bool] = True
+
+
+class LinkError(SilianError):
+    """The other end cannot be reached."""
+
+    code: ClassVar[str] = "link"
+    status: ClassVar[int] = 502
+    retry: ClassVar[bool] = True
+
+
+class RefusedError(LinkError):
+    """The other end answered no. `reason` is its code."""
+
+    code: ClassVar[str] = "refused"
+    retry: ClassVar[bool] = False
+
+    def __init__(self, message: str, reason: str = "refused") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NeedsError(SilianError):
+    """A capability that this installation lacks; the message says what to install or configure."""
+
+    code: ClassVar[str] = "needs"
+    status: ClassVar[int] = 501
+
+
+class ConfigError(SilianError):
+    """Settings that cannot work; the message names the key and the remedy."""
+
+    code: ClassVar[str] = "config"

@@ -1,0 +1,86 @@
+"""Picture verdicts from samples, used by the agent on its own cameras and by the gateway on what it receives.
+
+A sample is a small grey thumbnail (32 x 18) and, for raw sources, a digest of the exact pixels. **Frozen is said only
+when the very same picture is repeated**; a still scene with sensor noise stays `live`, and what cannot be told apart
+is `unproven`, which is neither present nor frozen (design section 5).
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from protocols.health import Verdict
+
+THUMB_WIDTH = 32
+THUMB_HEIGHT = 18
+BLACK_MEAN = 20.0
+"""Mean luma (0-255, video range black is 16) below which a picture without structure is black."""
+BLACK_DEVIATION = 6.0
+COVERED_DEVIATION = 6.0
+"""A lens that is covered gives brightness without structure."""
+FROZEN_AFTER_S = 8.0
+"""The same picture for this long is frozen (domain.md scenario 3: an 8 s window)."""
+MOVED = 1.5
+"""Mean absolute difference of two thumbnails that shows movement through an encoder's noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at a picture. `at` is monotonic seconds; `digest` names the exact pixels of a raw source, else None."""
+
+    at: float
+    mean: float
+    deviation: float
+    thumb: bytes
+    digest: bytes | None = None
+
+
+def difference(one: bytes, other: bytes) -> float:
+    """Return the mean absolute difference of two thumbnails, 0 to 255."""
+    if len(one) != len(other) or not one:
+        return 255.0
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
+
+
+class PictureJudge:
+    """Feed `look`; read `verdict(now)`. Keeps at most `FROZEN_AFTER_S` seconds and 64 samples."""
+
+    def __init__(self, frozen_after_s: float = FROZEN_AFTER_S, stale_after_s: float = 3.0) -> None:
+        self.frozen_after_s = frozen_after_s
+        self.stale_after_s = stale_after_s
+        self._samples: deque[Sample] = deque(maxlen=64)
+        self._same_since: float | None = None
+        self._moved_at: float | None = None
+
+    def look(self, sample: Sample) -> None:
+        """Take one sample, in order of time."""
+        last = self._samples[-1] if self._samples else None
+        if last is None or not self._same(last, sample):
+            self._same_since = sample.at
+        if last is not None and self._moved(last, sample):
+            self._moved_at = sample.at
+        self._samples.append(sample)
+
+    @staticmethod
+    def _same(last: Sample, new: Sample) -> bool:
+        if last.digest is not None and new.digest is not None:
+            return last.digest == new.digest
+        return last.thumb == new.thumb
+
+    @staticmethod
+    def _moved(last: Sample, new: Sample) -> bool:
+        if last.digest is not None and new.digest is not None:
+            return last.digest != new.digest
+        return difference(last.thumb, new.thumb) > MOVED
+
+    def verdict(self, now: float) -> Verdict:
+        """Return what the samples prove at `now` (monotonic seconds)."""
+        if not self._samples or now - self._samples[-1].at > self.stale_after_s:
+            return Verdict.NO_PICTURE
+        last = self._samples[-1]
+        if last.deviation < BLACK_DEVIATION:
+            return Verdict.BLACK if last.mean < BLACK_MEAN else Verdict.COVERED
+        if self._same_since is not None and last.at - self._same_since >= self.frozen_after_s:
+            return Verdict.FROZEN
+        if self._moved_at is not None and now - self._moved_at <= 2 * self.frozen_after_s:
+            return Verdict.LIVE
+        return Verdict.UNPROVEN
