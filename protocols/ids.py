@@ -31,7 +31,7 @@ _STREAM = re.compile(STREAM_PATTERN)
 
 def centre_of(node: str) -> str:
     """Return the division code of the centre that `node` belongs to; raises BadIdentityError."""
-    if not _NODE.match(node):
+    if not _NODE.fullmatch(node):
         raise BadIdentityError(f"{node!r} is not a node name; expected 320623 or 320623-box")
     return node[:6]
 
@@ -44,14 +44,14 @@ def is_gateway(node: str) -> bool:
 def stream_of(centre: str, camera: str) -> str:
     """Join a centre and a camera name to the stream id `320623/room`; raises BadIdentityError."""
     stream = f"{centre}/{camera}"
-    if not _STREAM.match(stream):
+    if not _STREAM.fullmatch(stream):
         raise BadIdentityError(f"{stream!r} is not a camera; expected 320623/room")
     return stream
 
 
 def split_stream(stream: str) -> tuple[str, str]:
     """Split `320623/room` into centre and camera name; raises BadIdentityError."""
-    if not _STREAM.match(stream):
+    if not _STREAM.fullmatch(stream):
         raise BadIdentityError(f"{stream!r} is not a camera; expected 320623/room")
     centre, _, name = stream.partition("/")
     return centre, name

@@ -80,7 +80,7 @@ def state(node: str) -> str:
 
 def parse(topic: str) -> Topic:
     """Parse a topic; raises BadTopicError for anything outside the grammar."""
-    found = _TOPIC.match(topic)
+    found = _TOPIC.fullmatch(topic)
     if found is None:
         raise BadTopicError(f"{topic!r} is outside {ROOT}; see protocols/topics.py")
     node = found["node"]
