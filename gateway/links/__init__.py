@@ -1,0 +1,7 @@
+"""Room `links`: the links to the nodes below.
+
+It receives records in one unit of work (dedupe, handler by type, outbox), answers with receipts after the commit only,
+judges whether a link is up and names why not, and carries commands down and their replies back.
+
+    child --records--> [links] --unit of work--> handlers (alarms, registry)      [links] --commands--> child
+"""
