@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from protocols.health import LinkReason, LinkStatus
 
@@ -21,9 +22,9 @@ class UpperLink:
     waiting: int = 0
 
 
-class Federation:
+class Federation(Protocol):
     """This gateway as a node of the tier above. Use it with `async with`."""
 
     def status(self) -> UpperLink | None:
         """Return the uplink's state, or None at the top tier."""
-        raise NotImplementedError
+        ...

@@ -50,31 +50,31 @@ class Answered:
 CommandHandler = Callable[[Command], Awaitable[Answered]]
 
 
-class Links:
+class Links(Protocol):
     """Links to the children."""
 
     def on_event(self, type_: str, handler: EventHandler) -> None:
         """Let `handler` take the events of one type; unknown types are stored and forwarded."""
-        raise NotImplementedError
+        ...
 
     def on_command(self, name: str, handler: CommandHandler) -> None:
         """Let `handler` carry out a command that addresses this gateway. A SilianError becomes a `failed` reply.
 
         It runs in a task of its own, ends at the command's deadline (reply `expired`) and runs once per command id.
         """
-        raise NotImplementedError
+        ...
 
     async def ask(self, target: str, name: str, args: BaseModel, *, within_s: float) -> Reply:
         """Send a command to a node below and wait for its reply; `Outcome.EXPIRED` after the deadline.
 
         Raises LinkError where no way leads to the node. Cancelling is safe: the command is then simply not waited for.
         """
-        raise NotImplementedError
+        ...
 
     async def tell(self, target: str, name: str, args: BaseModel, *, within_s: float) -> str:
         """Send a command without waiting; returns its command id. Raises LinkError."""
-        raise NotImplementedError
+        ...
 
     async def take_command(self, event: Event) -> None:
         """Take a command that came from above: carry it out, or pass it to the next hop."""
-        raise NotImplementedError
+        ...

@@ -5,6 +5,7 @@ Reading is synchronous and from memory (loaded at start, changed after each comm
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from protocols.health import BoxHealth, CameraHealth, LinkReason, LinkStatus
 from protocols.tiers import Centre
@@ -41,45 +42,45 @@ class Link:
     box: BoxHealth | None = None
 
 
-class Registry:
+class Registry(Protocol):
     """Centres, nodes, cameras and links of the subtree."""
 
     def own(self) -> Centre:
         """Return this gateway's centre."""
-        raise NotImplementedError
+        ...
 
     def centres(self) -> tuple[Centre, ...]:
         """Return this centre and all below it, depth first, as in force today."""
-        raise NotImplementedError
+        ...
 
     def next_hop(self, centre: str) -> str | None:
         """Return the direct child node on the way to `centre`: its gateway, an agent of it, or None."""
-        raise NotImplementedError
+        ...
 
     def hop_to(self, node: str) -> str | None:
         """Return the direct child node on the way to `node` (itself if direct), or None."""
-        raise NotImplementedError
+        ...
 
     def owner(self, stream: str) -> str | None:
         """Return the node that announced the camera `320623/room`, or None."""
-        raise NotImplementedError
+        ...
 
     def duty_node(self, centre: str) -> str | None:
         """Return the node that rings people at `centre`: its gateway if known, else the agent with its cameras."""
-        raise NotImplementedError
+        ...
 
     def cameras(self) -> tuple[Camera, ...]:
         """Return all cameras of the subtree, ordered by centre and name."""
-        raise NotImplementedError
+        ...
 
     def camera(self, stream: str) -> Camera:
         """Return one camera; raises NotFoundError."""
-        raise NotImplementedError
+        ...
 
     def links(self) -> tuple[Link, ...]:
         """Return the links of all nodes of the subtree, ordered by node."""
-        raise NotImplementedError
+        ...
 
     def link(self, node: str) -> Link | None:
         """Return the link of one node, or None where it was never heard of."""
-        raise NotImplementedError
+        ...
