@@ -1,0 +1,1 @@
+"""WebRTC: publishing by WHIP, listening by WHEP."""

@@ -1,0 +1,1 @@
+"""Sensors: where alarms come from."""

@@ -1,0 +1,301 @@
+"""Settings of an agent: one TOML file, typed and frozen; the environment overrides it.
+
+Order: defaults < file < environment. `SILIAN_AGENT_GATEWAY__URL=...` sets `url` of `[gateway]`; lists are given as
+JSON (`SILIAN_AGENT_CAMERAS='[...]'`). **An unknown key is an error that names the nearest key**, so a typing error
+never leaves a default in force. Settings are passed as an argument; there is no global.
+"""
+
+import os
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
+
+from edge_agent.nearest import nearest_key
+from protocols.errors import ConfigError
+from protocols.ids import CameraName, NodeId
+
+PREFIX = "SILIAN_AGENT_"
+
+
+class CameraKind(StrEnum):
+    """Where pictures come from."""
+
+    RTSP = "rtsp"
+    V4L2 = "v4l2"
+    FILE = "file"
+    TESTCARD = "testcard"
+
+
+class Section(BaseModel):
+    """One table of the file: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NodeSection(Section):
+    """Who this agent is."""
+
+    id: NodeId = Field(description="Name of this node: the centre's division code and a suffix, e.g. 320623-box.")
+
+    @field_validator("id")
+    @classmethod
+    def _has_suffix(cls, value: str) -> str:
+        if "-" not in value:
+            raise ValueError("an agent needs a suffix, e.g. 320623-box; a bare code names a gateway")
+        return value
+
+
+class GatewaySection(Section):
+    """The gateway that this agent links to."""
+
+    url: str = Field(description="HTTP address of the gateway, e.g. https://10.32.6.1:8080.")
+    enrolment_token: str = Field(
+        default="", description="One-time token for the first start; better in a file, see enrolment_token_file."
+    )
+    enrolment_token_file: Path | None = Field(
+        default=None, description="File that holds the one-time token; removed by nobody, useless after enrolment."
+    )
+    ca_sha256: str = Field(
+        default="", description="SHA-256 of the gateway's CA certificate, shown with the token; checked at enrolment."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expected http://host:port or https://host:port")
+        return value.rstrip("/")
+
+
+class StateSection(Section):
+    """What this agent keeps on disk."""
+
+    dir: Path = Field(default=Path("/var/lib/silian-agent"), description="Directory for identity, spool and control.")
+    quota_mb: int = Field(default=512, ge=1, description="Largest size of the spool in MB; beyond it sensors are told.")
+    ballast_mb: int = Field(default=16, ge=0, description="Reserve file given up when the disk is full, in MB.")
+    history_h: int = Field(default=72, ge=1, description="How long receipted records are kept for replay, in hours.")
+
+
+class CameraSettings(Section):
+    """One camera. `kind` decides which of url, device and path is needed."""
+
+    name: CameraName = Field(description="Name inside the centre: lower case letters, digits, - and _.")
+    title: str = Field(default="", max_length=64, description="What operators read, e.g. 指挥大厅.")
+    kind: CameraKind = Field(description="rtsp | v4l2 | file | testcard")
+    url: str = Field(default="", description="rtsp: address, e.g. rtsp://user:password@10.1.1.9/stream1")
+    device: str = Field(default="/dev/video0", description="v4l2: device")
+    path: Path | None = Field(default=None, description="file: video file, looped with real time stamps")
+    label: str | None = Field(default=None, max_length=32, description="Shown on the name plate, e.g. 录像演示.")
+    audio: Literal["none", "tone", "input"] = Field(
+        default="none", description="none | tone (a steady tone per centre) | input (the sound of [audio] input)"
+    )
+    width: int = Field(default=640, ge=160, le=3840, description="Raw sources: width in pixels.")
+    height: int = Field(default=360, ge=90, le=2160, description="Raw sources: height in pixels.")
+    frame_rate: int = Field(default=15, ge=1, le=60, description="Raw sources: pictures per second.")
+    bitrate_kbps: int = Field(default=800, ge=64, le=20000, description="Raw sources: bit rate of the encoder.")
+    key_frame_s: float = Field(default=1.0, ge=0.2, le=4.0, description="Raw sources: seconds between key frames.")
+    fault: Literal["", "frozen", "black"] = Field(
+        default="", description="Rehearsal of a fault; can be switched at run time in <state>/faults.toml."
+    )
+    foreign_ids: dict[str, str] = Field(default_factory=dict, description="Ids in other systems, e.g. {gb28181=...}.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind is CameraKind.RTSP and not self.url.startswith(("rtsp://", "rtsps://")):
+            raise ValueError('kind rtsp needs url = "rtsp://..."')
+        if self.kind is CameraKind.FILE and self.path is None:
+            raise ValueError("kind file needs path")
+        if self.width % 2 or self.height % 2:
+            raise ValueError("width and height must be even")
+        return self
+
+
+class SensorSettings(Section):
+    """One source of alarms. The webhook has its own section, because it is one listener for all its senders."""
+
+    kind: Literal["mqtt", "simulator"] = Field(description="mqtt | simulator")
+    name: str = Field(min_length=1, max_length=64, description="Name of this source in logs and metrics.")
+    host: str = Field(default="127.0.0.1", description="mqtt: local broker")
+    port: int = Field(default=1883, ge=1, le=65535, description="mqtt: its port")
+    topic: str = Field(default="alarms/#", description="mqtt: topics that carry sensor reports in JSON")
+    username: str = Field(default="", description="mqtt: user, empty = none")
+    password_file: Path | None = Field(default=None, description="mqtt: file with the password")
+    rate_per_minute: float = Field(default=6.0, ge=0, description="simulator: raises per minute")
+    seed: int = Field(default=1, description="simulator: same seed, same alarms")
+    keys: int = Field(default=8, ge=1, le=1000, description="simulator: number of different alarm keys")
+    severities: tuple[float, float, float, float] = Field(
+        default=(1.0, 2.0, 4.0, 8.0), description="simulator: weights of severity 1 (red) to 4 (blue)"
+    )
+    clear_after_s: float = Field(default=20.0, gt=0, description="simulator: mean seconds from raise to clear")
+    label: str | None = Field(default="模拟", max_length=32, description="simulator: label on every alarm")
+
+
+class WebhookSection(Section):
+    """Signed webhook: POST /ingest/alarms on this agent."""
+
+    enabled: bool = Field(default=False, description="Whether the agent listens for sensors.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8090, ge=0, le=65535, description="Port; 0 takes a free one.")
+    secret_file: Path | None = Field(
+        default=None, description="File with the shared secret for HMAC-SHA256, at least 16 characters."
+    )
+
+    @model_validator(mode="after")
+    def _secret(self) -> Self:
+        if self.enabled and self.secret_file is None:
+            raise ValueError("the webhook needs secret_file; write one with: head -c 32 /dev/urandom | base64 > FILE")
+        return self
+
+
+class AnswerSection(Section):
+    """How dispatch calls and roll calls are answered."""
+
+    policy: Literal["auto", "reject"] = Field(default="auto", description="auto | reject")
+    answered_by: str = Field(default="自动应答", min_length=1, max_length=64, description="Name given as answerer.")
+
+
+class AudioSection(Section):
+    """Sound of the command hall."""
+
+    output: str = Field(default="null", description="Sound of a call goes to: null | alsa:NAME | file:/path.wav")
+    input: str = Field(default="tone", description="Sound of cameras with audio=input: tone | alsa:NAME | file:/x.wav")
+
+    @field_validator("output", "input")
+    @classmethod
+    def _kind(cls, value: str) -> str:
+        if value in ("null", "tone") or value.partition(":")[0] in ("alsa", "file"):
+            return value
+        raise ValueError("expected null, tone, alsa:NAME or file:/path.wav")
+
+
+class ManagementSection(Section):
+    """Figures for Prometheus and /healthz. Loopback by default."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=9464, ge=0, le=65535, description="Port; 0 takes a free one.")
+
+
+class LogSection(Section):
+    """How this agent writes its log."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least grave line.")
+    form: Literal["line", "json"] = Field(default="line", description="line (key=value) | json")
+
+
+class Settings(BaseSettings):
+    """All settings of one agent."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    node: NodeSection
+    gateway: GatewaySection
+    state: StateSection = StateSection()
+    answer: AnswerSection = AnswerSection()
+    audio: AudioSection = AudioSection()
+    webhook: WebhookSection = WebhookSection()
+    management: ManagementSection = ManagementSection()
+    log: LogSection = LogSection()
+    cameras: tuple[CameraSettings, ...] = ()
+    sensors: tuple[SensorSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        for what, names in (("camera", [c.name for c in self.cameras]), ("sensor", [s.name for s in self.sensors])):
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"{what} name used twice: {', '.join(sorted(twice))}")
+        return self
+
+    @property
+    def centre(self) -> str:
+        """Division code of the agent's centre."""
+        return self.node.id[:6]
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose content comes as arguments."""
+        return env_settings, init_settings
+
+
+def load(path: Path) -> Settings:
+    """Read settings from `path`; raises ConfigError with the key and the remedy."""
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; write one with: silian-agent config sample > {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    return parse(content, str(path))
+
+
+def parse(content: dict[str, Any], where: str = "settings") -> Settings:
+    """Check settings that were already read; raises ConfigError."""
+    _check_environment()
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error)}") from None
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _check_environment() -> None:
+    for name in sorted(os.environ):
+        if not name.startswith(PREFIX):
+            continue
+        words = name[len(PREFIX) :].lower().split("__")
+        known = sorted(Settings.model_fields)
+        if words[0] not in Settings.model_fields:
+            raise ConfigError(
+                f"environment {name}: no such key; nearest is {PREFIX}{nearest_key(words[0], known).upper()}"
+            )
+
+
+def _explain(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] != "extra_forbidden":
+        return f"{where or 'settings'}: {fault['msg'].removeprefix('Value error, ')}"
+    known = _known_keys(tuple(str(part) for part in fault["loc"][:-1]))
+    return f"{where}: no such key; nearest is {nearest_key(str(fault['loc'][-1]), known)}"
+
+
+def _known_keys(section: tuple[str, ...]) -> list[str]:
+    if not section:
+        return sorted(Settings.model_fields)
+    return sorted(SECTIONS[section[0]].model_fields)
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "node": NodeSection,
+    "gateway": GatewaySection,
+    "state": StateSection,
+    "answer": AnswerSection,
+    "audio": AudioSection,
+    "webhook": WebhookSection,
+    "management": ManagementSection,
+    "log": LogSection,
+    "cameras": CameraSettings,
+    "sensors": SensorSettings,
+}
