@@ -11,7 +11,9 @@
     │   ├── TooLargeError        a payload over its limit
     │   └── BadMediaError        an SDP, candidate or codec that cannot be used
     ├── NotAllowedError          known caller, missing right
-    │   └── NotAuthenticatedError
+    │   ├── NotAuthenticatedError
+    │   ├── LockedError          too many failures; `retry_after_s` says when to come back
+    │   └── MustChangePasswordError
     ├── NotFoundError            no such centre, camera, alarm, session
     ├── WrongMomentError         a request that does not fit the present state
     ├── ExpiredError             a command or token past its deadline
@@ -95,6 +97,24 @@ class NotAuthenticatedError(NotAllowedError):
 
     code: ClassVar[str] = "not_authenticated"
     status: ClassVar[int] = 401
+
+
+class LockedError(NotAllowedError):
+    """Too many failures in a row; the same request may succeed after `retry_after_s` seconds."""
+
+    code: ClassVar[str] = "locked"
+    status: ClassVar[int] = 429
+    retry: ClassVar[bool] = True
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class MustChangePasswordError(NotAllowedError):
+    """The first password of an account opens nothing but the change of the password."""
+
+    code: ClassVar[str] = "must_change_password"
 
 
 class NotFoundError(SilianError):
