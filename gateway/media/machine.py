@@ -1,0 +1,337 @@
+"""When a stream is asked for, and when it is relayed upward.
+
+**A stream crosses a link once, and only while somebody wants it.** Times are monotonic seconds given as arguments;
+methods return effects that the shell performs; `deadline` says when `tick` is due (None: nothing to wait for).
+
+`Demand`, one per stream:
+
+======== ============================== ======== =====================================
+phase    event                          next     effect
+======== ============================== ======== =====================================
+idle     first `want`                   asking   Ask
+asking   answered, good                 held     (renewal after RENEW_S)
+asking   answered, bad                  waiting  (retry after back-off, reason kept)
+held     tick, wanted                   asking   Ask; fresh where no picture came
+held     `hurry`                        asking   Ask
+waiting  tick or `hurry`, wanted        asking   Ask
+any      last `release`                 same     (LINGER_S starts; a new `want` ends it)
+held     LINGER_S after the last        idle     GiveBack
+waiting  last `release`                 idle
+======== ============================== ======== =====================================
+
+`Relay`, one per stream that the tier above holds a lease on:
+
+========== =============================== ========== =====================================
+phase      event                           next       effect
+========== =============================== ========== =====================================
+off        lease                           idle       Want
+idle       source is there                 connecting Connect
+connecting connected                       up
+connecting failed                          idle       (retry after back-off)
+up         ended, lease `fresh`            idle       Disconnect where it still stands; Connect
+any        lease over or given back        off        Disconnect, Release
+========== =============================== ========== =====================================
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from protocols.backoff import Backoff
+
+LEASE_S = 60.0
+"""Life of one `media.publish` command."""
+RENEW_S = 20.0
+"""A lease is renewed after this time: two renewals may be lost."""
+LINGER_S = 15.0
+"""Design section 5: a stream stops 15 s after its last viewer."""
+DARK_S = 15.0
+"""A held stream without packets for this long is asked for anew, with a fresh session."""
+RETRY = Backoff(base=0.5, cap=10.0, floor=0.2)
+
+
+class Kind(StrEnum):
+    """Who wants a stream; metric label and log field."""
+
+    VIEWER = "viewer"
+    RELAY = "relay"
+    ROLL_CALL = "roll_call"
+    CALL = "call"
+
+
+class Trouble(StrEnum):
+    """Why a wanted stream does not come."""
+
+    NO_LINK = "no_link"  # no way leads to the node, or its link is down
+    NO_ANSWER = "no_answer"  # the command's deadline passed
+    REFUSED = "refused"  # the node will not
+    FAILED = "failed"  # the node tried
+    UNKNOWN = "unknown"  # nobody announced this camera
+
+
+class Phase(StrEnum):
+    """Phase of a demand."""
+
+    IDLE = "idle"
+    ASKING = "asking"
+    HELD = "held"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send `media.publish` to the next hop and report with `answered`."""
+
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Send `media.unpublish` to the next hop."""
+
+
+DemandEffect = Ask | GiveBack
+
+
+class Demand:
+    """The wish for one stream. `trouble` names why it does not come, None while all is well."""
+
+    def __init__(self) -> None:
+        self.holders: dict[str, Kind] = {}
+        self.phase = Phase.IDLE
+        self.trouble: Trouble | None = None
+        self._due: float | None = None
+        self._empty_at: float | None = None
+        self._dark_since: float | None = None
+        self._fresh = False
+        self._again = False
+        self._attempt = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Tell whether anybody holds the stream."""
+        return bool(self.holders)
+
+    @property
+    def deadline(self) -> float | None:
+        """Monotonic time of the next `tick`, or None."""
+        if self.phase is Phase.IDLE:
+            return None
+        if self._empty_at is not None:
+            return None if self.phase is Phase.ASKING else self._empty_at + LINGER_S
+        return self._due
+
+    def want(self, holder: str, kind: Kind, now: float) -> list[DemandEffect]:
+        """Let `holder` want the stream; repeating it is harmless."""
+        self.holders[holder] = kind
+        self._empty_at = None
+        if self.phase is Phase.IDLE:
+            self._attempt = 0
+            self._dark_since = now
+            return self._ask()
+        return self.tick(now)
+
+    def release(self, holder: str, now: float) -> list[DemandEffect]:
+        """Let `holder` go; an unknown one is ignored."""
+        if self.holders.pop(holder, None) is None or self.holders:
+            return []
+        self._empty_at = now
+        if self.phase is Phase.WAITING:
+            self._rest()
+        return []
+
+    def answered(self, trouble: Trouble | None, now: float, chance: float) -> list[DemandEffect]:
+        """Take the answer to `Ask`; `chance` in [0, 1) spreads the retries."""
+        if self.phase is not Phase.ASKING:
+            return []
+        self.trouble = trouble
+        if trouble is None:
+            self._attempt = 0
+            self.phase, self._due = Phase.HELD, now + RENEW_S
+        else:
+            self.phase, self._due = Phase.WAITING, now + RETRY.delay(self._attempt, chance)
+            self._attempt += 1
+            if self._empty_at is not None:
+                self._rest()
+        if self._again and self.wanted:
+            return self._ask()
+        return []
+
+    def source(self, *, live: bool, now: float) -> None:
+        """Take whether packets of the stream arrive."""
+        if live:
+            self._dark_since = None
+        elif self._dark_since is None:
+            self._dark_since = now
+
+    def hurry(self, *, fresh: bool) -> list[DemandEffect]:
+        """Ask at once: the link is back, or (`fresh`) every session is lost and a new one is needed."""
+        self._fresh = self._fresh or fresh
+        if not self.wanted:
+            return []
+        if self.phase is Phase.ASKING:
+            self._again = True
+            return []
+        self._attempt = 0
+        return self._ask()
+
+    def tick(self, now: float) -> list[DemandEffect]:
+        """Let time pass."""
+        deadline = self.deadline
+        if deadline is None or now < deadline:
+            return []
+        if self._empty_at is not None:
+            self._rest()
+            return [GiveBack()]
+        if self._dark_since is not None and now - self._dark_since >= DARK_S:
+            self._fresh = True
+            self._dark_since = now
+        return self._ask()
+
+    def _ask(self) -> list[DemandEffect]:
+        self.phase, self._due, self._again = Phase.ASKING, None, False
+        fresh, self._fresh = self._fresh, False
+        return [Ask(fresh)]
+
+    def _rest(self) -> None:
+        self.phase, self.trouble = Phase.IDLE, None
+        self._due = self._empty_at = self._dark_since = None
+        self._fresh = self._again = False
+
+
+class RelayPhase(StrEnum):
+    """Phase of a relay."""
+
+    OFF = "off"
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    UP = "up"
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Want the own source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let the own source go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Relay the stream to the tier above and report with `connected` or `failed`."""
+
+    whip_url: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """End the relay's session."""
+
+    session_id: str
+
+
+RelayEffect = Want | Release | Connect | Disconnect
+
+
+class Relay:
+    """The lease that the tier above holds on one stream. `until` is monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.phase = RelayPhase.OFF
+        self.session_id: str | None = None
+        self._whip_url = ""
+        self._token = ""
+        self._until = 0.0
+        self._retry_at: float | None = None
+        self._attempt = 0
+        self._there = False
+        self._over = False
+
+    @property
+    def deadline(self) -> float | None:
+        """Monotonic time of the next `tick`, or None."""
+        if self.phase is RelayPhase.OFF or self._over:
+            return None
+        if self.phase is RelayPhase.IDLE and self._there and self._retry_at is not None:
+            return min(self._until, self._retry_at)
+        return self._until
+
+    def lease(self, whip_url: str, token: str, *, until: float, fresh: bool, now: float) -> list[RelayEffect]:
+        """Take a new or renewed lease; `fresh` replaces a session that stands."""
+        self._whip_url, self._token, self._until = whip_url, token, until
+        self._over = False
+        if self.phase is RelayPhase.OFF:
+            self.phase, self._retry_at, self._attempt = RelayPhase.IDLE, now, 0
+            return [Want(), *self._connect(now)]
+        if fresh and self.phase is RelayPhase.UP:
+            return [*self._drop(), *self._reconnect(now)]
+        if self.phase is RelayPhase.IDLE:
+            self._retry_at = now
+            return self._connect(now)
+        return []
+
+    def give_back(self) -> list[RelayEffect]:
+        """End the lease; a connection that is being made is ended as soon as it stands."""
+        if self.phase is RelayPhase.OFF:
+            return []
+        if self.phase is RelayPhase.CONNECTING:
+            self._over = True
+            return []
+        effects = self._drop()
+        self.phase, self._over = RelayPhase.OFF, False
+        return [*effects, Release()]
+
+    def source(self, *, there: bool, now: float) -> list[RelayEffect]:
+        """Take whether the stream has a source here."""
+        self._there = there
+        return self._connect(now)
+
+    def connected(self, session_id: str, now: float) -> list[RelayEffect]:
+        """Take the session that `Connect` made."""
+        self.session_id, self._attempt = session_id, 0
+        self.phase = RelayPhase.UP
+        if self._over or now >= self._until:
+            return self.give_back()
+        return []
+
+    def failed(self, now: float, chance: float) -> list[RelayEffect]:
+        """Take that `Connect` failed."""
+        self.phase = RelayPhase.IDLE
+        if self._over or now >= self._until:
+            return self.give_back()
+        self._retry_at = now + RETRY.delay(self._attempt, chance)
+        self._attempt += 1
+        return []
+
+    def ended(self, session_id: str, now: float) -> list[RelayEffect]:
+        """Take that a session ended by itself; it is made again while the lease lasts."""
+        if self.phase is not RelayPhase.UP or session_id != self.session_id:
+            return []
+        self.session_id = None
+        return self._reconnect(now)
+
+    def tick(self, now: float) -> list[RelayEffect]:
+        """Let time pass."""
+        if self.phase is RelayPhase.OFF:
+            return []
+        if now >= self._until:
+            return self.give_back()
+        return self._connect(now)
+
+    def _reconnect(self, now: float) -> list[RelayEffect]:
+        self.phase = RelayPhase.IDLE
+        self._retry_at = now
+        return self._connect(now)
+
+    def _connect(self, now: float) -> list[RelayEffect]:
+        due = self._retry_at is not None and now >= self._retry_at
+        if self.phase is not RelayPhase.IDLE or not self._there or not due:
+            return []
+        self.phase = RelayPhase.CONNECTING
+        return [Connect(self._whip_url, self._token)]
+
+    def _drop(self) -> list[RelayEffect]:
+        session, self.session_id = self.session_id, None
+        return [Disconnect(session)] if session is not None else []
