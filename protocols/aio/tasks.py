@@ -1,0 +1,117 @@
+"""Supervised tasks: each has a name, none is orphaned, a crashed one comes back after a pause and is counted."""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from protocols.aio.clock import Clock, SystemClock
+from protocols.backoff import Backoff
+
+logger = logging.getLogger(__name__)
+Work = Callable[[], Awaitable[None]]
+SETTLED_S = 60.0
+"""A task that ran this long has its back-off reset."""
+
+
+@dataclass(slots=True)
+class TaskFigure:
+    """What `/debug/tasks` shows of one task."""
+
+    name: str
+    state: str  # running, pausing, ended, failed
+    restarts: int = 0
+    last_error: str = ""
+
+
+class Supervisor:
+    """Owns tasks from `async with` to its end: leaving cancels all of them and waits until each has ended.
+
+    `counters` has `started`, `restarted` and `failed`; a task that returns has simply ended.
+    """
+
+    def __init__(self, name: str, *, clock: Clock | None = None, backoff: Backoff | None = None) -> None:
+        self.name = name
+        self.counters: Counter[str] = Counter()
+        self._clock = clock or SystemClock()
+        self._backoff = backoff or Backoff()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._figures: dict[str, TaskFigure] = {}
+
+    async def __aenter__(self) -> "Supervisor":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def start(self, name: str, work: Work, *, restart: bool = True) -> None:
+        """Run `work()` under `name`; with `restart`, an exception restarts it after a jittered pause, for ever.
+
+        A running task of the same name makes this an AssertionError: names are unique. Without `restart` an exception
+        ends the task, is logged and counted as `failed`.
+        """
+        running = self._tasks.get(name)
+        if running is not None and not running.done():
+            raise AssertionError(f"task {name!r} of {self.name} runs already")
+        self._figures[name] = TaskFigure(name, "running")
+        self.counters["started"] += 1
+        # The one place that may make a bare task: this class keeps it, watches it and awaits it.
+        task = asyncio.get_running_loop().create_task(self._watch(name, work, restart=restart), name=name)
+        self._tasks[name] = task
+        if not restart:
+            task.add_done_callback(lambda _: self._tasks.pop(name, None) and self._figures.pop(name, None))
+
+    async def cancel(self, name: str) -> None:
+        """Cancel one task and wait for its end; unknown names are fine."""
+        task = self._tasks.pop(name, None)
+        self._figures.pop(name, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Cancel all tasks and wait for their end."""
+        tasks = list(self._tasks.values())
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def running(self, name: str) -> bool:
+        """Tell whether the task is alive (a pause before a restart counts as alive)."""
+        task = self._tasks.get(name)
+        return task is not None and not task.done()
+
+    def figures(self) -> list[TaskFigure]:
+        """Return a figure per known task."""
+        return list(self._figures.values())
+
+    async def _watch(self, name: str, work: Work, *, restart: bool) -> None:
+        figure = self._figures[name]
+        attempt = 0
+        while True:
+            began = self._clock.monotonic()
+            try:
+                await work()
+            except Exception as error:
+                figure.last_error = f"{type(error).__name__}: {error}"
+                self.counters["restarted" if restart else "failed"] += 1
+                logger.error(
+                    "task failed", extra={"task": name, "owner": self.name, "restart": restart}, exc_info=error
+                )
+            else:
+                figure.state = "ended"
+                return
+            if not restart:
+                figure.state = "failed"
+                return
+            attempt = 0 if self._clock.monotonic() - began > SETTLED_S else attempt
+            figure.state, figure.restarts = "pausing", figure.restarts + 1
+            await self._clock.sleep(self._backoff.delay(attempt, random.random()))  # noqa: S311 - jitter, no secret
+            attempt += 1
+            figure.state = "running"
