@@ -25,7 +25,7 @@ class TlsFiles:
 
     def context(self) -> ssl.SSLContext:
         """Return a client context that verifies the broker against `ca` only; raises ConfigError on bad files."""
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +90,24 @@ class MqttLink:
         keepalive_s: int = 10,
         connect_timeout_s: float = 10.0,
     ) -> None:
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     async def __aenter__(self) -> "MqttLink":
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     @property
     def version(self) -> int:
         """Return 5, or 4 for MQTT 3.1.1."""
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     async def subscribe(self, *topics: str, qos: int = 1) -> None:
         """Subscribe; raises RefusedError when the broker denies one of them, MqttError when the link ends."""
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     async def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expiry_s: int | None = None
@@ -117,12 +117,12 @@ class MqttLink:
         Raises RefusedError on a reason code >= 0x80, MqttError when the link ends first. Cancelling is safe; the
         message may still go out.
         """
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     def messages(self) -> AsyncIterator[Message]:
         """Yield received messages in order; raises MqttError when the link ends."""
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     def ack(self, message: Message) -> None:
         """Tell the broker that `message` is safe; after the end of the link this does nothing (it comes again)."""
-        raise NotImplementedError
+        raise AssertionError("body follows")

@@ -132,31 +132,31 @@ class Uplink:
         backoff: Backoff | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter()
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     @property
     def status(self) -> UplinkStatus:
         """Return the present state."""
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     @property
     def rtt_s(self) -> float | None:
         """Return the newest heartbeat round trip to the gateway above (not to its broker), None before the first."""
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     @property
     def peer(self) -> str | None:
         """Return the node above, once it has answered."""
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     async def run(self) -> None:
         """Keep the link until cancelled or `stop`ped; network trouble never ends it."""
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     async def stop(self) -> None:
         """Say `agent_stopped` to the upper tier and end `run`; safe to call twice."""
-        raise NotImplementedError
+        raise AssertionError("body follows")
 
     def network_is_back(self) -> None:
         """Hint that the network changed: the running pause ends and the back-off starts over."""
-        raise NotImplementedError
+        raise AssertionError("body follows")
