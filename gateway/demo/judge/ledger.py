@@ -98,6 +98,12 @@ class Ledger:
         """Return how many reports met `fate`."""
         return sum(report.fate is fate for report in self.posted)
 
+    def of_centre(self, code: str) -> "Ledger":
+        """Return the part of the list that concerns one centre's own nodes."""
+        part = Ledger()
+        part.posted = [report for report in self.posted if report.source.startswith(code)]
+        return part
+
     def compare(self, log: Iterable[Seen]) -> Finding:
         """Judge the log of one tier against the list; events of other keys are left to `same_events`."""
         finding = Finding()
