@@ -394,6 +394,7 @@ def _unknown(section: str, key: str) -> str:
         near = [f"{section}.{found}" for found in get_close_matches(key, keys[section], 1, 0.5)]
     else:
         near = get_close_matches(section, keys, 1, 0.5)
+        near = [f"{found}.{key}" if key in keys[found] else found for found in near]
     every = [f"{inner}.{leaf}" for inner, leaves in keys.items() for leaf in leaves]
     near = near or [found for found in every if key and found.endswith(f".{key}")][:1]
     near = near or get_close_matches(name, every, 1, 0.3)

@@ -1,0 +1,220 @@
+"""The catalogue of the gateway's metrics: every name, label and bucket stands here and nowhere else.
+
+Base units, bounded labels: a centre's code, a tier, a reason out of an enum; never an id, an address or a person's
+text. What a table or an engine already counts is read from it at each scrape (`live`), so that a centre that left
+vanishes; what happens in passing is counted (`count`, `observe`). All methods belong to the event loop; only `render`
+may run in a thread.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric as Family
+
+PREFIX = "silian_"
+logger = logging.getLogger(__name__)
+LiveSample = tuple[tuple[str, ...], float]
+LiveSource = Callable[[], Iterable[LiveSample]]
+
+
+class Kind(StrEnum):
+    """Prometheus type of a metric."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric without the prefix; a counter's name ends in `_total`."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+_G, _C, _H = Kind.GAUGE, Kind.COUNTER, Kind.HISTOGRAM
+_SHORT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_DELIVERY = (0.1, 0.25, 0.5, 1.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)  # an edge at each objective
+_LAG = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+LINK = (
+    Metric(
+        "centre_info", _G, "Centres of the subtree; always 1", ("centre", "tier", "parent", "centre_name", "version")
+    ),
+    Metric("link_up", _G, "1 while the link of the node is up", ("centre", "node", "plane")),
+    Metric("link_rtt_seconds", _G, "Last round trip of a heartbeat", ("centre", "node")),
+    Metric("link_reconnects_total", _C, "Links that went down, by reason", ("centre", "reason")),
+    Metric(
+        "link_session_start_timestamp_seconds", _G, "When the present session of the link began", ("centre", "node")
+    ),
+    Metric("centre_last_seen_timestamp_seconds", _G, "Last sign of life", ("centre", "node")),
+    Metric("centre_clock_offset_seconds", _G, "Clock of the node minus clock of the gateway", ("centre", "node")),
+    Metric("link_records_received_total", _C, "Records stored on first arrival", ("centre", "lane")),
+    Metric("link_records_duplicate_total", _C, "Records that had been stored before", ("centre",)),
+    Metric("link_records_refused_total", _C, "Records refused to their sender", ("centre", "code")),
+    Metric("link_gaps_total", _C, "Named gaps: records that no sender holds any more", ("centre",)),
+    Metric("link_messages_dropped_total", _C, "Messages outside the protocol, by reason", ("reason",)),
+    Metric("outbox_records", _G, "Records owed to a peer and not yet receipted", ("peer", "lane")),
+    Metric("outbox_oldest_timestamp_seconds", _G, "Origin time of the oldest record owed", ("peer",)),
+    Metric("quarantine_records", _G, "Records that a peer refused", ("peer",)),
+    Metric("agent_spool_messages", _G, "Records in the node's own spool", ("centre", "node")),
+    Metric("agent_spool_oldest_timestamp_seconds", _G, "Oldest record in the node's spool", ("centre", "node")),
+    Metric("agent_disk_free_bytes", _G, "Free space under the node's state directory", ("centre", "node")),
+    Metric("agent_cpu_ratio", _G, "Load of the node's machine", ("centre", "node")),
+    Metric("agent_memory_ratio", _G, "Memory in use on the node's machine", ("centre", "node")),
+    Metric("agent_temperature_celsius", _G, "Temperature of the node's machine", ("centre", "node")),
+    Metric("certificate_expiry_timestamp_seconds", _G, "End of a certificate's life", ("node", "role")),
+)
+MEDIA = (
+    Metric("media_streams", _G, "Streams by state", ("centre", "state")),
+    Metric("media_legs", _G, "Peer connections by kind", ("kind",)),
+    Metric("media_received_bytes_total", _C, "Media received", ("centre",)),
+    Metric("media_sent_bytes_total", _C, "Media sent", ("centre",)),
+    Metric("media_rtp_packets_received_total", _C, "RTP packets received", ("centre",)),
+    Metric("media_rtp_packets_sent_total", _C, "RTP packets sent", ("centre",)),
+    Metric("media_rtp_packets_lost_total", _C, "RTP packets missing on arrival", ("centre",)),
+    Metric("media_frames_received_total", _C, "Frames received", ("centre",)),
+    Metric("media_key_frames_received_total", _C, "Key frames received", ("centre",)),
+    Metric("media_frame_rate", _G, "Frames per second, by camera of the centre", ("centre", "camera")),
+    Metric("media_frame_age_seconds", _G, "Age of the newest frame", ("centre", "camera")),
+    Metric("media_packets_dropped_total", _C, "Packets that the worker dropped, by reason", ("reason",)),
+    Metric("media_worker_restarts_total", _C, "Media workers replaced after their death"),
+    Metric("media_worker_loop_lag_seconds", _G, "Lag of the worker's loop"),
+    Metric("media_time_to_first_frame_seconds", _H, "Publisher's offer to its first key frame", (), _SHORT),
+    Metric("media_session_failures_total", _C, "Sessions that ended in a fault", ("reason",)),
+    Metric("camera_picture", _G, "1 for the present verdict of the camera", ("centre", "camera", "verdict")),
+)
+ALARMS = (
+    Metric("alarms_received_total", _C, "Alarm events stored", ("centre", "severity")),
+    Metric("alarms_rejected_total", _C, "Alarm events refused", ("reason",)),
+    Metric("alarms_duplicates_total", _C, "Alarm events that had been stored before"),
+    Metric("alarms_late_total", _C, "Older events that came late and changed nothing"),
+    Metric("alarms_active", _G, "Alarms whose condition stands", ("severity",)),
+    Metric("alarms_unacknowledged", _G, "Alarms that nobody has acknowledged", ("severity",)),
+    Metric("alarm_oldest_unacknowledged_timestamp_seconds", _G, "Oldest alarm that waits for a person", ("severity",)),
+    Metric("alarm_delivery_duration_seconds", _H, "Origin to this gateway's commit", ("severity",), _DELIVERY),
+    Metric("alarm_acknowledge_duration_seconds", _H, "Commit to acknowledgement", ("severity",), _DELIVERY),
+)
+PEOPLE = (
+    Metric("rollcall_sessions_total", _C, "Roll calls ended, by outcome", ("outcome",)),
+    Metric("rollcall_participants", _G, "Points of the current or last roll call", ("state",)),
+    Metric("rollcall_duration_seconds", _H, "Ring to result", (), (1.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0)),
+    Metric("rollcall_answer_duration_seconds", _H, "Ring to first decoded picture", (), _DELIVERY),
+    Metric("rollcall_centre_result", _G, "1 present, 0 absent, last roll call", ("centre",)),
+    Metric("rollcall_last_success_timestamp_seconds", _G, "End of the last roll call"),
+    Metric("dispatch_calls", _G, "Calls by state", ("state",)),
+    Metric("dispatch_calls_total", _C, "Calls ended, by reason", ("reason",)),
+    Metric("login_failures_total", _C, "Refused logins", ("reason",)),
+    Metric("sessions", _G, "Logins that have not ended"),
+    Metric("audit_records_total", _C, "Audit records written"),
+    Metric("audit_failures_total", _C, "Audit records that could not be written"),
+    Metric("event_stream_subscribers", _G, "Open event streams"),
+    Metric("event_stream_resyncs_total", _C, "Subscribers that lagged and had to read anew"),
+)
+INSIDE = (
+    Metric("build_info", _G, "Version of this gateway; always 1", ("version", "python")),
+    Metric("event_loop_lag_seconds", _H, "How late a timer of the event loop fired", (), _LAG),
+    Metric("tasks", _G, "Tasks of the event loop"),
+    Metric("task_restarts_total", _C, "Supervised tasks restarted after a crash", ("task",)),
+    Metric("http_request_duration_seconds", _H, "Requests", ("route", "method", "code_class"), _SHORT),
+    Metric("http_requests_refused_total", _C, "Requests refused before their route", ("reason",)),
+    Metric("broker_restarts_total", _C, "Broker processes replaced after their death"),
+    Metric("broker_up", _G, "1 while the broker accepts connections"),
+    Metric("broker_production", _G, "0 while the embedded broker carries the links"),
+    Metric("enrolments_total", _C, "Enrolments, by outcome", ("outcome",)),
+    Metric("db_size_bytes", _G, "Size of the database"),
+    Metric("drain", _G, "1 while the gateway drains"),
+    Metric("scrape_render_duration_seconds", _G, "Time the last scrape took to render"),
+)
+CATALOGUE: tuple[Metric, ...] = LINK + MEDIA + ALARMS + PEOPLE + INSIDE
+"""All of them; `dashboards/` is checked against this."""
+NAMES: Mapping[str, Metric] = {metric.name: metric for metric in CATALOGUE}
+
+
+class Metrics:
+    """The metrics of one process, passed as an argument. An unknown name or label is a KeyError or ValueError."""
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+        from prometheus_client.platform_collector import PlatformCollector
+        from prometheus_client.process_collector import ProcessCollector
+
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
+        self.registry: CollectorRegistry = CollectorRegistry(auto_describe=False)
+        self._counters: dict[str, Any] = {}
+        self._histograms: dict[str, Any] = {}
+        self._live: dict[str, list[LiveSource]] = {}
+        self._snapshot: list[Family] = []
+        self._made = {_C: Counter, _H: Histogram}
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+    def count(self, name: str, by: float = 1.0, /, **labels: str) -> None:
+        """Add to a counter."""
+        found = self._counters.get(name) or self._make(name, _C, self._counters)
+        (found.labels(**labels) if labels else found).inc(by)
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        """Put a value into a histogram."""
+        found = self._histograms.get(name) or self._make(name, _H, self._histograms)
+        (found.labels(**labels) if labels else found).observe(value)
+
+    def live(self, name: str, source: LiveSource) -> None:
+        """Read a gauge or counter from `source` at each scrape: pairs of label values (catalogue order) and value."""
+        metric = NAMES[name]
+        if metric.kind is _H:
+            raise ValueError(f"{name} is a histogram: observe it")
+        if name in self._counters:
+            raise ValueError(f"{name} is counted already")
+        self._live.setdefault(name, []).append(source)
+
+    def _make(self, name: str, kind: Kind, kept: dict[str, Any]) -> Any:
+        metric = NAMES[name]
+        if metric.kind is not kind or name in self._live:
+            raise ValueError(f"{name} is a {metric.kind}, or read live")
+        more: dict[str, Any] = {"buckets": metric.buckets} if kind is _H else {}
+        made = self._made[kind](PREFIX + name, metric.help, metric.labels, registry=self.registry, **more)
+        kept[name] = made
+        return made
+
+    def take_snapshot(self) -> None:
+        """Read all live sources; call it in the event loop just before `render`. A failing source is only logged."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        families: list[Family] = []
+        for name, sources in self._live.items():
+            metric = NAMES[name]
+            made = CounterMetricFamily if metric.kind is _C else GaugeMetricFamily
+            family = made(PREFIX + name, metric.help, labels=metric.labels)
+            for source in sources:
+                try:
+                    for labels, value in source():
+                        family.add_metric(labels, value)
+                except Exception:
+                    logger.exception("metric source failed", extra={"metric": name})
+            families.append(family)
+        self._snapshot = families
+
+    def collect(self) -> Iterable["Family"]:
+        """Return the families of the last snapshot; called by the registry."""
+        return iter(self._snapshot)
+
+    def render(self) -> bytes:
+        """Render all in the text format; safe in a thread, where it belongs (tens of milliseconds at scale)."""
+        from prometheus_client import generate_latest
+
+        began = perf_counter()
+        text: bytes = generate_latest(self.registry)
+        name = PREFIX + "scrape_render_duration_seconds"
+        line = f"# HELP {name} {NAMES['scrape_render_duration_seconds'].help}\n# TYPE {name} gauge\n"
+        return text + f"{line}{name} {perf_counter() - began:.6f}\n".encode()
