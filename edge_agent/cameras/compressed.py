@@ -1,0 +1,160 @@
+"""Compressed sources: H.264 is passed on as the camera coded it; a decoder is used on suspicion and in a roll call.
+
+**What is passed on is never re-timed within a run and never reordered.** Time stamps rise over reconnects and loops,
+because receivers drop what goes back in time.
+"""
+
+import asyncio
+import time
+from collections import deque
+from datetime import datetime
+from typing import Any
+
+from typing_extensions import override
+
+from edge_agent.cameras.packets import PacketWatch
+from edge_agent.cameras.sampling import decode_group
+from edge_agent.cameras.source import Camera
+from edge_agent.settings import CameraSettings
+from protocols.aio.h264 import CLOCK, Unit, is_key, parameter_sets, with_parameter_sets
+from protocols.health import CameraHealth, Verdict
+from protocols.picture import FROZEN_AFTER_S, PictureJudge, Sample
+
+_KEYS_KEPT = 12
+_SUSPECT_EVERY_S = 2.0
+_STALE_S = 9.0
+"""Key frames come up to 4 s apart: two missed ones make a judged picture old."""
+
+
+class Passage:
+    """Turns demuxed packets of one run into units: Annex B, parameter sets at key frames, rising time stamps."""
+
+    def __init__(self, extradata: bytes, base_pts: int) -> None:
+        self._sets = parameter_sets(extradata)
+        self._base = base_pts
+        self._first: int | None = None
+
+    def unit(self, packet: Any, arrived: float) -> Unit | None:
+        """Return the unit of one packet, or None for an empty one."""
+        data = bytes(packet)
+        if not data:
+            return None
+        key = is_key(data)
+        if key:
+            self._sets = parameter_sets(data) or self._sets
+            data = with_parameter_sets(data, self._sets)
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        ticks = round(stamp * packet.time_base * CLOCK) if stamp is not None else round(arrived * CLOCK)
+        if self._first is None:
+            self._first = ticks
+        return Unit(data, key, self._base + ticks - self._first, arrived)
+
+
+class CompressedWatch:
+    """The health of a passed-through camera (loop's thread): packets first, a decoder where they prove nothing."""
+
+    def __init__(self, pixels: int = 640 * 360) -> None:
+        self.packets = PacketWatch(pixels)
+        self.decoded = 0
+        self._judge = PictureJudge(stale_after_s=_STALE_S)
+        self._keys: deque[Unit] = deque(maxlen=_KEYS_KEPT)
+        self._looked_at = 0.0
+        self._busy = False
+
+    def look(self, unit: Unit) -> None:
+        """Take one unit."""
+        self.packets.look(unit)
+        if unit.key:
+            self._keys.append(unit)
+
+    def due(self, now: float) -> bool:
+        """Tell whether a key frame should be decoded now."""
+        fresh = self._keys and self._keys[-1].arrived > self._looked_at
+        return bool(fresh) and not self._busy and self.packets.suspicious(now) and now - self._looked_at >= 1.0
+
+    async def decode_newest(self) -> None:
+        """Decode the newest key frame for the judge."""
+        self._busy, key = True, self._keys[-1]
+        try:
+            self._looked_at = key.arrived
+            for sample in await asyncio.to_thread(decode_group, [(key.arrived, key.data)]):
+                self.decoded += 1
+                self._judge.look(sample)
+        finally:
+            self._busy = False
+
+    def verdict(self, now: float) -> Verdict:
+        """Return what packets and decoded key frames prove at `now`."""
+        age = self.packets.frame_age_ms(now)
+        if age is None or age > self._judge_stale_ms():
+            return Verdict.NO_PICTURE
+        if not self.packets.suspicious(now):
+            return Verdict.LIVE
+        found = self._judge.verdict(now)
+        return Verdict.UNPROVEN if found is Verdict.NO_PICTURE else found
+
+    @staticmethod
+    def _judge_stale_ms() -> int:
+        return 3000
+
+    async def prove(self, group: tuple[Unit, ...]) -> Verdict:
+        """Decode the kept key frames and the newest group, and judge them afresh."""
+        keys = [(unit.arrived, unit.data) for unit in self._keys]
+        newest = [(unit.arrived, unit.data) for unit in group]
+        samples = await asyncio.to_thread(_samples, keys, newest)
+        self.decoded += len(samples)
+        judge = PictureJudge(frozen_after_s=FROZEN_AFTER_S, stale_after_s=_STALE_S)
+        for sample in sorted(samples, key=lambda one: one.at):
+            judge.look(sample)
+        return judge.verdict(time.monotonic())
+
+
+def _samples(keys: list[tuple[float, bytes]], newest: list[tuple[float, bytes]]) -> list[Sample]:
+    """Sample every key frame on its own, then the newest group in one go (its key frame is among the keys)."""
+    found: list[Sample] = []
+    for one in keys:
+        found += decode_group([one])
+    return found + (decode_group(newest)[1:] if newest else [])
+
+
+class CompressedCamera(Camera):
+    """Base of kinds that pass H.264 through; `pump` is called by the thread with each packet's unit."""
+
+    passthrough = True
+
+    def __init__(self, settings: CameraSettings, centre: str) -> None:
+        super().__init__(settings, centre)
+        self.watch = CompressedWatch()
+        self._loop = asyncio.get_running_loop()
+        self._epoch = time.monotonic()
+        self._last_pts = -1
+
+    def base_pts(self) -> int:
+        """Return the time stamp at which a new run starts: real time, and later than all before."""
+        return max(int((time.monotonic() - self._epoch) * CLOCK), self._last_pts + CLOCK // 25)
+
+    def pump(self, unit: Unit) -> None:
+        """Pass one unit on; called in the thread."""
+        self._last_pts = max(self._last_pts, unit.pts)
+        self.trouble = None
+        self.feed.take_key_request()  # nobody can ask such a source: the kept group and its next key frame must do
+        self.feed.put(unit)
+        self._loop.call_soon_threadsafe(self.watch.look, unit)
+
+    @override
+    def health(self, now: float, wall: datetime) -> CameraHealth:
+        fault = self.trouble or self.watch.packets.fault(now)
+        return CameraHealth(
+            verdict=self.watch.verdict(now),
+            frame_age_ms=self.watch.packets.frame_age_ms(now),
+            checked_at=wall,
+            fault=fault,
+        )
+
+    @override
+    async def prove(self, wall: datetime) -> CameraHealth:
+        now = time.monotonic()
+        health = self.health(now, wall)
+        if health.verdict is Verdict.NO_PICTURE:
+            return health
+        return health.model_copy(update={"verdict": await self.watch.prove(self.feed.group)})

@@ -1,0 +1,97 @@
+"""Port `camera`: one picture source with its feed and its own view of its health.
+
+A camera works in a thread of its own, because capturing, decoding and encoding block; it hands coded units to its
+`feed` and samples to its judge in the loop. **A camera never gives up**: whatever ends its thread's work is logged,
+counted, shown as its fault, and tried again with a growing delay.
+"""
+
+import asyncio
+import logging
+import random
+import threading
+import time
+from abc import ABC, abstractmethod
+from datetime import datetime
+
+from edge_agent.cameras.feed import Feed
+from edge_agent.settings import CameraSettings
+from protocols.backoff import Backoff
+from protocols.health import CameraHealth
+
+logger = logging.getLogger(__name__)
+RETRY = Backoff(base=0.5, cap=15.0, floor=0.2)
+
+
+class CameraError(Exception):
+    """The source cannot give pictures now. `fault` is its name in health, log and metric."""
+
+    def __init__(self, fault: str, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class Camera(ABC):
+    """Base of all kinds. Start with `start` in the loop; `stop` joins the thread."""
+
+    passthrough = False
+    """Whether pictures are passed on as the source coded them."""
+
+    def __init__(self, settings: CameraSettings, centre: str) -> None:
+        self.settings = settings
+        self.centre = centre
+        self.feed = Feed(settings.name, keep_group=self.passthrough)
+        self.fault = settings.fault
+        """Rehearsed fault, switched at run time; read by the thread."""
+        self.trouble: str | None = "starting"
+        """Why there is no picture, by name; None while the source works."""
+        self.restarts = 0
+        self.stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def name(self) -> str:
+        """The camera's name inside its centre."""
+        return self.settings.name
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._forever, name=f"camera-{self.name}", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End the thread; waits at most 3 s for a source that hangs."""
+        self.stopping.set()
+        self.feed.wake.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, 3.0)
+
+    def _forever(self) -> None:
+        attempt = 0
+        while not self.stopping.is_set():
+            began = time.monotonic()
+            try:
+                self.work()
+                self.trouble = None
+            except CameraError as error:
+                self._troubled(error.fault, str(error))
+            except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a driver or codec raises
+                self._troubled("source_error", f"{type(error).__name__}: {error}")
+            attempt = 0 if time.monotonic() - began > 10 else attempt + 1
+            self.stopping.wait(RETRY.delay(attempt, random.random()))  # noqa: S311 - jitter, no secret
+
+    def _troubled(self, fault: str, detail: str) -> None:
+        self.restarts += 1
+        self.trouble = fault
+        logger.warning("camera has no picture", extra={"camera": self.name, "fault": fault, "detail": detail})
+
+    @abstractmethod
+    def work(self) -> None:
+        """Capture until `stopping` is set or the source ends (return) or fails (raise); runs in the thread."""
+
+    @abstractmethod
+    def health(self, now: float, wall: datetime) -> CameraHealth:
+        """Return the present verdict; cheap, never decodes. `now` is monotonic."""
+
+    @abstractmethod
+    async def prove(self, wall: datetime) -> CameraHealth:
+        """Look at the picture with full decoding, for a roll call; takes at most about 2 s."""
