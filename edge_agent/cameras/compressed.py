@@ -12,7 +12,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from edge_agent.cameras.packets import PacketWatch
+from edge_agent.cameras.packets import STALE_S, PacketWatch
 from edge_agent.cameras.sampling import decode_group
 from edge_agent.cameras.source import Camera
 from edge_agent.settings import CameraSettings
@@ -21,7 +21,7 @@ from protocols.health import CameraHealth, Verdict
 from protocols.picture import FROZEN_AFTER_S, PictureJudge, Sample
 
 _KEYS_KEPT = 12
-_SUSPECT_EVERY_S = 2.0
+_SUSPECT_EVERY_S = 0.9
 _STALE_S = 9.0
 """Key frames come up to 4 s apart: two missed ones make a judged picture old."""
 
@@ -70,7 +70,12 @@ class CompressedWatch:
     def due(self, now: float) -> bool:
         """Tell whether a key frame should be decoded now."""
         fresh = self._keys and self._keys[-1].arrived > self._looked_at
-        return bool(fresh) and not self._busy and self.packets.suspicious(now) and now - self._looked_at >= 1.0
+        return (
+            bool(fresh)
+            and not self._busy
+            and self.packets.suspicious(now)
+            and now - self._looked_at >= _SUSPECT_EVERY_S
+        )
 
     async def decode_newest(self) -> None:
         """Decode the newest key frame for the judge."""
@@ -86,16 +91,12 @@ class CompressedWatch:
     def verdict(self, now: float) -> Verdict:
         """Return what packets and decoded key frames prove at `now`."""
         age = self.packets.frame_age_ms(now)
-        if age is None or age > self._judge_stale_ms():
+        if age is None or age > STALE_S * 1000:
             return Verdict.NO_PICTURE
         if not self.packets.suspicious(now):
             return Verdict.LIVE
         found = self._judge.verdict(now)
         return Verdict.UNPROVEN if found is Verdict.NO_PICTURE else found
-
-    @staticmethod
-    def _judge_stale_ms() -> int:
-        return 3000
 
     async def prove(self, group: tuple[Unit, ...]) -> Verdict:
         """Decode the kept key frames and the newest group, and judge them afresh."""
@@ -125,7 +126,6 @@ class CompressedCamera(Camera):
     def __init__(self, settings: CameraSettings, centre: str) -> None:
         super().__init__(settings, centre)
         self.watch = CompressedWatch()
-        self._loop = asyncio.get_running_loop()
         self._epoch = time.monotonic()
         self._last_pts = -1
 
@@ -139,7 +139,12 @@ class CompressedCamera(Camera):
         self.trouble = None
         self.feed.take_key_request()  # nobody can ask such a source: the kept group and its next key frame must do
         self.feed.put(unit)
-        self._loop.call_soon_threadsafe(self.watch.look, unit)
+        self.post(self.watch.look, unit)
+
+    @override
+    async def tick(self, now: float) -> None:
+        if self.watch.due(now):
+            await self.watch.decode_newest()
 
     @override
     def health(self, now: float, wall: datetime) -> CameraHealth:

@@ -7,6 +7,7 @@ again, as is a file with a rehearsed fault. Which way was taken is logged once a
 import logging
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,8 @@ class PassedFileCamera(CompressedCamera):
         began, base = time.monotonic(), self.base_pts()
         passage, first = Passage(b"", base), None
         for packet in container.demux(stream):
-            for ready in convert.filter(packet if packet.pts is not None else None):
+            ready_packets: list[Any] = convert.filter(packet if packet.pts is not None else None)
+            for ready in ready_packets:
                 at = float(ready.pts * ready.time_base)
                 first = at if first is None else first
                 if self.stopping.wait(max(0.0, began + at - first - time.monotonic())):
@@ -125,6 +127,8 @@ class EncodedFileCamera(RawCamera):
             first = at if first is None else first
             if self.stopping.wait(max(0.0, began + at - first - time.monotonic())):
                 return
-            yield lambda frame=frame: frame.to_ndarray(
-                format="bgr24", width=frame.width // 2 * 2, height=frame.height // 2 * 2
-            )
+            yield partial(_picture, frame)
+
+
+def _picture(frame: Any) -> Any:
+    return frame.to_ndarray(format="bgr24", width=frame.width // 2 * 2, height=frame.height // 2 * 2)

@@ -33,7 +33,6 @@ class RawCamera(Camera):
     def __init__(self, settings: CameraSettings, centre: str) -> None:
         super().__init__(settings, centre)
         self.judge = PictureJudge()
-        self._loop = asyncio.get_running_loop()
         self._sampled = asyncio.Event()
         self._sample_at: float = 0.0
         self._newest: float | None = None
@@ -67,7 +66,7 @@ class RawCamera(Camera):
         self.trouble = None
         if sampling:
             self._sample_at = now + SAMPLE_S
-            self._loop.call_soon_threadsafe(self._take, sample_of(picture, now, exact=True))
+            self.post(self._take, sample_of(picture, now, exact=True))
         if wanted:
             self._encode(picture, now)
 

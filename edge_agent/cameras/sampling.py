@@ -16,7 +16,7 @@ def sample_of(picture: "NDArray[Any]", at: float, *, exact: bool) -> Sample:
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) if picture.ndim == 3 else picture
     mean, deviation = cv2.meanStdDev(grey)
     thumb = cv2.resize(grey, (THUMB_WIDTH, THUMB_HEIGHT), interpolation=cv2.INTER_AREA)
-    digest = hashlib.blake2b(memoryview(picture).cast("B"), digest_size=16).digest() if exact else None
+    digest = hashlib.blake2b(picture.tobytes(), digest_size=16).digest() if exact else None
     return Sample(at, float(mean[0, 0]), float(deviation[0, 0]), thumb.tobytes(), digest)
 
 

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import datetime
 
 from edge_agent.cameras.feed import Feed
@@ -39,6 +40,7 @@ class Camera(ABC):
     def __init__(self, settings: CameraSettings, centre: str) -> None:
         self.settings = settings
         self.centre = centre
+        self.loop = asyncio.get_running_loop()
         self.feed = Feed(settings.name, keep_group=self.passthrough)
         self.fault = settings.fault
         """Rehearsed fault, switched at run time; read by the thread."""
@@ -64,6 +66,14 @@ class Camera(ABC):
         self.feed.wake.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 3.0)
+
+    def post(self, call: Callable[..., object], *args: object) -> None:
+        """Call something in the loop, from the thread; after the loop's end this does nothing."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(call, *args)
+
+    async def tick(self, now: float) -> None:  # noqa: B027 - most kinds need none
+        """Do what the camera's watch asks for now; called about once a second in the loop."""
 
     def _forever(self) -> None:
         attempt = 0

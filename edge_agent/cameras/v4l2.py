@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -40,7 +41,7 @@ class V4l2Camera(RawCamera):
             now = time.monotonic()
             if now + step / 4 >= due:  # a device that ignores the asked rate must not overfeed the encoder
                 due = max(due + step, now)
-                yield lambda packet=packet: _picture(packet)
+                yield partial(_picture, packet)
 
 
 def _picture(packet: Any) -> Any:
