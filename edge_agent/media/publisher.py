@@ -13,10 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_agent.cameras.feed import Feed
 from protocols.aio.clock import Clock
 from protocols.aio.tasks import Supervisor
-
-from edge_agent.cameras.feed import Feed
 from protocols.aio.whip import WhipClient
 from protocols.backoff import Backoff
 from protocols.command import MediaPublish

@@ -10,7 +10,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edge_agent.media import aiortc_private
@@ -49,7 +49,7 @@ class WhipStub:
 
     async def __aenter__(self):
         aiortc_private.install()
-        self._running = asyncio.create_task(self._server.serve())
+        self._running = asyncio.ensure_future(self._server.serve())
         while not self._server.started:
             await asyncio.sleep(0.01)
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
@@ -76,7 +76,8 @@ class WhipStub:
 
     async def _whip(self, request: Request) -> Response:
         if self.refuse:
-            return Response('{"code":"%s"}' % self.refuse[1], self.refuse[0], media_type="application/problem+json")
+            status, code = self.refuse
+            return JSONResponse({"code": code}, status, media_type="application/problem+json")
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         stream = "{centre}/{camera}".format(**request.path_params)
         offer = (await request.body()).decode()
@@ -85,7 +86,7 @@ class WhipStub:
 
         @peer.on("track")
         def on_track(track):
-            task = asyncio.create_task(self._collect(track, session))
+            task = asyncio.ensure_future(self._collect(track, session))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
