@@ -128,6 +128,8 @@ class Demand:
             self._attempt = 0
             self._dark_since = now
             return self._ask()
+        if self._fresh and self.phase is Phase.HELD:
+            return self._ask()
         return self.tick(now)
 
     def release(self, holder: str, now: float) -> list[DemandEffect]:
@@ -164,7 +166,10 @@ class Demand:
             self._dark_since = now
 
     def hurry(self, *, fresh: bool) -> list[DemandEffect]:
-        """Ask at once: the link is back, or (`fresh`) every session is lost and a new one is needed."""
+        """Ask at once: the link is back, or (`fresh`) every session is lost and a new one is needed.
+
+        Call it before the lost sessions are released, so that their viewers find a new source when they come again.
+        """
         self._fresh = self._fresh or fresh
         if not self.wanted:
             return []

@@ -1,0 +1,505 @@
+"""Drives demands and relays: asks next hops, keeps sessions in mind, follows the engine's events.
+
+All methods are called in the gateway's loop. Nothing here is stored: a gateway that restarts has no sessions, its
+viewers come again, and the tier above renews its leases within 20 s.
+"""
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Self
+
+from gateway.events import CameraChanged, EventBus, LinkChanged, MediaRestarted, Overflowed
+from gateway.media.machine import (
+    LEASE_S,
+    Ask,
+    Connect,
+    Demand,
+    DemandEffect,
+    Disconnect,
+    GiveBack,
+    Kind,
+    Phase,
+    Relay,
+    RelayEffect,
+    Release,
+    Trouble,
+    Want,
+)
+from gateway.media.needs import Commands, KnownCamera, Ways
+from gateway.ports.media import (
+    EngineRestarted,
+    MediaEngine,
+    MediaEvent,
+    SessionAnswer,
+    SessionEnded,
+    SessionKind,
+    Still,
+    StreamChanged,
+    StreamState,
+    StreamStats,
+    TrickleAnswer,
+)
+from gateway.web.media_tokens import MediaDirection, MediaTokens
+from protocols.aio.clock import Clock
+from protocols.aio.tasks import Supervisor, Work
+from protocols.command import Command, CommandName, MediaPublish, MediaUnpublish, Outcome, parse_args
+from protocols.errors import ExpiredError, LinkError, NotFoundError, SilianError, WrongMomentError
+from protocols.health import LinkStatus
+from protocols.ids import split_stream
+
+logger = logging.getLogger(__name__)
+
+ASK_WITHIN_S = 10.0
+"""Deadline of one `media.publish`: below the renewal, so that two never overlap."""
+INTENT_S = 10.0
+"""A viewer who asked for a play token is expected for this long, and the stream is fetched meanwhile."""
+LOOK_S = 2.0
+"""How often the agents' picture verdicts are compared with the last ones."""
+LONGEST_LEASE_S = 300.0
+UPPER = "upper"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Where and with which token one stream may be opened. `path` starts with `/`, add the gateway's own address."""
+
+    path: str
+    token: str
+    expires_at: datetime
+
+
+@dataclass(slots=True)
+class Session:
+    """One WHIP or WHEP session of this gateway. The token that opened it also ends it, even after its own end."""
+
+    session_id: str
+    stream: str
+    direction: MediaDirection
+    token_hash: bytes
+    etag: str
+
+
+@dataclass(slots=True)
+class Figures:
+    """Counts for the metrics."""
+
+    asked: Counter[str] = field(default_factory=Counter)
+    relays: Counter[str] = field(default_factory=Counter)
+
+
+class MediaService:
+    """The media room. Use it with `async with`; the engine must be running."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        base_url: Callable[[], str],
+        engine: MediaEngine,
+        ways: Ways,
+        commands: Commands,
+        tokens: MediaTokens,
+        clock: Clock,
+        bus: EventBus,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`node` is this gateway; `base_url` is where nodes below reach its `/whip`, asked for at each command."""
+        self.figures = Figures()
+        self._node = node
+        self._base_url = base_url
+        self._engine = engine
+        self._ways = ways
+        self._commands = commands
+        self._tokens = tokens
+        self._clock = clock
+        self._bus = bus
+        self._chance = chance
+        self._demands: dict[str, Demand] = {}
+        self._relays: dict[str, Relay] = {}
+        self._states: dict[str, StreamState] = {}
+        self._sessions: dict[str, Session] = {}
+        self._verdicts: dict[str, str | None] = {}
+        self._intents = 0
+        self._wake = asyncio.Event()
+        self._supervisor = Supervisor("media", clock=clock)
+        self._works = 0
+
+    async def __aenter__(self) -> Self:
+        self._supervisor.start("engine events", self._follow_engine)
+        self._supervisor.start("links", self._follow_links)
+        self._supervisor.start("verdicts", self._follow_pictures)
+        self._supervisor.start("timer", self._keep_time)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._supervisor.stop()
+
+    # What other rooms ask.
+
+    def want(self, stream: str, holder: str, kind: Kind) -> None:
+        """Let `holder` want a stream until `release`; repeating is harmless."""
+        demand = self._demands.setdefault(stream, Demand())
+        self._perform(stream, demand.want(holder, kind, self._clock.monotonic()))
+
+    def release(self, stream: str, holder: str) -> None:
+        """Let go what `want` held; an unknown holder is ignored."""
+        demand = self._demands.get(stream)
+        if demand is not None:
+            self._perform(stream, demand.release(holder, self._clock.monotonic()))
+            self._wake.set()
+
+    def trouble(self, stream: str) -> Trouble | None:
+        """Return why a wanted stream cannot be had, None while all is well."""
+        demand = self._demands.get(stream)
+        return demand.trouble if demand is not None else None
+
+    def state(self, stream: str) -> StreamState:
+        """Return the stream's state in the engine."""
+        return self._states.get(stream, StreamState.ABSENT)
+
+    async def still(self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0) -> Still:
+        """Return the newest decoded picture; raises NotFoundError where none comes in time."""
+        return await self._engine.still(stream, newer_than=newer_than, timeout_s=timeout_s)
+
+    def play_pass(self, stream: str, holder: str, life: timedelta | None = None) -> Pass:
+        """Let `holder` (user or node) view a stream; the stream is fetched at once, in expectation of the viewer."""
+        token, expires_at = self._mint(MediaDirection.PLAY, stream, holder, life)
+        return Pass(f"/whep/{stream}", token, expires_at)
+
+    def publish_pass(self, stream: str, holder: str, life: timedelta | None = None) -> Pass:
+        """Let `holder` publish a stream."""
+        token, expires_at = self._mint(MediaDirection.PUBLISH, stream, holder, life)
+        return Pass(f"/whip/{stream}", token, expires_at)
+
+    def expect_viewer(self, stream: str) -> None:
+        """Fetch a stream for somebody who is about to view it."""
+        self._intents += 1
+        holder = f"intent-{self._intents}"
+        self.want(stream, holder, Kind.VIEWER)
+        self._spawn(f"intent[{stream}]", partial(self._forget_intent, stream, holder))
+
+    async def pull(self, stream: str, whep_url: str, token: str) -> str:
+        """Fetch a stream from another gateway; returns the session id. Raises LinkError."""
+        return await self._engine.pull(stream, whep_url, token)
+
+    async def end(self, session_id: str) -> None:
+        """End a session; one that is gone already is fine."""
+        with suppress(NotFoundError):
+            await self._engine.end(session_id)
+
+    # What comes over HTTP.
+
+    async def publish_offer(self, stream: str, token: str | None, offer: str) -> SessionAnswer:
+        """Take a WHIP offer. Raises NotAuthenticatedError, NotAllowedError, BadMediaError."""
+        self._tokens.verify(token, MediaDirection.PUBLISH, stream, now=self._clock.now())
+        answer = await self._engine.publish(stream, offer)
+        self._remember(answer, MediaDirection.PUBLISH, token)
+        return answer
+
+    async def play_offer(self, stream: str, token: str | None, offer: str) -> SessionAnswer:
+        """Take a WHEP offer and want the stream while the session lasts. Raises as `publish_offer`."""
+        self._tokens.verify(token, MediaDirection.PLAY, stream, now=self._clock.now())
+        self._intents += 1
+        holder = f"joining-{self._intents}"
+        self.want(stream, holder, Kind.VIEWER)
+        try:
+            answer = await self._engine.play(stream, offer)
+            self._remember(answer, MediaDirection.PLAY, token)
+            self.want(stream, answer.session_id, Kind.VIEWER)
+        finally:
+            self.release(stream, holder)
+        return answer
+
+    async def trickle(self, session: Session, fragment: str, tag: str) -> TrickleAnswer:
+        """Pass candidates or an ICE restart (`tag` is `*`) on. Raises WrongMomentError on a stale tag."""
+        if tag not in {"*", session.etag}:
+            raise WrongMomentError(f"the ICE session is {session.etag}, not {tag}")
+        answer = await self._engine.trickle(session.session_id, fragment, tag)
+        session.etag = answer.etag
+        return answer
+
+    async def hang_up(self, session: Session) -> None:
+        """End a session at its client's wish; raises NotFoundError."""
+        self._forget(session.session_id)
+        await self._engine.end(session.session_id)
+
+    def session(self, direction: MediaDirection, stream: str, session_id: str, token: str | None) -> Session:
+        """Return a session that `token` may change; raises NotFoundError, NotAuthenticatedError, NotAllowedError."""
+        session = self._sessions.get(session_id)
+        if session is None or session.stream != stream or session.direction is not direction:
+            self._tokens.verify(token, direction, stream, now=self._clock.now())
+            raise NotFoundError(f"no session {session_id} of {stream}; it may have ended")
+        if _hash(token) != session.token_hash:
+            self._tokens.verify(token, direction, stream, now=self._clock.now())
+        return session
+
+    def cameras(self) -> tuple[KnownCamera, ...]:
+        """Return the cameras of the subtree."""
+        return tuple(self._ways.cameras())
+
+    def camera(self, stream: str) -> KnownCamera:
+        """Return one camera; raises NotFoundError."""
+        return self._ways.camera(stream)
+
+    async def stream_stats(self) -> dict[str, StreamStats]:
+        """Return the engine's figures by stream."""
+        stats = await self._engine.stats()
+        return {stream.stream: stream for stream in stats.streams}
+
+    # What the tier above asks.
+
+    async def on_publish(self, command: Command) -> dict[str, Any]:
+        """Carry out `media.publish` of the tier above: relay the stream while the lease lasts."""
+        args = parse_args(MediaPublish, command.args)
+        now = self._clock.monotonic()
+        left = min((args.until - self._clock.now()).total_seconds(), LONGEST_LEASE_S)
+        if left <= 0:
+            raise ExpiredError(f"the lease of {args.stream} ended at {args.until.isoformat()}")
+        if self._hop(args.stream) is None and not self._is_own(args.stream):
+            raise NotFoundError(f"no camera {args.stream} below {self._node}")
+        relay = self._relays.setdefault(args.stream, Relay())
+        effects = relay.lease(args.whip_url, args.token, until=now + left, fresh=args.fresh, now=now)
+        self._relay(args.stream, effects)
+        self._relay(args.stream, relay.source(there=self._there(args.stream), now=now))
+        return {}
+
+    async def on_unpublish(self, command: Command) -> dict[str, Any]:
+        """Carry out `media.unpublish` of the tier above."""
+        args = parse_args(MediaUnpublish, command.args)
+        relay = self._relays.get(args.stream)
+        if relay is not None:
+            self._relay(args.stream, relay.give_back())
+        return {}
+
+    # Effects.
+
+    def _perform(self, stream: str, effects: list[DemandEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case Ask(fresh):
+                    self._spawn(f"ask[{stream}]", partial(self._ask, stream, fresh=fresh))
+                case GiveBack():
+                    self._spawn(f"give back[{stream}]", partial(self._give_back, stream))
+        self._wake.set()
+
+    def _relay(self, stream: str, effects: list[RelayEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case Want():
+                    self.want(stream, UPPER, Kind.RELAY)
+                case Release():
+                    self.release(stream, UPPER)
+                case Connect(whip_url, token):
+                    self._spawn(f"relay[{stream}]", partial(self._connect, stream, whip_url, token))
+                case Disconnect(session_id):
+                    self._spawn(f"relay end[{stream}]", partial(self.end, session_id))
+        self._wake.set()
+
+    async def _ask(self, stream: str, *, fresh: bool) -> None:
+        trouble = await self._ask_hop(stream, fresh=fresh)
+        demand = self._demands[stream]
+        if trouble is not demand.trouble:
+            logger.info("stream wanted", extra={"stream": stream, "reason": trouble or "none"})
+        self.figures.asked[trouble or "done"] += 1
+        self._perform(stream, demand.answered(trouble, self._clock.monotonic(), self._chance()))
+        if trouble is not None:
+            self._bus.publish(CameraChanged(stream))
+
+    async def _ask_hop(self, stream: str, *, fresh: bool) -> Trouble | None:
+        if self._is_own(stream):
+            return None
+        hop = self._hop(stream)
+        if hop is None:
+            return Trouble.UNKNOWN
+        link = self._ways.link(hop)
+        if link is not None and link.status is not LinkStatus.UP:
+            return Trouble.NO_LINK
+        now = self._clock.now()
+        token, _ = self._tokens.mint(MediaDirection.PUBLISH, stream, holder=hop, now=now)
+        args = MediaPublish(
+            stream=stream,
+            whip_url=f"{self._base_url()}/whip/{stream}",
+            token=token,
+            until=now + timedelta(seconds=LEASE_S),
+            fresh=fresh,
+        )
+        try:
+            reply = await self._commands.ask(hop, CommandName.MEDIA_PUBLISH, args, within_s=ASK_WITHIN_S)
+        except LinkError as error:
+            logger.info("stream not asked for", extra={"stream": stream, "node": hop, "error": str(error)})
+            return Trouble.NO_LINK
+        return _TROUBLES[reply.outcome]
+
+    async def _give_back(self, stream: str) -> None:
+        hop = None if self._is_own(stream) else self._hop(stream)
+        if hop is None:
+            return
+        logger.info("stream given back", extra={"stream": stream, "node": hop})
+        with suppress(LinkError):  # the lease ends by itself
+            args = MediaUnpublish(stream=stream)
+            await self._commands.ask(hop, CommandName.MEDIA_UNPUBLISH, args, within_s=ASK_WITHIN_S)
+
+    async def _connect(self, stream: str, whip_url: str, token: str) -> None:
+        relay = self._relays[stream]
+        try:
+            session_id = await self._engine.relay(stream, whip_url, token)
+        except SilianError as error:
+            logger.warning("relay failed", extra={"stream": stream, "url": whip_url, "error": str(error)})
+            self.figures.relays[error.code] += 1
+            self._relay(stream, relay.failed(self._clock.monotonic(), self._chance()))
+            return
+        logger.info("relay up", extra={"stream": stream, "url": whip_url})
+        self.figures.relays["done"] += 1
+        self._relay(stream, relay.connected(session_id, self._clock.monotonic()))
+
+    # Loops.
+
+    async def _follow_engine(self) -> None:
+        async for event in self._engine.events():
+            self._take(event)
+
+    def _take(self, event: MediaEvent) -> None:
+        match event:
+            case StreamChanged():
+                self._stream_changed(event)
+            case SessionEnded():
+                self._session_ended(event)
+            case EngineRestarted():
+                self._engine_restarted(event)
+
+    def _stream_changed(self, event: StreamChanged) -> None:
+        now = self._clock.monotonic()
+        if event.state is StreamState.ABSENT:
+            self._states.pop(event.stream, None)
+        else:
+            self._states[event.stream] = event.state
+        demand = self._demands.get(event.stream)
+        if demand is not None:
+            demand.source(live=event.state is StreamState.LIVE, now=now)
+        relay = self._relays.get(event.stream)
+        if relay is not None:
+            self._relay(event.stream, relay.source(there=self._there(event.stream), now=now))
+        self._bus.publish(CameraChanged(event.stream))
+
+    def _session_ended(self, event: SessionEnded) -> None:
+        logger.info(
+            "media session ended", extra={"stream": event.stream, "kind": event.kind, "reason": event.reason}
+        )
+        self._forget(event.session_id)
+        relay = self._relays.get(event.stream)
+        if relay is not None and event.kind is SessionKind.RELAY:
+            self.figures.relays[event.reason] += 1
+            self._relay(event.stream, relay.ended(event.session_id, self._clock.monotonic()))
+
+    def _engine_restarted(self, event: EngineRestarted) -> None:
+        logger.warning("media worker replaced", extra={"streams": len(event.streams)})
+        for stream, demand in self._demands.items():
+            self._perform(stream, demand.hurry(fresh=True))
+        for session_id in tuple(self._sessions):
+            self._forget(session_id)
+        for stream, relay in self._relays.items():
+            if relay.session_id is not None:
+                self._relay(stream, relay.ended(relay.session_id, self._clock.monotonic()))
+        self._bus.publish(MediaRestarted(event.streams))
+
+    async def _follow_links(self) -> None:
+        async with self._bus.subscribe(LinkChanged) as changes:
+            async for change in changes:
+                if isinstance(change, Overflowed):
+                    self._hurry(None)
+                elif change.status is LinkStatus.UP:
+                    self._hurry(change.node)
+
+    def _hurry(self, node: str | None) -> None:
+        for stream, demand in self._demands.items():
+            if demand.phase is not Phase.IDLE and (node is None or self._hop(stream) == node):
+                self._perform(stream, demand.hurry(fresh=False))
+
+    async def _follow_pictures(self) -> None:
+        while True:
+            for camera in self._ways.cameras():
+                verdict = camera.picture.verdict if camera.picture is not None else None
+                if camera.stream in self._verdicts and self._verdicts[camera.stream] != verdict:
+                    logger.info("picture changed", extra={"stream": camera.stream, "verdict": verdict or "none"})
+                    self._bus.publish(CameraChanged(camera.stream))
+                self._verdicts[camera.stream] = verdict
+            await self._clock.sleep(LOOK_S)
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._wake.clear()
+            ends = [at for one in (*self._demands.values(), *self._relays.values()) if (at := one.deadline) is not None]
+            left = min(ends) - self._clock.monotonic() if ends else None
+            await self._clock.wait(self._wake, left)
+            self._tick()
+
+    def _tick(self) -> None:
+        now = self._clock.monotonic()
+        for stream, demand in tuple(self._demands.items()):
+            self._perform(stream, demand.tick(now))
+            if demand.phase is Phase.IDLE and not demand.wanted:
+                del self._demands[stream]
+        for stream, relay in tuple(self._relays.items()):
+            self._relay(stream, relay.tick(now))
+
+    # Small things.
+
+    def _is_own(self, stream: str) -> bool:
+        """Tell a stream that is published here directly: a console's side of a call, or a pulled one."""
+        centre, _ = split_stream(stream)
+        return self._ways.owner(stream) is None and (centre == self._node or self._ways.next_hop(centre) is None)
+
+    def _hop(self, stream: str) -> str | None:
+        owner = self._ways.owner(stream)
+        if owner is not None:
+            return self._ways.hop_to(owner)
+        centre, _ = split_stream(stream)
+        return None if centre == self._node else self._ways.next_hop(centre)
+
+    def _there(self, stream: str) -> bool:
+        return self.state(stream) in {StreamState.LIVE, StreamState.STARTING}
+
+    def _mint(
+        self, direction: MediaDirection, stream: str, holder: str, life: timedelta | None
+    ) -> tuple[str, datetime]:
+        return self._tokens.mint(direction, stream, holder=holder, now=self._clock.now(), life=life)
+
+    def _remember(self, answer: SessionAnswer, direction: MediaDirection, token: str | None) -> None:
+        self._sessions[answer.session_id] = Session(
+            answer.session_id, answer.stream, direction, _hash(token), answer.etag
+        )
+
+    def _forget(self, session_id: str) -> None:
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            self.release(session.stream, session_id)
+
+    async def _forget_intent(self, stream: str, holder: str) -> None:
+        try:
+            await self._clock.sleep(INTENT_S)
+        finally:
+            self.release(stream, holder)
+
+    def _spawn(self, name: str, work: Work) -> None:
+        self._works += 1
+        self._supervisor.start(f"{name} {self._works}", work, restart=False)
+
+
+_TROUBLES = {
+    Outcome.DONE: None,
+    Outcome.REFUSED: Trouble.REFUSED,
+    Outcome.FAILED: Trouble.FAILED,
+    Outcome.EXPIRED: Trouble.NO_ANSWER,
+}
+
+
+def _hash(token: str | None) -> bytes:
+    return hashlib.sha256((token or "").encode()).digest()
