@@ -186,9 +186,7 @@ def _cameras(service: MediaService) -> APIRouter:
         return camera_view(service, known, stats.get(known.stream))
 
     @api.post("/{centre}/{name}/play")
-    async def play(
-        request: Request, centre: str, name: str, caller: Annotated[Caller, require(*WATCHERS)]
-    ) -> PlayView:
+    async def play(request: Request, centre: str, name: str, caller: Annotated[Caller, require(*WATCHERS)]) -> PlayView:
         """Return a play token; the stream is fetched at once."""
         known = service.camera(stream_of(centre, name))
         service.expect_viewer(known.stream)

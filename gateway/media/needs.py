@@ -1,10 +1,15 @@
 """What the media room needs of others; `gateway.app` supplies it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from pydantic import BaseModel
 
+from gateway.events import EventBus
+from gateway.ports.media import MediaEngine
+from gateway.web.media_tokens import MediaTokens
+from protocols.aio.clock import Clock
 from protocols.command import Reply
 from protocols.health import CameraHealth, LinkReason, LinkStatus
 
@@ -13,30 +18,58 @@ class KnownCamera(Protocol):
     """One camera of the subtree; `picture` is known for direct children only."""
 
     @property
-    def stream(self) -> str: ...
+    def stream(self) -> str:
+        """Stream id, `320623/room`."""
+        ...
+
     @property
-    def centre(self) -> str: ...
+    def centre(self) -> str:
+        """Division code."""
+        ...
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name within the centre."""
+        ...
+
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """What people call it."""
+        ...
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """Kind of source."""
+        ...
+
     @property
-    def label(self) -> str | None: ...
+    def label(self) -> str | None:
+        """Shown on the name plate."""
+        ...
+
     @property
-    def owner(self) -> str: ...
+    def owner(self) -> str:
+        """Node that announced it."""
+        ...
+
     @property
-    def picture(self) -> CameraHealth | None: ...
+    def picture(self) -> CameraHealth | None:
+        """The owner's verdict."""
+        ...
 
 
 class KnownLink(Protocol):
     """The link of one node below."""
 
     @property
-    def status(self) -> LinkStatus: ...
+    def status(self) -> LinkStatus:
+        """Up, down or never seen."""
+        ...
+
     @property
-    def reason(self) -> LinkReason | None: ...
+    def reason(self) -> LinkReason | None:
+        """Why it is down."""
+        ...
 
 
 class Ways(Protocol):
@@ -73,3 +106,15 @@ class Commands(Protocol):
     async def ask(self, target: str, name: str, args: BaseModel, *, within_s: float) -> Reply:
         """Send and wait for the reply; `Outcome.EXPIRED` after the deadline. Raises LinkError."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class MediaNeeds:
+    """All that the room stands on."""
+
+    engine: MediaEngine
+    ways: Ways
+    commands: Commands
+    tokens: MediaTokens
+    clock: Clock
+    bus: EventBus

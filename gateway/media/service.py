@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Self
 
-from gateway.events import CameraChanged, EventBus, LinkChanged, MediaRestarted, Overflowed
+from gateway.events import CameraChanged, LinkChanged, MediaRestarted, Overflowed
 from gateway.media.machine import (
     LEASE_S,
     Ask,
@@ -33,10 +33,9 @@ from gateway.media.machine import (
     Trouble,
     Want,
 )
-from gateway.media.needs import Commands, KnownCamera, Ways
+from gateway.media.needs import KnownCamera, MediaNeeds
 from gateway.ports.media import (
     EngineRestarted,
-    MediaEngine,
     MediaEvent,
     SessionAnswer,
     SessionEnded,
@@ -47,8 +46,7 @@ from gateway.ports.media import (
     StreamStats,
     TrickleAnswer,
 )
-from gateway.web.media_tokens import MediaDirection, MediaTokens
-from protocols.aio.clock import Clock
+from gateway.web.media_tokens import MediaDirection
 from protocols.aio.tasks import Supervisor, Work
 from protocols.command import Command, CommandName, MediaPublish, MediaUnpublish, Outcome, parse_args
 from protocols.errors import ExpiredError, LinkError, NotFoundError, SilianError, WrongMomentError
@@ -100,27 +98,22 @@ class MediaService:
 
     def __init__(
         self,
+        needs: MediaNeeds,
         *,
         node: str,
         base_url: Callable[[], str],
-        engine: MediaEngine,
-        ways: Ways,
-        commands: Commands,
-        tokens: MediaTokens,
-        clock: Clock,
-        bus: EventBus,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`node` is this gateway; `base_url` is where nodes below reach its `/whip`, asked for at each command."""
         self.figures = Figures()
         self._node = node
         self._base_url = base_url
-        self._engine = engine
-        self._ways = ways
-        self._commands = commands
-        self._tokens = tokens
-        self._clock = clock
-        self._bus = bus
+        self._engine = needs.engine
+        self._ways = needs.ways
+        self._commands = needs.commands
+        self._tokens = needs.tokens
+        self._clock = needs.clock
+        self._bus = needs.bus
         self._chance = chance
         self._demands: dict[str, Demand] = {}
         self._relays: dict[str, Relay] = {}
@@ -129,7 +122,7 @@ class MediaService:
         self._verdicts: dict[str, str | None] = {}
         self._intents = 0
         self._wake = asyncio.Event()
-        self._supervisor = Supervisor("media", clock=clock)
+        self._supervisor = Supervisor("media", clock=needs.clock)
         self._works = 0
 
     async def __aenter__(self) -> Self:
@@ -155,6 +148,10 @@ class MediaService:
         if demand is not None:
             self._perform(stream, demand.release(holder, self._clock.monotonic()))
             self._wake.set()
+
+    def holding(self, kind: Kind) -> "Holding":
+        """Return the part of this room that another room needs for its own kind of demand."""
+        return Holding(self, kind)
 
     def trouble(self, stream: str) -> Trouble | None:
         """Return why a wanted stream cannot be had, None while all is well."""
@@ -390,9 +387,7 @@ class MediaService:
         self._bus.publish(CameraChanged(event.stream))
 
     def _session_ended(self, event: SessionEnded) -> None:
-        logger.info(
-            "media session ended", extra={"stream": event.stream, "kind": event.kind, "reason": event.reason}
-        )
+        logger.info("media session ended", extra={"stream": event.stream, "kind": event.kind, "reason": event.reason})
         self._forget(event.session_id)
         relay = self._relays.get(event.stream)
         if relay is not None and event.kind is SessionKind.RELAY:
@@ -436,7 +431,8 @@ class MediaService:
     async def _keep_time(self) -> None:
         while True:
             self._wake.clear()
-            ends = [at for one in (*self._demands.values(), *self._relays.values()) if (at := one.deadline) is not None]
+            ends = [at for demand in self._demands.values() if (at := demand.deadline) is not None]
+            ends += [at for relay in self._relays.values() if (at := relay.deadline) is not None]
             left = min(ends) - self._clock.monotonic() if ends else None
             await self._clock.wait(self._wake, left)
             self._tick()
@@ -491,6 +487,50 @@ class MediaService:
     def _spawn(self, name: str, work: Work) -> None:
         self._works += 1
         self._supervisor.start(f"{name} {self._works}", work, restart=False)
+
+
+class Holding:
+    """The media room as seen by a room that holds streams: roll call or dispatch."""
+
+    def __init__(self, media: MediaService, kind: Kind) -> None:
+        self._media = media
+        self._kind = kind
+
+    def hold(self, stream: str, holder: str) -> None:
+        """Want a stream until `release`."""
+        self._media.want(stream, holder, self._kind)
+
+    def release(self, stream: str, holder: str) -> None:
+        """Let go what `hold` held; an unknown holder is ignored."""
+        self._media.release(stream, holder)
+
+    async def still(self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0) -> Still:
+        """Return the newest decoded picture; raises NotFoundError where none comes in time."""
+        return await self._media.still(stream, newer_than=newer_than, timeout_s=timeout_s)
+
+    def why_not(self, stream: str) -> str | None:
+        """Name the trouble that keeps a wanted stream away, None while there is none."""
+        return self._media.trouble(stream)
+
+    def live(self, stream: str) -> bool:
+        """Tell whether packets of the stream arrive."""
+        return self._media.state(stream) is StreamState.LIVE
+
+    def play_pass(self, stream: str, holder: str, life: timedelta | None = None) -> Pass:
+        """Let `holder` view a stream."""
+        return self._media.play_pass(stream, holder, life)
+
+    def publish_pass(self, stream: str, holder: str, life: timedelta | None = None) -> Pass:
+        """Let `holder` publish a stream."""
+        return self._media.publish_pass(stream, holder, life)
+
+    async def pull(self, stream: str, whep_url: str, token: str) -> str:
+        """Fetch a stream from another gateway; returns the session id. Raises LinkError."""
+        return await self._media.pull(stream, whep_url, token)
+
+    async def end(self, session_id: str) -> None:
+        """End a session; one that is gone already is fine."""
+        await self._media.end(session_id)
 
 
 _TROUBLES = {

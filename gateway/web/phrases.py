@@ -27,6 +27,9 @@ ERRORS: Final[dict[str, tuple[str, str]]] = {
     "needs": ("本系统缺少此项功能所需的组件。", "This installation lacks a part that is needed for this."),
     "config": ("配置有误。", "The settings cannot work."),
     "method_not_allowed": ("此地址不支持该请求方法。", "This address does not take that method."),
+    "unsupported_type": ("请求的内容类型不受支持。", "This content type is not taken here."),
+    "precondition_required": ("请求缺少会话标识。", "The request must name the session it means."),
+    "precondition_failed": ("会话标识已过期。", "The session that the request means is another one now."),
     "validation": ("请求参数有误：{what}", "The request does not fit: {what}"),
 }
 

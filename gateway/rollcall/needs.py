@@ -1,0 +1,129 @@
+"""What the roll-call room needs of others; `gateway.app` supplies it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from gateway.metrics import Metrics
+from gateway.ports.blob import BlobStore
+from gateway.ports.media import Still
+from gateway.ports.store import Store
+from protocols.aio.clock import Clock
+from protocols.command import Reply
+from protocols.health import LinkReason, LinkStatus
+from protocols.tiers import Centre
+
+
+class KnownCamera(Protocol):
+    """One camera of the subtree."""
+
+    @property
+    def stream(self) -> str:
+        """Stream id, `320623/room`."""
+        ...
+
+    @property
+    def centre(self) -> str:
+        """Division code."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Name within the centre."""
+        ...
+
+    @property
+    def owner(self) -> str:
+        """Node that announced it."""
+        ...
+
+
+class KnownLink(Protocol):
+    """The link of one node of the subtree."""
+
+    @property
+    def node(self) -> str:
+        """Node at the lower end."""
+        ...
+
+    @property
+    def centre(self) -> str:
+        """Division code."""
+        ...
+
+    @property
+    def status(self) -> LinkStatus:
+        """Up, down or never seen."""
+        ...
+
+    @property
+    def reason(self) -> LinkReason | None:
+        """Why it is down."""
+        ...
+
+
+class Ways(Protocol):
+    """The registry: centres, cameras and links of the subtree. Synchronous, from memory."""
+
+    def own(self) -> Centre:
+        """Return this gateway's centre."""
+        ...
+
+    def centres(self) -> Sequence[Centre]:
+        """Return this centre and all below it, as in force today."""
+        ...
+
+    def cameras(self) -> Sequence[KnownCamera]:
+        """Return all cameras of the subtree, ordered by centre and name."""
+        ...
+
+    def links(self) -> Sequence[KnownLink]:
+        """Return the links of all nodes of the subtree."""
+        ...
+
+    def link(self, node: str) -> KnownLink | None:
+        """Return the link of a node, None where it was never heard of."""
+        ...
+
+
+class Commands(Protocol):
+    """The links' way down."""
+
+    async def ask(self, target: str, name: str, args: BaseModel, *, within_s: float) -> Reply:
+        """Send and wait for the reply; `Outcome.EXPIRED` after the deadline. Raises LinkError."""
+        ...
+
+
+class Pictures(Protocol):
+    """The media room, as far as a roll call needs it."""
+
+    def hold(self, stream: str, holder: str) -> None:
+        """Want a stream until `release`."""
+        ...
+
+    def release(self, stream: str, holder: str) -> None:
+        """Let go what `hold` held; an unknown holder is ignored."""
+        ...
+
+    async def still(self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0) -> Still:
+        """Return the newest decoded picture; raises NotFoundError where none comes in time."""
+        ...
+
+    def why_not(self, stream: str) -> str | None:
+        """Name the trouble that keeps a wanted stream away, None while there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RollCallNeeds:
+    """All that the room stands on."""
+
+    store: Store
+    blobs: BlobStore
+    ways: Ways
+    commands: Commands
+    pictures: Pictures
+    clock: Clock
+    metrics: Metrics

@@ -1,0 +1,44 @@
+"""What the roll call says to people: Chinese, in one place. The console translates states and reasons by itself."""
+
+from typing import Final
+
+from protocols.rollcall import AbsenceReason, PointState
+
+COLUMNS: Final = (
+    "序号", "单位", "区划代码", "点位", "点名类型", "首呼时间", "接通时间", "接通用时(s)", "呼叫次数", "应答人",
+    "结果", "图像(结果/缺陷)", "首帧用时(s)", "画面时延(ms)", "链路", "截图编号", "点名员", "备注",
+)  # fmt: skip
+"""Headings of the result sheet (结果表): those of the local form that the first roll call can fill."""
+KINDS: Final = {
+    "daily": "例行",
+    "holiday": "节假日",
+    "flood": "汛期加密",
+    "random": "随机抽查",
+    "triggered": "触发点名",
+    "makeup": "补点",
+    "test": "测试",
+}
+STATES: Final = {
+    PointState.PENDING: "待点",
+    PointState.RINGING: "呼叫中",
+    PointState.CONNECTING: "已接通",
+    PointState.VERIFYING: "核验中",
+    PointState.PASSED: "到",
+    PointState.ABSENT: "未到",
+}
+REASONS: Final = {
+    AbsenceReason.NO_LINK: "链路故障",
+    AbsenceReason.NO_ANSWER: "未应答",
+    AbsenceReason.NO_PICTURE: "无图像",
+    AbsenceReason.FROZEN: "画面冻结",
+    AbsenceReason.BLACK: "黑屏",
+    AbsenceReason.COVERED: "镜头遮挡",
+    AbsenceReason.UNPROVEN: "画面无法证实",
+}
+PICTURE_GOOD: Final = "正常"
+PICTURE_UNSEEN: Final = "未见图像"
+NO_CAMERA: Final = "该县未登记摄像机"
+TOLD: Final = "县端判定：{verdict}"
+RING_FAILED: Final = "呼叫未成功：{why}"
+STREAM_TROUBLE: Final = "取流未成功：{why}"
+TOO_OLD: Final = "网关重启后已超过到岗时限"
