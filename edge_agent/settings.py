@@ -65,6 +65,12 @@ class GatewaySection(Section):
         default="", description="SHA-256 of the gateway's CA certificate, shown with the token; checked at enrolment."
     )
 
+    broker: str = Field(
+        default="",
+        pattern=r"^([^:/\s]+:[0-9]{1,5})?$",
+        description="host:port of the broker where it is not the one told at enrolment, e.g. behind a port mapping.",
+    )
+
     @field_validator("url")
     @classmethod
     def _is_http(cls, value: str) -> str:

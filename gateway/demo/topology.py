@@ -13,7 +13,8 @@ offset  listener
 40      Prometheus
 41      the RTSP camera
 42      the cut line of `--check`
-50-56   local listeners of the agents, in the order of their counties
+50-56   webhooks of the agents, in the order of their counties
+60-66   management listeners of the agents, in the same order
 ======  ==========================================================
 """
 
@@ -27,7 +28,7 @@ CITY = "320600"
 PROVINCE = "320000"
 STAFFED_COUNTY = "320623"
 """如东: the county with a gateway and a console of its own."""
-BLOCK = 60
+BLOCK = 70
 """Ports in the block, taken or not."""
 GATEWAYS = (CITY, PROVINCE, NATION, STAFFED_COUNTY)
 PARENTS = {CITY: PROVINCE, PROVINCE: NATION, NATION: None, STAFFED_COUNTY: CITY}
@@ -62,7 +63,8 @@ class AgentPlan:
     name_en: str
     gateway: str
     number: int
-    http: int
+    webhook: int
+    management: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,13 @@ class Plan:
     def tcp_ports(self) -> tuple[int, ...]:
         """Return every TCP port that must be free."""
         own = [port for g in self.gateways for port in (g.http, g.management, g.broker)]
-        return (*own, *(agent.http for agent in self.agents), self.prometheus, self.rtsp, self.cut_line)
+        return (
+            *own,
+            *(port for agent in self.agents for port in (agent.webhook, agent.management)),
+            self.prometheus,
+            self.rtsp,
+            self.cut_line,
+        )
 
     def udp_ports(self) -> tuple[int, ...]:
         """Return every UDP port that must be free."""
@@ -124,7 +132,8 @@ def make_plan(host: str, count: int, ports: list[int]) -> Plan:
             name_en=table[code].name_en,
             gateway=STAFFED_COUNTY if code == STAFFED_COUNTY else CITY,
             number=number,
-            http=ports[50 + number],
+            webhook=ports[50 + number],
+            management=ports[60 + number],
         )
         for number, code in enumerate(chosen)
     )

@@ -5,6 +5,7 @@ import contextlib
 import random
 import time
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gateway.demo.judge.eye import Look, look
 from gateway.demo.judge.ledger import Fate, Finding, Ledger, Seen, same_events
 from gateway.demo.judge.sensors import Sensors, Webhook
 from gateway.demo.judge.tier import Tier, until
+from protocols.aio.testcard import CHINA
 from protocols.alarm import CLEARED, RAISED
 from protocols.errors import SilianError
 
@@ -118,10 +120,12 @@ class Bench:
         return self._posted()
 
     async def cap(self, code: str, path: str) -> dict[str, Any]:
-        """Post a public warning (CAP 1.2) and take down that this tier accepted it."""
+        """Post a public warning (CAP 1.2; `{number}` and `{sent}` are filled in) and note its events."""
         tier = self.tiers[code]
         place = self.places["gateways"][code]["users"]
-        body = await asyncio.to_thread(Path(path).read_bytes)
+        text = await asyncio.to_thread(Path(path).read_text, "utf-8")
+        sent = datetime.now(CHINA).isoformat(timespec="seconds")
+        body = text.replace("{number}", str(time.time_ns())).replace("{sent}", sent).encode()
         async with Tier(
             code, tier.url, place["duty_officer"]["username"], place["duty_officer"]["password"]
         ) as officer:
