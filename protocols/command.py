@@ -20,6 +20,8 @@ from protocols.ids import CameraName, CentreCode, NodeId, StreamId, Ulid
 Model = TypeVar("Model", bound=BaseModel)
 COMMAND = event_type("command")
 REPLY = event_type("command", "reply")
+CALL_ENDED = event_type("call", "ended")
+"""A callee hung up: goes up to the gateway that called, with the fields of `CallEnd`."""
 
 
 class CommandName(StrEnum):
@@ -136,7 +138,7 @@ class CallAnswer(Args):
 
 
 class CallEnd(Args):
-    """Hang up. `reason`: hangup, no_answer, busy, declined, link, timeout."""
+    """Hang up. `reason`: hangup, no_answer, busy, declined, link, timeout, restart."""
 
     call_id: Ulid
     reason: str = Field(default="hangup", max_length=32)

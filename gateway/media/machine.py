@@ -255,6 +255,11 @@ class Relay:
         self._over = False
 
     @property
+    def over(self) -> bool:
+        """Tell whether no lease is held."""
+        return self.phase is RelayPhase.OFF
+
+    @property
     def deadline(self) -> float | None:
         """Monotonic time of the next `tick`, or None."""
         if self.phase is RelayPhase.OFF or self._over:

@@ -7,6 +7,7 @@ viewers come again, and the tier above renews its leases within 20 s.
 import asyncio
 import hashlib
 import logging
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -17,29 +18,24 @@ from functools import partial
 from typing import Any, Self
 
 from gateway.events import CameraChanged, LinkChanged, MediaRestarted, Overflowed
+from gateway.media.carrier import Carrier
 from gateway.media.machine import (
     LEASE_S,
     Ask,
-    Connect,
     Demand,
     DemandEffect,
-    Disconnect,
     GiveBack,
     Kind,
     Phase,
-    Relay,
-    RelayEffect,
-    Release,
     Trouble,
-    Want,
 )
 from gateway.media.needs import KnownCamera, MediaNeeds
 from gateway.ports.media import (
+    EndReason,
     EngineRestarted,
     MediaEvent,
     SessionAnswer,
     SessionEnded,
-    SessionKind,
     Still,
     StreamChanged,
     StreamState,
@@ -49,7 +45,7 @@ from gateway.ports.media import (
 from gateway.web.media_tokens import MediaDirection
 from protocols.aio.tasks import Supervisor, Work
 from protocols.command import Command, CommandName, MediaPublish, MediaUnpublish, Outcome, parse_args
-from protocols.errors import ExpiredError, LinkError, NotFoundError, SilianError, WrongMomentError
+from protocols.errors import ExpiredError, LinkError, NotFoundError, WrongMomentError
 from protocols.health import LinkStatus
 from protocols.ids import split_stream
 
@@ -90,7 +86,6 @@ class Figures:
     """Counts for the metrics."""
 
     asked: Counter[str] = field(default_factory=Counter)
-    relays: Counter[str] = field(default_factory=Counter)
 
 
 class MediaService:
@@ -116,7 +111,6 @@ class MediaService:
         self._bus = needs.bus
         self._chance = chance
         self._demands: dict[str, Demand] = {}
-        self._relays: dict[str, Relay] = {}
         self._states: dict[str, StreamState] = {}
         self._sessions: dict[str, Session] = {}
         self._verdicts: dict[str, str | None] = {}
@@ -124,6 +118,9 @@ class MediaService:
         self._wake = asyncio.Event()
         self._supervisor = Supervisor("media", clock=needs.clock)
         self._works = 0
+        carry = partial(Carrier, clock=needs.clock, chance=chance, spawn=self._spawn)
+        self.relays = carry("relay", needs.engine.relay, needs.engine.end, wanted=self._relay_wanted)
+        self.pulls = carry("pull", needs.engine.pull, needs.engine.end)
 
     async def __aenter__(self) -> Self:
         self._supervisor.start("engine events", self._follow_engine)
@@ -183,14 +180,14 @@ class MediaService:
         self.want(stream, holder, Kind.VIEWER)
         self._spawn(f"intent[{stream}]", partial(self._forget_intent, stream, holder))
 
-    async def pull(self, stream: str, whep_url: str, token: str) -> str:
-        """Fetch a stream from another gateway; returns the session id. Raises LinkError."""
-        return await self._engine.pull(stream, whep_url, token)
+    def keep_pulled(self, stream: str, whep_url: str, token: str) -> None:
+        """Fetch a stream from another gateway, again and again, until `drop_pulled`."""
+        self.pulls.lease(stream, whep_url, token)
+        self._wake.set()
 
-    async def end(self, session_id: str) -> None:
-        """End a session; one that is gone already is fine."""
-        with suppress(NotFoundError):
-            await self._engine.end(session_id)
+    def drop_pulled(self, stream: str) -> None:
+        """End what `keep_pulled` began; an unknown stream is ignored."""
+        self.pulls.give_back(stream)
 
     # What comes over HTTP.
 
@@ -256,24 +253,20 @@ class MediaService:
     async def on_publish(self, command: Command) -> dict[str, Any]:
         """Carry out `media.publish` of the tier above: relay the stream while the lease lasts."""
         args = parse_args(MediaPublish, command.args)
-        now = self._clock.monotonic()
         left = min((args.until - self._clock.now()).total_seconds(), LONGEST_LEASE_S)
         if left <= 0:
             raise ExpiredError(f"the lease of {args.stream} ended at {args.until.isoformat()}")
         if self._hop(args.stream) is None and not self._is_own(args.stream):
             raise NotFoundError(f"no camera {args.stream} below {self._node}")
-        relay = self._relays.setdefault(args.stream, Relay())
-        effects = relay.lease(args.whip_url, args.token, until=now + left, fresh=args.fresh, now=now)
-        self._relay(args.stream, effects)
-        self._relay(args.stream, relay.source(there=self._there(args.stream), now=now))
+        there = self._there(args.stream)
+        self.relays.lease(args.stream, args.whip_url, args.token, for_s=left, fresh=args.fresh, there=there)
+        self._wake.set()
         return {}
 
     async def on_unpublish(self, command: Command) -> dict[str, Any]:
         """Carry out `media.unpublish` of the tier above."""
         args = parse_args(MediaUnpublish, command.args)
-        relay = self._relays.get(args.stream)
-        if relay is not None:
-            self._relay(args.stream, relay.give_back())
+        self.relays.give_back(args.stream)
         return {}
 
     # Effects.
@@ -287,18 +280,11 @@ class MediaService:
                     self._spawn(f"give back[{stream}]", partial(self._give_back, stream))
         self._wake.set()
 
-    def _relay(self, stream: str, effects: list[RelayEffect]) -> None:
-        for effect in effects:
-            match effect:
-                case Want():
-                    self.want(stream, UPPER, Kind.RELAY)
-                case Release():
-                    self.release(stream, UPPER)
-                case Connect(whip_url, token):
-                    self._spawn(f"relay[{stream}]", partial(self._connect, stream, whip_url, token))
-                case Disconnect(session_id):
-                    self._spawn(f"relay end[{stream}]", partial(self.end, session_id))
-        self._wake.set()
+    def _relay_wanted(self, stream: str, wanted: bool) -> None:  # noqa: FBT001 - the carrier's signature
+        if wanted:
+            self.want(stream, UPPER, Kind.RELAY)
+        else:
+            self.release(stream, UPPER)
 
     async def _ask(self, stream: str, *, fresh: bool) -> None:
         trouble = await self._ask_hop(stream, fresh=fresh)
@@ -344,19 +330,6 @@ class MediaService:
             args = MediaUnpublish(stream=stream)
             await self._commands.ask(hop, CommandName.MEDIA_UNPUBLISH, args, within_s=ASK_WITHIN_S)
 
-    async def _connect(self, stream: str, whip_url: str, token: str) -> None:
-        relay = self._relays[stream]
-        try:
-            session_id = await self._engine.relay(stream, whip_url, token)
-        except SilianError as error:
-            logger.warning("relay failed", extra={"stream": stream, "url": whip_url, "error": str(error)})
-            self.figures.relays[error.code] += 1
-            self._relay(stream, relay.failed(self._clock.monotonic(), self._chance()))
-            return
-        logger.info("relay up", extra={"stream": stream, "url": whip_url})
-        self.figures.relays["done"] += 1
-        self._relay(stream, relay.connected(session_id, self._clock.monotonic()))
-
     # Loops.
 
     async def _follow_engine(self) -> None:
@@ -381,18 +354,15 @@ class MediaService:
         demand = self._demands.get(event.stream)
         if demand is not None:
             demand.source(live=event.state is StreamState.LIVE, now=now)
-        relay = self._relays.get(event.stream)
-        if relay is not None:
-            self._relay(event.stream, relay.source(there=self._there(event.stream), now=now))
+        self.relays.source(event.stream, there=self._there(event.stream))
         self._bus.publish(CameraChanged(event.stream))
 
     def _session_ended(self, event: SessionEnded) -> None:
         logger.info("media session ended", extra={"stream": event.stream, "kind": event.kind, "reason": event.reason})
         self._forget(event.session_id)
-        relay = self._relays.get(event.stream)
-        if relay is not None and event.kind is SessionKind.RELAY:
-            self.figures.relays[event.reason] += 1
-            self._relay(event.stream, relay.ended(event.session_id, self._clock.monotonic()))
+        self.relays.ended(event.stream, event.session_id, event.reason)
+        self.pulls.ended(event.stream, event.session_id, event.reason)
+        self._wake.set()
 
     def _engine_restarted(self, event: EngineRestarted) -> None:
         logger.warning("media worker replaced", extra={"streams": len(event.streams)})
@@ -400,9 +370,8 @@ class MediaService:
             self._perform(stream, demand.hurry(fresh=True))
         for session_id in tuple(self._sessions):
             self._forget(session_id)
-        for stream, relay in self._relays.items():
-            if relay.session_id is not None:
-                self._relay(stream, relay.ended(relay.session_id, self._clock.monotonic()))
+        self.relays.all_ended(EndReason.WORKER_LOST)
+        self.pulls.all_ended(EndReason.WORKER_LOST)
         self._bus.publish(MediaRestarted(event.streams))
 
     async def _follow_links(self) -> None:
@@ -432,8 +401,8 @@ class MediaService:
         while True:
             self._wake.clear()
             ends = [at for demand in self._demands.values() if (at := demand.deadline) is not None]
-            ends += [at for relay in self._relays.values() if (at := relay.deadline) is not None]
-            left = min(ends) - self._clock.monotonic() if ends else None
+            first = min(*ends, self.relays.deadline, self.pulls.deadline, math.inf)
+            left = None if math.isinf(first) else first - self._clock.monotonic()
             await self._clock.wait(self._wake, left)
             self._tick()
 
@@ -443,8 +412,8 @@ class MediaService:
             self._perform(stream, demand.tick(now))
             if demand.phase is Phase.IDLE and not demand.wanted:
                 del self._demands[stream]
-        for stream, relay in tuple(self._relays.items()):
-            self._relay(stream, relay.tick(now))
+        self.relays.tick()
+        self.pulls.tick()
 
     # Small things.
 
@@ -524,13 +493,13 @@ class Holding:
         """Let `holder` publish a stream."""
         return self._media.publish_pass(stream, holder, life)
 
-    async def pull(self, stream: str, whep_url: str, token: str) -> str:
-        """Fetch a stream from another gateway; returns the session id. Raises LinkError."""
-        return await self._media.pull(stream, whep_url, token)
+    def keep_pulled(self, stream: str, whep_url: str, token: str) -> None:
+        """Fetch a stream from another gateway, again and again, until `drop_pulled`."""
+        self._media.keep_pulled(stream, whep_url, token)
 
-    async def end(self, session_id: str) -> None:
-        """End a session; one that is gone already is fine."""
-        await self._media.end(session_id)
+    def drop_pulled(self, stream: str) -> None:
+        """End what `keep_pulled` began."""
+        self._media.drop_pulled(stream)
 
 
 _TROUBLES = {

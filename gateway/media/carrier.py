@@ -1,0 +1,121 @@
+"""Keeps sessions with other gateways alive: one `Relay` machine per stream, for relays upward and for pulls."""
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+
+from gateway.media.machine import Connect, Disconnect, Relay, RelayEffect, Release, Want
+from protocols.aio.clock import Clock
+from protocols.aio.tasks import Work
+from protocols.errors import NotFoundError, SilianError
+
+logger = logging.getLogger(__name__)
+Dial = Callable[[str, str, str], Awaitable[str]]
+
+
+class Carrier:
+    """Dials a stream's session again and again while it is leased; `figures` counts how the sessions fared.
+
+    `wanted(stream, on)` is told when a lease begins and ends; `spawn` runs the dialling beside the caller.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dial: Dial,
+        end: Callable[[str], Awaitable[None]],
+        *,
+        clock: Clock,
+        chance: Callable[[], float],
+        spawn: Callable[[str, Work], None],
+        wanted: Callable[[str, bool], None] | None = None,
+    ) -> None:
+        self.figures: Counter[str] = Counter()
+        self._name = name
+        self._dial = dial
+        self._end = end
+        self._clock = clock
+        self._chance = chance
+        self._spawn = spawn
+        self._wanted = wanted
+        self._relays: dict[str, Relay] = {}
+
+    def lease(
+        self, stream: str, url: str, token: str, *, for_s: float = math.inf, fresh: bool = False, there: bool = True
+    ) -> None:
+        """Keep a session of `stream` with `url` for so many seconds; repeated to renew. `there`: it has a source."""
+        now = self._clock.monotonic()
+        relay = self._relays.setdefault(stream, Relay())
+        self._perform(stream, relay.lease(url, token, until=now + for_s, fresh=fresh, now=now))
+        self._perform(stream, relay.source(there=there, now=now))
+
+    def give_back(self, stream: str) -> None:
+        """End a lease; an unknown stream is ignored."""
+        relay = self._relays.get(stream)
+        if relay is not None:
+            self._perform(stream, relay.give_back())
+
+    def source(self, stream: str, *, there: bool) -> None:
+        """Take whether a stream has a source here."""
+        relay = self._relays.get(stream)
+        if relay is not None:
+            self._perform(stream, relay.source(there=there, now=self._clock.monotonic()))
+
+    def ended(self, stream: str, session_id: str, reason: str) -> None:
+        """Take that a session ended; sessions of others are ignored."""
+        relay = self._relays.get(stream)
+        if relay is not None and relay.session_id == session_id:
+            self.figures[reason] += 1
+            self._perform(stream, relay.ended(session_id, self._clock.monotonic()))
+
+    def all_ended(self, reason: str) -> None:
+        """Take that every session is lost."""
+        for stream, relay in tuple(self._relays.items()):
+            if relay.session_id is not None:
+                self.ended(stream, relay.session_id, reason)
+
+    @property
+    def deadline(self) -> float:
+        """Monotonic time of the next `tick`, infinite where nothing waits."""
+        return min((at for relay in self._relays.values() if (at := relay.deadline) is not None), default=math.inf)
+
+    def tick(self) -> None:
+        """Let time pass."""
+        for stream, relay in tuple(self._relays.items()):
+            self._perform(stream, relay.tick(self._clock.monotonic()))
+            if relay.over:
+                del self._relays[stream]
+
+    def _perform(self, stream: str, effects: list[RelayEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case Want() | Release():
+                    if self._wanted is not None:
+                        self._wanted(stream, isinstance(effect, Want))
+                case Connect(url, token):
+                    self._spawn(f"{self._name}[{stream}]", partial(self._connect, stream, url, token))
+                case Disconnect(session_id):
+                    self._spawn(f"{self._name} end[{stream}]", partial(self._disconnect, session_id))
+
+    async def _connect(self, stream: str, url: str, token: str) -> None:
+        relay = self._relays[stream]
+        try:
+            session_id = await self._dial(stream, url, token)
+        except SilianError as error:
+            logger.warning(
+                "media session failed",
+                extra={"kind": self._name, "stream": stream, "url": url, "reason": error.code, "error": str(error)},
+            )
+            self.figures[error.code] += 1
+            self._perform(stream, relay.failed(self._clock.monotonic(), self._chance()))
+            return
+        logger.info("media session up", extra={"kind": self._name, "stream": stream, "url": url})
+        self.figures["done"] += 1
+        self._perform(stream, relay.connected(session_id, self._clock.monotonic()))
+
+    async def _disconnect(self, session_id: str) -> None:
+        with suppress(NotFoundError):
+            await self._end(session_id)
