@@ -22,7 +22,11 @@ Pair = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 
 
 class VoidRange(BaseModel):
-    """Numbers that carry no record any more. `by` is the surviving record, or None: no longer held, a named gap."""
+    """Numbers that carry no record any more.
+
+    `by` is the surviving record; 0: the record was refused and lies in the sender's quarantine; None: the sender no
+    longer holds it, a gap that the receiver reports by name.
+    """
 
     model_config = ConfigDict(frozen=True)
 
