@@ -68,7 +68,11 @@ class AlarmData(BaseModel):
 
 
 class AcknowledgedData(BaseModel):
-    """Payload of `alarm.acknowledged`: who took the alarm in hand, at which centre."""
+    """Payload of `alarm.acknowledged`: who took the alarm in hand, at which centre.
+
+    `upto` is the newest origin counter of the alarm that this person had seen: a raise that opened later stays
+    unacknowledged, whichever of the two arrives first at another tier.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -77,6 +81,7 @@ class AcknowledgedData(BaseModel):
     centre: CentreCode
     by: str = Field(min_length=1, max_length=64)
     at: AwareDatetime
+    upto: int = Field(ge=0)
     note: str = Field(default="", max_length=1000)
 
 

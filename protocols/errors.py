@@ -5,6 +5,7 @@
     SilianError
     ├── BadInputError            the caller sent something wrong; retrying the same bytes is useless
     │   ├── BadIdentityError     a name that is not a centre, node, camera or event id
+    │   ├── UnknownCentreError   a code that no row of the table of centres bears
     │   ├── BadSchemaError       JSON or fields that do not fit the type
     │   ├── BadTopicError        a topic outside the grammar, or another node's branch
     │   ├── BadClockError        a time too far from ours to be true
@@ -49,6 +50,13 @@ class BadIdentityError(BadInputError):
     """A name outside the grammar of `protocols.ids`."""
 
     code: ClassVar[str] = "bad_identity"
+
+
+class UnknownCentreError(BadInputError):
+    """A division code that no row of the table of centres bears; add it to the operator's table."""
+
+    code: ClassVar[str] = "unknown_centre"
+    status: ClassVar[int] = 422
 
 
 class BadSchemaError(BadInputError):

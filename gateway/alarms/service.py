@@ -3,27 +3,140 @@
 All writing happens in units of work; `AlarmChanged` fires after the commit.
 """
 
-from typing import Any, Protocol
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from protocols.alarm import Severity
+from sqlalchemy import ColumnElement, func, select, tuple_
+
+from gateway.alarms import intake
+from gateway.alarms.needs import Area, Arrival, Outgoing
+from gateway.alarms.rows import log_view, view
+from gateway.alarms.tables import alarms, log
+from gateway.ports.store import Store, UnitOfWork
+from protocols.alarm import ACKNOWLEDGED, AcknowledgedData, Condition
+from protocols.envelope import Event, Lane
+from protocols.errors import BadInputError, NotFoundError, WrongMomentError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Alarms(Protocol):
-    """The alarms of the subtree."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Filters of the list; None = all."""
+
+    condition: Condition | None = None
+    acknowledged: bool | None = None
+    severities: tuple[int, ...] = ()
+    centre: str | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+class Alarms:
+    """The alarms of the subtree; `check` and `apply` make it an event handler of the links room."""
+
+    def __init__(self, store: Store, outgoing: Outgoing, area: Area) -> None:
+        self._store = store
+        self._outgoing = outgoing
+        self._area = area
+
+    def check(self, event: Event) -> None:
+        """Raise a BadInputError where the payload does not fit, or names a centre that the source does not serve."""
+        intake.check(event, self._area.table)
+
+    async def apply(self, uow: UnitOfWork, arrivals: Sequence[Arrival]) -> None:
+        """Write what the events change, and a line of the log for each."""
+        await intake.apply(uow, arrivals)
 
     async def acknowledge(self, alarm_id: str, *, by: str, note: str = "") -> dict[str, Any]:
-        """Take an alarm in hand; returns it. Raises NotFoundError, WrongMomentError if already acknowledged."""
-        ...
+        """Take an alarm in hand and tell the tiers above; returns it.
+
+        Raises NotFoundError, WrongMomentError where it is acknowledged already.
+        """
+        async with self._store.unit() as uow:
+            row = (await uow.execute(select(alarms).where(alarms.c.id == alarm_id))).one_or_none()
+            if row is None:
+                raise NotFoundError(f"no alarm {alarm_id}; see GET /api/v1/alarms")
+            if row.ack_at is not None:
+                raise WrongMomentError(f"alarm {alarm_id} was acknowledged by {row.ack_by} at {row.ack_centre}")
+            data = AcknowledgedData(
+                alarm_source=row.source,
+                alarm_key=row.alarm_key,
+                centre=self._area.code,
+                by=by,
+                at=uow.now,
+                upto=row.applied,
+                note=note,
+            )
+            payload = data.model_dump(mode="json")
+            event = uow.mint(ACKNOWLEDGED, payload, subject=row.alarm_key, drill=row.drill)
+            await self._outgoing.emit(uow, event, Lane.URGENT)
+        return await self.get(alarm_id)
 
     async def get(self, alarm_id: str) -> dict[str, Any]:
         """Return one alarm in the form of the API; raises NotFoundError."""
-        ...
+        async with self._store.reading() as reader:
+            row = (await reader.execute(select(alarms).where(alarms.c.id == alarm_id))).one_or_none()
+        if row is None:
+            raise NotFoundError(f"no alarm {alarm_id}; see GET /api/v1/alarms")
+        return view(row)
 
-    async def take_cap(self, xml: bytes) -> list[str]:
-        """Take a CAP 1.2 message as alarms of this gateway; returns the event ids. Raises BadInputError."""
-        ...
+    async def page(self, wanted: Wanted) -> dict[str, Any]:
+        """Return a page, newest first, with the totals of the whole subtree; raises BadInputError on a bad cursor."""
+        order = (alarms.c.first_raised_at.desc(), alarms.c.id.desc())
+        statement = select(alarms).where(*self._conditions(wanted)).order_by(*order).limit(wanted.limit + 1)
+        active = alarms.c.condition == Condition.ACTIVE.value
+        counts = select(
+            func.count().label("active"), func.count().filter(alarms.c.ack_at.is_(None)).label("unacknowledged")
+        ).where(active)
+        async with self._store.reading() as reader:
+            rows = (await reader.execute(statement)).all()
+            totals = (await reader.execute(counts)).mappings().one()
+        more = len(rows) > wanted.limit
+        items = rows[: wanted.limit]
+        return {
+            "items": [view(row) for row in items],
+            "next": _cursor(items[-1].first_raised_at, items[-1].id) if more else None,
+            "totals": dict(totals),
+        }
 
-    @staticmethod
-    def colour(severity: Severity) -> str:
-        """Return red, orange, yellow or blue."""
-        return severity.name.lower()
+    def _conditions(self, wanted: Wanted) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        if wanted.condition is not None:
+            found.append(alarms.c.condition == wanted.condition.value)
+        if wanted.acknowledged is not None:
+            found.append(alarms.c.ack_at.is_not(None) if wanted.acknowledged else alarms.c.ack_at.is_(None))
+        if wanted.severities:
+            found.append(alarms.c.severity.in_(wanted.severities))
+        if wanted.centre is not None:
+            found.append(alarms.c.centre.in_(self._area.subtree(wanted.centre)))
+        if wanted.cursor is not None:
+            found.append(tuple_(alarms.c.first_raised_at, alarms.c.id) < tuple_(*_read_cursor(wanted.cursor)))
+        return found
+
+    async def events(self, after: int, limit: int) -> dict[str, Any]:
+        """Return the event log after line `after`, in order of arrival."""
+        async with self._store.reading() as reader:
+            statement = select(log).where(log.c.number > after).order_by(log.c.number).limit(limit + 1)
+            rows = (await reader.execute(statement)).all()
+        more = len(rows) > limit
+        items = rows[:limit]
+        return {"items": [log_view(row) for row in items], "next": str(items[-1].number) if more else None}
+
+
+def _cursor(at: datetime, id_: str) -> str:
+    micros = (at - _EPOCH) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(json.dumps([micros, id_]).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        micros, id_ = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return _EPOCH + timedelta(microseconds=int(micros)), str(id_)
+    except (ValueError, TypeError, OverflowError, binascii.Error):
+        raise BadInputError("cursor: take `next` of the page before, unchanged") from None

@@ -3,78 +3,229 @@
 Use it with `async with`; everything else may be called from then on and from any task of the loop.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Protocol
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
 
 from pydantic import BaseModel
+from sqlalchemy import insert, select
 
-from gateway.ports.store import UnitOfWork
-from protocols.command import Command, Outcome, Reply
-from protocols.envelope import Event, Hop
+from gateway.links.arrival import Arrival, EventHandler
+from gateway.links.commands import Answered, CommandHandler, Commands
+from gateway.links.ingest import Counts, Ingest, Policy
+from gateway.links.needs import Directory
+from gateway.links.presence import Change, Watch
+from gateway.links.tables import gaps, link_log
+from gateway.ports.store import UPPER, Quarantined, Store, UnitOfWork
+from protocols.aio.clock import Clock
+from protocols.aio.downlink import Downlink, DownlinkHandlers
+from protocols.aio.mqtt import BrokerAddress
+from protocols.aio.tasks import Supervisor
+from protocols.aio.uplink import Outbox
+from protocols.command import COMMAND, REPLY, Command, Reply, parse_reply
+from protocols.envelope import Event, Lane
+from protocols.errors import BadClockError, NotAllowedError, UnknownCentreError
+from protocols.health import LINK_STATE, Heartbeat, LinkReason, LinkState, LinkStatus, Presence
+from protocols.ids import centre_of, is_gateway
+from protocols.uplink import Frame, Receipt
 
+__all__ = ["Answered", "Arrival", "Command", "CommandHandler", "EventHandler", "Links"]
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One new event: never stored here before. `sender` is the child that sent it, or this gateway for its own."""
-
-    event: Event
-    sender: str
-    hops: tuple[Hop, ...]
-    received_at: datetime
-
-
-class EventHandler(Protocol):
-    """What a room does with the events of its types. Both steps see each event exactly once in its life."""
-
-    def check(self, event: Event) -> None:
-        """Raise a BadInputError to refuse the event: its code goes to the sender's quarantine. No I/O."""
-        ...
-
-    async def apply(self, uow: UnitOfWork, arrivals: Sequence[Arrival]) -> None:
-        """Write what the events change. Forwarding upward is done by the caller."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What a command handler answers; becomes a Reply."""
-
-    outcome: Outcome = Outcome.DONE
-    code: str | None = None
-    detail: str = ""
-    result: dict[str, Any] = field(default_factory=dict)
+logger = logging.getLogger(__name__)
+CLOCK_TOLERANCE = timedelta(hours=24)
+TIDY_S = 30.0
 
 
-CommandHandler = Callable[[Command], Awaitable[Answered]]
+class Links:
+    """Links to the children, and the one way of every event into the house."""
 
+    def __init__(
+        self,
+        *,
+        node: str,
+        store: Store,
+        clock: Clock,
+        directory: Directory,
+        counts: Counts,
+        broker: Callable[[], BrokerAddress],
+        has_upper: bool,
+    ) -> None:
+        self._node = node
+        self._store = store
+        self._clock = clock
+        self._directory = directory
+        self._counts = counts
+        self._has_upper = has_upper
+        self._tasks = Supervisor("links", clock=clock)
+        self._ingest = Ingest(store, node, counts)
+        self._commands = Commands(store, node, clock, directory, self._tasks, self.emit)
+        self._handlers: dict[str, EventHandler] = {REPLY: self._commands}
+        self._up = Policy(self._check_from_below, self._handlers, self._forward_up)
+        self._down = Policy(self._check_from_above, {COMMAND: self._commands}, _stay)
+        self._takeovers: dict[str, int] = {}
+        self.watch = Watch(clock, self._link_changed, lambda: self.downlink.status.status is LinkStatus.UP)
+        self.downlink = self._make_downlink(broker)
 
-class Links(Protocol):
-    """Links to the children."""
+    def _make_downlink(self, broker: Callable[[], BrokerAddress]) -> Downlink:
+        async def outbox(node: str) -> Outbox:
+            return self._store.outbox(node)
+
+        handlers = DownlinkHandlers(self.take_up, outbox, self._presence, self._heartbeat)
+        return Downlink(
+            node=self._node, address=broker, handlers=handlers, store_epoch=self._store.epoch, clock=self._clock
+        )
+
+    async def __aenter__(self) -> Self:
+        for link in self._directory.links():
+            if link.direct:
+                self.watch.restore(link.node, link.status, link.reason)
+                self.downlink.serve(link.node)
+        self._tasks.start("ingest", self._ingest.run)
+        await self._commands.resume()
+        self._tasks.start("watch", self.watch.run)
+        self._tasks.start("tidy", self._tidy)
+        self._tasks.start("downlink", self.downlink.run)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.downlink.stop()
+        await self._tasks.stop()
+
+    @property
+    def tasks(self) -> Supervisor:
+        """The room's tasks, for figures."""
+        return self._tasks
+
+    # events
 
     def on_event(self, type_: str, handler: EventHandler) -> None:
         """Let `handler` take the events of one type; unknown types are stored and forwarded."""
-        ...
+        self._handlers[type_] = handler
+
+    async def take_up(self, node: str, frame: Frame) -> Receipt:
+        """Take a frame of a child: store, apply and send on in one transaction; the receipt is true on return."""
+        return await self._ingest.take(node, frame, self._up)
+
+    async def take_down(self, node: str, frame: Frame) -> Receipt:
+        """Take a frame of the tier above: its commands are carried out here or passed to the next hop."""
+        return await self._ingest.take(node, frame, self._down)
+
+    async def emit(self, uow: UnitOfWork, event: Event, lane: Lane) -> None:
+        """Store an event of this gateway, let its room apply it, and owe it to the tier above."""
+        await self._ingest.admit(uow, [(self._up, Arrival(event, self._node, lane, (), uow.now))])
+
+    def _check_from_below(self, sender: str, event: Event) -> None:
+        """Judge what every record must be; raises BadInputError, NotAllowedError."""
+        if event.type == COMMAND:
+            raise NotAllowedError("commands come from above only")
+        if event.time > self._clock.now() + CLOCK_TOLERANCE:
+            raise BadClockError(f"time {event.time.isoformat()} lies over a day ahead; set the clock of {event.source}")
+        centre, table = centre_of(event.source), self._directory.table
+        if centre not in table:
+            raise UnknownCentreError(f"source {event.source}: no row of the table of centres bears {centre}")
+        within = table.covers(centre_of(sender), centre) if is_gateway(sender) else event.source == sender
+        if not within:
+            raise NotAllowedError(f"{sender} may not send events of {event.source}")
+
+    def _check_from_above(self, _sender: str, _event: Event) -> None:
+        """Take anything: unknown types of a newer tier are stored."""
+
+    async def _forward_up(self, uow: UnitOfWork, arrival: Arrival) -> None:
+        event = arrival.event
+        if not self._has_upper or (event.type == REPLY and parse_reply(event.data).origin == self._node):
+            return
+        await uow.owe(UPPER, arrival.lane, event, arrival.hops)
+
+    # commands
 
     def on_command(self, name: str, handler: CommandHandler) -> None:
         """Let `handler` carry out a command that addresses this gateway. A SilianError becomes a `failed` reply.
 
         It runs in a task of its own, ends at the command's deadline (reply `expired`) and runs once per command id.
         """
-        ...
+        self._commands.on_command(name, handler)
 
     async def ask(self, target: str, name: str, args: BaseModel, *, within_s: float) -> Reply:
         """Send a command to a node below and wait for its reply; `Outcome.EXPIRED` after the deadline.
 
-        Raises LinkError where no way leads to the node. Cancelling is safe: the command is then simply not waited for.
+        Raises LinkError where no way leads to the node. Cancelling is safe: the command is then not waited for.
         """
-        ...
+        return await self._commands.ask(target, name, args, within_s=within_s)
 
     async def tell(self, target: str, name: str, args: BaseModel, *, within_s: float) -> str:
         """Send a command without waiting; returns its command id. Raises LinkError."""
-        ...
+        return await self._commands.tell(target, name, args, within_s=within_s)
 
-    async def take_command(self, event: Event) -> None:
-        """Take a command that came from above: carry it out, or pass it to the next hop."""
-        ...
+    # presence
+
+    async def expect(self, node: str) -> None:
+        """Register a node that was enrolled and has not been seen: its link is `never`."""
+        if node not in {link.node for link in self._directory.links()}:
+            await self._link_changed(Change(node, LinkStatus.NEVER, None, ""))
+        self.downlink.serve(node)
+
+    async def _heartbeat(self, node: str, heartbeat: Heartbeat) -> None:
+        rtt = self.downlink.rtt_s(node)
+        self._directory.heard(node, heartbeat, self._clock.now(), None if rtt is None else rtt * 1000)
+        await self._note_takeover(node)
+        await self.watch.heartbeat(node, heartbeat)
+
+    async def _presence(self, node: str, presence: Presence) -> None:
+        await self._note_takeover(node)
+        await self.watch.presence(node, presence)
+
+    async def _note_takeover(self, node: str) -> None:
+        seen = self.downlink.takeovers(node)
+        if seen > self._takeovers.get(node, 0):
+            self._takeovers[node] = seen
+            await self.watch.taken_over(node)
+
+    async def _link_changed(self, change: Change) -> None:
+        async with self._store.unit() as uow:
+            state = LinkState(
+                gateway=self._node,
+                node=change.node,
+                status=change.status,
+                reason=change.reason,
+                since=uow.now,
+                version=change.version,
+            )
+            row = {"node": change.node, "status": change.status.value, "reason": change.reason, "at": uow.now}
+            await uow.execute(insert(link_log), [row])
+            await self.emit(uow, uow.mint(LINK_STATE, state.model_dump(mode="json"), subject=change.node), Lane.LIVE)
+        if change.status is LinkStatus.DOWN:
+            reason = change.reason or LinkReason.TIMEOUT
+            self._counts.count("link_reconnects_total", centre=centre_of(change.node), reason=reason.value)
+
+    # what went wrong
+
+    async def quarantine(self, limit: int) -> list[Quarantined]:
+        """Return records that peers refused, newest first."""
+        return list(await self._store.quarantine(limit))
+
+    async def resend(self, quarantine_id: int) -> None:
+        """Owe a refused record again under a new number; raises NotFoundError, WrongMomentError."""
+        await self._store.resend(quarantine_id)
+
+    async def gaps(self, limit: int) -> list[dict[str, Any]]:
+        """Return the named gaps, newest first."""
+        async with self._store.reading() as reader:
+            rows = (await reader.execute(select(gaps).order_by(gaps.c.id.desc()).limit(limit))).mappings().all()
+        return [{key: _plain(value) for key, value in row.items()} for row in rows]
+
+    async def _tidy(self) -> None:
+        while True:
+            await self._store.tidy()
+            await self._clock.sleep(TIDY_S)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+
+
+async def _stay(_uow: UnitOfWork, _arrival: Arrival) -> None:
+    """Send nothing on: what came from above is for this gateway, or was passed on as a command."""

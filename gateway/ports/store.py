@@ -11,15 +11,22 @@ Tables: every room declares its own in `tables.py` on `METADATA`, and brings the
 compares the migrated database with `METADATA`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import BigInteger, CursorResult, Dialect, Executable, MetaData, TypeDecorator
+from sqlalchemy import BigInteger, CursorResult, Dialect, Executable, MetaData, Table, TypeDecorator
 from typing_extensions import override
 
 from protocols.envelope import Event, Hop, Lane
+
+if TYPE_CHECKING:
+    from protocols.aio.uplink import Outbox
+
+UPPER = "upper"
+"""Peer name of the outbox towards the tier above, whose node name may be unknown before the first contact."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -59,12 +66,26 @@ class Reader(Protocol):
 class UnitOfWork(Reader, Protocol):
     """One transaction. Leaving the context commits, an exception rolls all back, cancelling is safe."""
 
-    async def owe(self, peer: str, lane: Lane, event: Event, hops: Sequence[Hop] = ()) -> None:
-        """Append `event` to the outbox towards `peer` (a node id: the upper gateway or a child)."""
+    async def put(self, table: Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str] = ()) -> None:
+        """Insert rows, or replace those whose `key` (default: primary key) is there; all rows name the same columns."""
+        ...
+
+    async def owe(
+        self, peer: str, lane: Lane, event: Event, hops: Sequence[Hop] = (), *, expires_at: datetime | None = None
+    ) -> None:
+        """Append `event` to the outbox towards `peer` (a child's node id, or UPPER).
+
+        The lane is a wish: while the link to UPPER is down or its lane is long, records go to the backfill lane.
+        What expires is withdrawn after `expires_at` if it has not been sent.
+        """
         ...
 
     def tell(self, happened: object) -> None:
         """Hand a past-tense event to the gateway's event bus after the commit."""
+        ...
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run `action` once the transaction is on disk, before the events told: to bring memory up to date."""
         ...
 
     def mint(self, type_: str, data: dict[str, Any], *, subject: str | None = None, drill: bool = False) -> Event:
@@ -77,8 +98,22 @@ class UnitOfWork(Reader, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A record that a peer refused; `event` is its JSON."""
+
+    id: int
+    peer: str
+    lane: Lane
+    event: dict[str, Any]
+    code: str
+    detail: str
+    refused_at: datetime
+    resent: bool
+
+
 class Store(Protocol):
-    """The database of one gateway. `epoch` is new whenever a database is created, never otherwise."""
+    """The database of one gateway. `epoch` is new whenever a database is created or found to be an older copy."""
 
     @property
     def epoch(self) -> str:
@@ -91,4 +126,24 @@ class Store(Protocol):
 
     def reading(self) -> AbstractAsyncContextManager[Reader]:
         """Open a reader; readers do not wait for writers."""
+        ...
+
+    def outbox(self, peer: str) -> "Outbox":
+        """Return what is owed to `peer`; the same object for the same peer."""
+        ...
+
+    def note_link(self, peer: str, *, up: bool) -> None:
+        """Tell whether the link to `peer` is up; decides the lane of what is owed from now on."""
+        ...
+
+    async def quarantine(self, limit: int = 100) -> Sequence[Quarantined]:
+        """Return records that peers refused, newest first."""
+        ...
+
+    async def resend(self, quarantine_id: int) -> None:
+        """Owe a refused record again under a new number; raises NotFoundError, WrongMomentError if done already."""
+        ...
+
+    async def tidy(self) -> None:
+        """Withdraw what expired and drop history past its time; call it every half minute."""
         ...

@@ -9,6 +9,7 @@ ERRORS: Final[dict[str, tuple[str, str]]] = {
     "internal": ("系统内部错误，已记录日志，请联系运维人员。", "Internal error; it was logged. Call operations."),
     "bad_input": ("请求内容有误。", "The request is wrong."),
     "bad_identity": ("名称不是有效的中心、节点、摄像机或事件编号。", "Not a valid centre, node, camera or event id."),
+    "unknown_centre": ("指挥中心代码不在中心表中。", "No centre of the table bears this code."),
     "bad_schema": ("数据格式不符合要求。", "The data do not fit the expected form."),
     "bad_topic": ("主题名称无效，或属于其他节点。", "The topic is invalid or belongs to another node."),
     "bad_clock": ("时间与本机时钟相差过大，请先校时。", "The time is too far from this clock; set the clock first."),

@@ -1,0 +1,200 @@
+"""What every store must keep: all or nothing, what is owed with what was received, one identity per database."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from gateway.adapters.store_sqlite import SqliteStore
+from gateway.links.tables import inbox
+from gateway.ports.store import UPPER
+from protocols.aio.clock import ManualClock
+from protocols.envelope import Lane
+from protocols.receiver import Held
+from protocols.uplink import Receipt
+
+START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+ROW = {"node": "320623-box", "epoch": "01J0000000000000000000000A", "lane": "live", "held": "{}"}
+
+
+class Bench:
+    """A store on a file that can be opened again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = ManualClock(START)
+        self.happened: list[object] = []
+
+    def open(self) -> SqliteStore:
+        return SqliteStore(self.path, "320600", self.clock, self.happened.append)
+
+
+@pytest.fixture(params=["sqlite"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    yield Bench(tmp_path / "gateway.db")
+
+
+async def owe(store: SqliteStore, count: int = 1, peer: str = UPPER, lane: Lane = Lane.LIVE) -> None:
+    async with store.unit() as uow:
+        for number in range(count):
+            await uow.owe(peer, lane, uow.mint("cn.silian.test.v1", {"number": number}))
+
+
+def receipt(store: SqliteStore, *stored: tuple[int, int], lane: Lane = Lane.LIVE, **more: object) -> Receipt:
+    high = max((last for _, last in stored), default=0)
+    values = {"node": "320000", "epoch": store.epoch, "lane": lane, "stored": stored, "high": high}
+    return Receipt.model_validate({**values, "store_epoch": store.epoch, "at": START, **more})
+
+
+async def test_leaving_a_unit_commits_and_an_exception_rolls_all_back(bench: Bench) -> None:
+    async with bench.open() as store:
+        with pytest.raises(ZeroDivisionError):
+            async with store.unit() as uow:
+                await uow.put(inbox, [ROW])
+                await uow.owe(UPPER, Lane.LIVE, uow.mint("cn.silian.test.v1", {}))
+                uow.tell("never")
+                raise ZeroDivisionError
+        async with store.reading() as reader:
+            assert (await reader.execute(select(inbox))).all() == []
+        assert await store.outbox(UPPER).pending(Lane.LIVE, 0, 10) == ()
+        assert bench.happened == []
+        async with store.unit() as uow:
+            await uow.put(inbox, [ROW])
+            await uow.put(inbox, [ROW | {"held": "[]"}])
+            uow.tell("then")
+        async with store.reading() as reader:
+            assert [row.held for row in await reader.execute(select(inbox))] == ["[]"]
+        assert bench.happened == ["then"]
+
+
+async def test_cancelling_a_unit_leaves_the_store_usable(bench: Bench) -> None:
+    async with bench.open() as store:
+        inside = asyncio.Event()
+
+        async def work() -> None:
+            async with store.unit() as uow:
+                await uow.put(inbox, [ROW])
+                inside.set()
+                await asyncio.sleep(60)
+
+        task = asyncio.ensure_future(work())
+        await inside.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with store.unit() as uow:
+            assert (await uow.execute(select(inbox))).all() == []
+
+
+async def test_cancelling_in_the_middle_of_a_statement_leaves_the_store_usable(bench: Bench) -> None:
+    async with bench.open() as store:
+        for pause in range(12):
+
+            async def work() -> None:
+                async with store.unit() as uow:
+                    for number in range(50):
+                        await uow.put(inbox, [ROW | {"node": f"node{number}"}])
+
+            task = asyncio.ensure_future(work())
+            for _ in range(pause * 3):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await owe(store, 1)
+        assert len(await store.outbox(UPPER).pending(Lane.LIVE, 0, 10)) == 1
+
+
+async def test_numbers_epoch_and_counter_outlive_the_process(bench: Bench) -> None:
+    async with bench.open() as store:
+        await owe(store, 3)
+        epoch = store.epoch
+        async with store.unit() as uow:
+            before = uow.mint("cn.silian.test.v1", {}).origincounter
+    async with bench.open() as store:
+        assert store.epoch == epoch
+        await owe(store, 1)
+        parcels = await store.outbox(UPPER).pending(Lane.LIVE, 0, 10)
+        assert [parcel.first for parcel in parcels] == [1, 2, 3, 4]
+        async with store.unit() as uow:
+            assert uow.mint("cn.silian.test.v1", {}).origincounter > before
+
+
+async def test_numbers_are_not_reused_when_the_outbox_is_empty(bench: Bench) -> None:
+    async with bench.open() as store:
+        await owe(store, 2)
+        await store.outbox(UPPER).settle(receipt(store, (1, 2)))
+    async with bench.open() as store:
+        await owe(store, 1)
+        assert [p.first for p in await store.outbox(UPPER).pending(Lane.LIVE, 0, 9)] == [3]
+
+
+async def test_a_restored_copy_takes_a_new_epoch(bench: Bench, tmp_path: Path) -> None:
+    async with bench.open() as store:
+        await owe(store, 2)
+        old = store.epoch
+    shutil.copy(bench.path, tmp_path / "backup.db")
+    async with bench.open() as store:
+        await owe(store, 5)
+    bench.path.write_bytes((tmp_path / "backup.db").read_bytes())  # in place: the inode stays, the mark is ahead
+    async with bench.open() as store:
+        assert store.epoch != old
+    second = store.epoch
+    (tmp_path / "moved.db").write_bytes(bench.path.read_bytes())
+    bench.path.unlink()
+    (tmp_path / "moved.db").rename(bench.path)  # another inode
+    async with bench.open() as store:
+        assert store.epoch not in {old, second}
+
+
+async def test_a_peer_that_holds_numbers_never_given_makes_a_new_epoch(bench: Bench) -> None:
+    async with bench.open() as store:
+        await owe(store, 2)
+        old = store.epoch
+        await store.outbox(UPPER).settle(receipt(store, (1, 7)))
+        assert store.epoch != old
+        assert len(await store.outbox(UPPER).pending(Lane.LIVE, 0, 10)) == 2
+
+
+async def test_while_the_link_is_down_new_records_join_the_backfill(bench: Bench) -> None:
+    async with bench.open() as store:
+        store.note_link(UPPER, up=False)
+        await owe(store, 2)
+        store.note_link(UPPER, up=True)
+        await owe(store, 1)
+        depth = await store.outbox(UPPER).depth()
+        assert (depth[Lane.BACKFILL], depth[Lane.LIVE]) == (2, 1)
+
+
+async def test_what_expired_is_withdrawn_as_void(bench: Bench) -> None:
+    async with bench.open() as store:
+        async with store.unit() as uow:
+            event = uow.mint("cn.silian.command.v1", {})
+            await uow.owe("320623", Lane.URGENT, event, expires_at=uow.now)
+        await bench.clock.advance(1)
+        await store.tidy()
+        (parcel,) = await store.outbox("320623").pending(Lane.URGENT, 0, 10)
+        assert (parcel.void, parcel.body) == (True, '{"first":1,"last":1,"by":1}')
+
+
+async def test_a_refused_record_can_be_sent_again(bench: Bench) -> None:
+    async with bench.open() as store:
+        await owe(store, 2)
+        refusal = {"seq": 1, "code": "bad_clock", "detail": "a day off"}
+        done = await store.outbox(UPPER).settle(receipt(store, (2, 2), refused=[refusal]))
+        assert (done.stored, done.refused) == (1, 1)
+        (found,) = await store.quarantine()
+        assert (found.code, found.event["data"]) == ("bad_clock", {"number": 0})
+        await store.resend(found.id)
+        (parcel,) = await store.outbox(UPPER).pending(Lane.LIVE, 0, 10)
+        assert parcel.first == 3
+        assert (await store.quarantine())[0].resent
+
+
+async def test_held_ranges_survive_as_text() -> None:
+    held = Held()
+    held.stored.add(1, 5)
+    assert Held.from_json(held.to_json()).stored == held.stored
