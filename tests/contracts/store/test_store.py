@@ -52,12 +52,16 @@ def receipt(store: SqliteStore, *stored: tuple[int, int], lane: Lane = Lane.LIVE
 
 async def test_leaving_a_unit_commits_and_an_exception_rolls_all_back(bench: Bench) -> None:
     async with bench.open() as store:
-        with pytest.raises(ZeroDivisionError):
+
+        async def fail() -> None:
             async with store.unit() as uow:
                 await uow.put(inbox, [ROW])
                 await uow.owe(UPPER, Lane.LIVE, uow.mint("cn.silian.test.v1", {}))
                 uow.tell("never")
                 raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail()
         async with store.reading() as reader:
             assert (await reader.execute(select(inbox))).all() == []
         assert await store.outbox(UPPER).pending(Lane.LIVE, 0, 10) == ()
