@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,8 +33,8 @@ class Bench:
 
 
 @pytest.fixture(params=["sqlite"])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    yield Bench(tmp_path / "gateway.db")
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "gateway.db")
 
 
 async def owe(store: SqliteStore, count: int = 1, peer: str = UPPER, lane: Lane = Lane.LIVE) -> None:
