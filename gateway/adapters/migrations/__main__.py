@@ -31,7 +31,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Bring the schema forward; there is no way back but a backup."""
-{body}
+{calls}
+
+{steps}
 '''
 
 
@@ -61,6 +63,16 @@ def difference(engine: Engine, names: set[str]) -> str:
         return "" if ops.is_empty() else render_python_code(ops, render_item=_render)
 
 
+def split(lines: list[str]) -> list[list[str]]:
+    """Cut the operations into steps, one per table."""
+    steps: list[list[str]] = []
+    for line in lines:
+        if not steps or line.startswith("    op.create_table("):
+            steps.append([])
+        steps[-1].append(line)
+    return steps
+
+
 def main(room: str) -> str:
     """Write the revision; returns its path, or a sentence where nothing changed."""
     names = tables_of(room)
@@ -74,13 +86,14 @@ def main(room: str) -> str:
         return f"{room}: nothing changed"
     number = 1 if before is None else int(before.rpartition("_")[2]) + 1
     revision = f"{room}_{number:04}"
-    lines = [line for line in body.splitlines() if not line.strip().startswith("#")]
+    steps = split([line for line in body.splitlines() if line.strip() and not line.strip().startswith("#")])
     text = TEMPLATE.format(
         title=f"Tables of {room}, revision {number}.",
         revision=revision,
         down="None" if before is None else f'"{before}"',
         labels=f'("{room}",)' if before is None else "None",
-        body="\n".join(lines),
+        calls="\n".join(f"    _step_{n}()" for n in range(1, len(steps) + 1)),
+        steps="\n\n".join(f"def _step_{n}() -> None:\n" + "\n".join(step) for n, step in enumerate(steps, 1)),
     )
     target = VERSIONS / f"{revision}.py"
     target.write_text(text, encoding="utf-8")

@@ -11,6 +11,13 @@ depends_on = None
 
 def upgrade() -> None:
     """Bring the schema forward; there is no way back but a backup."""
+    _step_1()
+    _step_2()
+    _step_3()
+    _step_4()
+
+
+def _step_1() -> None:
     op.create_table(
         "alarm_acknowledgements",
         sa.Column("event_id", sa.String(length=26), nullable=False),
@@ -24,6 +31,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("event_id"),
     )
     op.create_index("alarm_acknowledgements_of", "alarm_acknowledgements", ["source", "alarm_key"], unique=False)
+
+
+def _step_2() -> None:
     op.create_table(
         "alarm_log",
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
@@ -42,6 +52,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number"),
         sa.UniqueConstraint("source", "event_id", name="alarm_log_identity"),
     )
+
+
+def _step_3() -> None:
     op.create_table(
         "alarms",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -69,6 +82,9 @@ def upgrade() -> None:
     )
     op.create_index("alarms_by_time", "alarms", ["first_raised_at", "id"], unique=False)
     op.create_index("alarms_list", "alarms", ["condition", "first_raised_at", "id"], unique=False)
+
+
+def _step_4() -> None:
     op.create_table(
         "cap_messages",
         sa.Column("sender", sa.String(length=256), nullable=False),

@@ -11,6 +11,14 @@ depends_on = None
 
 def upgrade() -> None:
     """Bring the schema forward; there is no way back but a backup."""
+    _step_1()
+    _step_2()
+    _step_3()
+    _step_4()
+    _step_5()
+
+
+def _step_1() -> None:
     op.create_table(
         "commands",
         sa.Column("command_id", sa.String(length=26), nullable=False),
@@ -22,6 +30,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("command_id"),
     )
     op.create_index("commands_open", "commands", ["deadline"], unique=False)
+
+
+def _step_2() -> None:
     op.create_table(
         "events",
         sa.Column("source", sa.String(length=32), nullable=False),
@@ -34,6 +45,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "id"),
         sqlite_with_rowid=False,
     )
+
+
+def _step_3() -> None:
     op.create_table(
         "gaps",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -45,6 +59,9 @@ def upgrade() -> None:
         sa.Column("found_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def _step_4() -> None:
     op.create_table(
         "inbox",
         sa.Column("node", sa.String(length=32), nullable=False),
@@ -53,6 +70,9 @@ def upgrade() -> None:
         sa.Column("held", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("node", "epoch", "lane"),
     )
+
+
+def _step_5() -> None:
     op.create_table(
         "link_log",
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),

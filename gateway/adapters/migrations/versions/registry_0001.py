@@ -11,6 +11,11 @@ depends_on = None
 
 def upgrade() -> None:
     """Bring the schema forward; there is no way back but a backup."""
+    _step_1()
+    _step_2()
+
+
+def _step_1() -> None:
     op.create_table(
         "catalogues",
         sa.Column("node", sa.String(length=32), nullable=False),
@@ -21,6 +26,9 @@ def upgrade() -> None:
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("node"),
     )
+
+
+def _step_2() -> None:
     op.create_table(
         "link_states",
         sa.Column("node", sa.String(length=32), nullable=False),

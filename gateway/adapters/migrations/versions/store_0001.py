@@ -11,6 +11,13 @@ depends_on = None
 
 def upgrade() -> None:
     """Bring the schema forward; there is no way back but a backup."""
+    _step_1()
+    _step_2()
+    _step_3()
+    _step_4()
+
+
+def _step_1() -> None:
     op.create_table(
         "outbox",
         sa.Column("peer", sa.String(length=32), nullable=False),
@@ -34,6 +41,9 @@ def upgrade() -> None:
     op.create_index(
         "outbox_waiting", "outbox", ["peer", "lane", "seq"], unique=False, sqlite_where=sa.text("settled_at IS NULL")
     )
+
+
+def _step_2() -> None:
     op.create_table(
         "outbox_lanes",
         sa.Column("peer", sa.String(length=32), nullable=False),
@@ -42,6 +52,9 @@ def upgrade() -> None:
         sa.Column("settled", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("peer", "lane"),
     )
+
+
+def _step_3() -> None:
     op.create_table(
         "quarantine",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -55,6 +68,9 @@ def upgrade() -> None:
         sa.Column("resent", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def _step_4() -> None:
     op.create_table(
         "store_meta",
         sa.Column("key", sa.String(length=32), nullable=False),
