@@ -1,0 +1,128 @@
+import type {
+  Alarm, AlarmEvent, AlarmPage, AuditRow, Call, Camera, Centre, Enrolment, GapRow, LinkList, MediaGrant, OwnCentre, Page,
+  QuarantineRow, Role, RollCall, Session, User,
+} from './types'
+
+/** A problem (RFC 9457) that the gateway answered, or `network` where no answer came. `detail` is for the operator. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+    readonly retryAfter: number | null = null,
+  ) {
+    super(detail || code)
+  }
+}
+
+let language = 'zh-CN'
+let onSignedOut: () => void = () => undefined
+
+/** Set the language that the gateway's own sentences are asked in. */
+export function setApiLanguage(tag: string): void {
+  language = tag
+}
+
+/** Register what happens when the gateway no longer knows this session. */
+export function whenSignedOut(act: () => void): void {
+  onSignedOut = act
+}
+
+interface Problem {
+  code?: string
+  detail?: string
+  title?: string
+}
+
+async function problemOf(answer: Response): Promise<ApiError> {
+  const body = (await answer.json().catch(() => ({}))) as Problem
+  const wait = Number(answer.headers.get('retry-after'))
+  const detail = typeof body.detail === 'string' ? body.detail : (body.title ?? '')
+  return new ApiError(answer.status, body.code ?? `http_${answer.status}`, detail, wait > 0 ? wait : null)
+}
+
+export async function request(method: string, path: string, body?: unknown, quiet = false): Promise<Response> {
+  const headers: Record<string, string> = { accept: 'application/json', 'accept-language': language }
+  if (body !== undefined) headers['content-type'] = 'application/json'
+  let answer: Response
+  try {
+    answer = await fetch(path, {
+      method, headers, credentials: 'same-origin', body: body === undefined ? undefined : JSON.stringify(body),
+    })
+  } catch {
+    throw new ApiError(0, 'network', '')
+  }
+  if (answer.ok) return answer
+  const problem = await problemOf(answer)
+  if (problem.status === 401 && !quiet) onSignedOut()
+  throw problem
+}
+
+async function json<T>(method: string, path: string, body?: unknown, quiet = false): Promise<T> {
+  const answer = await request(method, path, body, quiet)
+  return (answer.status === 204 ? undefined : await answer.json()) as T
+}
+
+function query(values: Record<string, string | number | boolean | null | undefined>): string {
+  const search = new URLSearchParams()
+  for (const [key, value] of Object.entries(values)) {
+    if (value !== undefined && value !== null && value !== '') search.set(key, String(value))
+  }
+  const text = search.toString()
+  return text ? `?${text}` : ''
+}
+
+/** Lists come bare or as `{items, next}`; pages that show everything want the rows alone. */
+function rows<T>(answer: T[] | { items: T[] }): T[] {
+  return Array.isArray(answer) ? answer : answer.items
+}
+
+async function list<T>(path: string): Promise<T[]> {
+  return rows(await json<T[] | Page<T>>('GET', path))
+}
+
+const v1 = '/api/v1'
+
+export const api = {
+  signIn: (username: string, password: string) =>
+    json<Session>('POST', `${v1}/session`, { username, password }, true),
+  session: () => json<Session>('GET', `${v1}/session`, undefined, true),
+  signOut: () => json<void>('DELETE', `${v1}/session`, undefined, true),
+  changePassword: (old: string, fresh: string) => json<void>('POST', `${v1}/session/password`, { old, new: fresh }, true),
+
+  centre: () => json<OwnCentre>('GET', `${v1}/centre`),
+  centres: () => list<Centre>(`${v1}/centres`),
+  links: () => json<LinkList>('GET', `${v1}/links`),
+  cameras: () => list<Camera>(`${v1}/cameras`),
+  play: (camera: string) => json<MediaGrant>('POST', `${v1}/cameras/${camera}/play`),
+
+  alarms: (filter: Record<string, string | number | boolean | null | undefined>) =>
+    json<AlarmPage>('GET', `${v1}/alarms${query(filter)}`),
+  alarm: (id: string) => json<Alarm>('GET', `${v1}/alarms/${encodeURIComponent(id)}`),
+  acknowledge: (id: string, note: string) =>
+    json<Alarm>('POST', `${v1}/alarms/${encodeURIComponent(id)}/acknowledge`, note ? { note } : {}),
+  alarmEvents: (alarmKey: string, source: string) =>
+    json<Page<AlarmEvent>>('GET', `${v1}/alarms/events${query({ alarm_key: alarmKey, source, limit: 1000 })}`),
+
+  rollCalls: () => list<RollCall>(`${v1}/roll-calls`),
+  rollCall: (id: string) => json<RollCall>('GET', `${v1}/roll-calls/${id}`),
+  startRollCall: (centres?: string[]) => json<RollCall>('POST', `${v1}/roll-calls`, centres ? { centres } : {}),
+  resultUrl: (id: string) => `${v1}/roll-calls/${id}/result.csv`,
+  stillUrl: (id: string, centre: string) => `${v1}/roll-calls/${id}/points/${centre}/still`,
+
+  calls: () => list<Call>(`${v1}/calls`),
+  call: (id: string) => json<Call>('GET', `${v1}/calls/${id}`),
+  startCall: (centre: string) => json<Call>('POST', `${v1}/calls`, { centre }),
+  answerCall: (id: string) => json<Call>('POST', `${v1}/calls/${id}/answer`),
+  hangUp: (id: string) => json<Call>('POST', `${v1}/calls/${id}/hangup`),
+
+  quarantine: () => list<QuarantineRow>(`${v1}/quarantine`),
+  resend: (id: string | number) => json<void>('POST', `${v1}/quarantine/${id}/resend`),
+  gaps: () => list<GapRow>(`${v1}/gaps`),
+
+  users: () => list<User>(`${v1}/users`),
+  addUser: (user: { name: string; display_name: string; roles: Role[] }) =>
+    json<User & { password?: string }>('POST', `${v1}/users`, user),
+  enrol: (node: string) => json<Enrolment>('POST', `${v1}/enrolments`, { node }),
+  audit: () => list<AuditRow>(`${v1}/audit`),
+}

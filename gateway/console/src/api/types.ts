@@ -1,0 +1,250 @@
+/** The API's objects as the gateway sends them: snake_case, times RFC 3339 in UTC. */
+
+export type Tier = 'national' | 'provincial' | 'city' | 'county'
+export type Role = 'caller' | 'dispatcher' | 'duty_officer' | 'operations' | 'auditor'
+export type LinkStatus = 'up' | 'down' | 'never'
+export type Verdict = 'live' | 'black' | 'frozen' | 'covered' | 'no_picture' | 'unproven'
+
+export interface Page<T> {
+  items: T[]
+  next: string | null
+}
+
+export interface User {
+  name: string
+  display_name: string
+  roles: Role[]
+  must_change_password?: boolean
+}
+
+export interface Session {
+  user: User
+  token?: string
+  expires_at: string
+}
+
+export interface OwnCentre {
+  code: string
+  name: string
+  name_en: string
+  tier: Tier
+  version: string
+  broker: { kind: string; production: boolean }
+  media: { engine: string; backend: string }
+  time: string
+  prometheus_url: string | null
+}
+
+export interface Centre {
+  code: string
+  name: string
+  name_en: string
+  tier: Tier
+  parent: string | null
+}
+
+export interface Box {
+  cpu_ratio?: number | null
+  memory_ratio?: number | null
+  disk_free_bytes?: number | null
+  temperature_celsius?: number | null
+  uptime_s?: number | null
+  spool_records?: number
+  spool_oldest_at?: string | null
+  spool_bytes?: number
+  on_battery?: boolean | null
+}
+
+export interface Link {
+  node: string
+  centre: string
+  tier: Tier
+  kind: 'agent' | 'gateway'
+  direct: boolean
+  status: LinkStatus
+  reason: string | null
+  since: string | null
+  last_heartbeat_at: string | null
+  rtt_ms: number | null
+  version: string
+  box: Box | null
+  reported_by: string | null
+}
+
+export interface UpperLink {
+  node?: string
+  status: LinkStatus
+  reason: string | null
+  since: string | null
+  rtt_ms?: number | null
+}
+
+export interface LinkList {
+  items: Link[]
+  upper: UpperLink | null
+}
+
+export interface Camera {
+  id: string
+  centre: string
+  name: string
+  title: string
+  kind: string
+  label: string | null
+  owner: string | null
+  picture: { verdict: Verdict; frame_age_ms: number | null; checked_at: string | null; fault?: string | null } | null
+  stream: { state: string; viewers: number; codec: string | null; frame_rate: number | null } | null
+}
+
+export interface MediaGrant {
+  whep_url: string
+  token: string
+  expires_at: string
+}
+
+export type Colour = 'red' | 'orange' | 'yellow' | 'blue'
+
+export interface Alarm {
+  id: string
+  source: string
+  alarm_key: string
+  centre: string
+  sensor: string
+  event_type: string
+  severity: 1 | 2 | 3 | 4
+  colour: Colour
+  headline: string
+  detail: string
+  value: number | null
+  unit: string | null
+  condition: 'active' | 'cleared'
+  acknowledged: { by: string; at: string; centre: string } | null
+  visibility: string
+  first_raised_at: string
+  last_observed_at: string
+  received_at: string
+  count: number
+  drill: boolean
+  label: string | null
+}
+
+export interface Hop {
+  node: string
+  at?: string
+  received_at?: string
+}
+
+export interface AlarmEvent {
+  event_id: string
+  source: string
+  type: string
+  alarm_key: string
+  origincounter: number
+  condition: string | null
+  time: string
+  received_at: string
+  applied: boolean
+  hops: Hop[]
+  count: number
+}
+
+export interface AlarmPage extends Page<Alarm> {
+  totals: { active: number; unacknowledged: number }
+}
+
+export type PointState =
+  | 'pending'
+  | 'ringing'
+  | 'connecting'
+  | 'verifying'
+  | 'passed'
+  | 'passed_with_issues'
+  | 'failed'
+  | 'no_answer'
+  | 'link_lost'
+  | 'makeup'
+  | 'passed_late'
+  | 'absent'
+  | 'excused'
+  | 'skipped'
+  | 'unreachable'
+
+export interface RollCallPoint {
+  centre: string
+  name: string
+  camera: string | null
+  state: PointState
+  reason: string | null
+  answered_by: string | null
+  answered_at: string | null
+  first_frame_s: number | null
+  frame_age_ms: number | null
+  still: string | null
+  link: { status?: string; reason?: string | null } | string | null
+  note: string | null
+}
+
+export interface RollCall {
+  id: string
+  kind: string
+  state: string
+  started_at: string
+  ended_at: string | null
+  started_by: string
+  due: number
+  present: number
+  absent: number
+  points: RollCallPoint[]
+}
+
+export interface Call {
+  id: string
+  state: 'ringing' | 'connected' | 'ended'
+  reason: string | null
+  caller: { centre: string; user: string | null }
+  callee: { centre: string; node: string | null; answered_by: string | null }
+  started_at: string
+  answered_at: string | null
+  ended_at: string | null
+  publish: { whip_url: string; token: string } | null
+  watch: { stream: string; whep_url: string; token: string } | null
+  direction: 'out' | 'in'
+}
+
+export interface QuarantineRow {
+  id: string | number
+  peer?: string
+  lane?: string
+  seq?: number
+  code: string
+  detail: string
+  at?: string
+  event_type?: string
+  [field: string]: unknown
+}
+
+export interface GapRow {
+  node?: string
+  peer?: string
+  lane?: string
+  first?: number
+  last?: number
+  at?: string
+  [field: string]: unknown
+}
+
+export interface AuditRow {
+  id?: number | string
+  at: string
+  user: string
+  action: string
+  target?: string | null
+  outcome?: string | number | null
+  [field: string]: unknown
+}
+
+export interface Enrolment {
+  token: string
+  expires_at: string
+  ca_sha256: string
+}

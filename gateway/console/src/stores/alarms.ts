@@ -1,0 +1,52 @@
+import { defineStore } from 'pinia'
+import { computed, ref, shallowRef } from 'vue'
+import { api } from '@/api/client'
+import type { Alarm } from '@/api/types'
+import { alarmSound } from '@/lib/sounds'
+import { joined } from '@/lib/throttle'
+
+const SHOWN = 100
+
+/** The newest active alarms for the overview and the counter, and a bell for pages that keep lists of their own. */
+export const useAlarms = defineStore('alarms', () => {
+  const recent = shallowRef<Alarm[]>([])
+  const totals = ref({ active: 0, unacknowledged: 0 })
+  const loaded = ref(false)
+  /** Grows whenever something changed; lists with their own filter watch it. */
+  const revision = ref(0)
+  const known = new Set<string>()
+
+  const gravest = computed(() => {
+    const open = recent.value.filter((alarm) => !alarm.acknowledged)
+    return open.length ? Math.min(...open.map((alarm) => alarm.severity)) : null
+  })
+
+  async function load(): Promise<void> {
+    const page = await api.alarms({ condition: 'active', limit: SHOWN })
+    soundNew(page.items)
+    recent.value = page.items
+    totals.value = page.totals
+    loaded.value = true
+    revision.value += 1
+  }
+
+  function soundNew(items: readonly Alarm[]): void {
+    const fresh = items.filter((alarm) => !known.has(alarm.id) && !alarm.acknowledged)
+    if (loaded.value && fresh.length) alarmSound(Math.min(...fresh.map((alarm) => alarm.severity)))
+    items.forEach((alarm) => known.add(alarm.id))
+  }
+
+  const reload = joined(load, 500)
+
+  function changed(_data: unknown): void {
+    reload()
+  }
+
+  async function acknowledge(id: string, note = ''): Promise<Alarm> {
+    const answer = await api.acknowledge(id, note)
+    reload()
+    return answer
+  }
+
+  return { recent, totals, loaded, revision, gravest, load, changed, acknowledge }
+})
