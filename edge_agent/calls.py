@@ -1,0 +1,66 @@
+"""Dispatch calls at the county: answered by policy, one at a time, and heard until somebody hangs up."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from edge_agent.media.listener import Listener
+from edge_agent.settings import AnswerSection
+from protocols.aio.clock import Clock
+from protocols.aio.tasks import Supervisor
+from protocols.command import CallAnswer, CallEnd, CallRing
+from protocols.errors import NotFoundError, RefusedError
+from protocols.ids import stream_of
+
+if TYPE_CHECKING:
+    import ssl
+
+logger = logging.getLogger(__name__)
+_TASK = "call"
+
+
+class Calls:
+    """At most one call; a second caller is told `busy`, the same call again is answered again."""
+
+    def __init__(
+        self,
+        streams: tuple[str, ...],
+        answer: AnswerSection,
+        output: str,
+        clock: Clock,
+        tasks: Supervisor,
+        verify: "ssl.SSLContext | None" = None,
+    ) -> None:
+        self._streams = streams
+        self._answer = answer
+        self._output = output
+        self._clock = clock
+        self._tasks = tasks
+        self._verify = verify
+        self._listener: Listener | None = None
+
+    async def ring(self, ring: CallRing) -> CallAnswer:
+        """Answer a call; raises NotFoundError, RefusedError (`declined`, `busy`)."""
+        stream = stream_of(ring.centre, ring.camera)
+        if stream not in self._streams:
+            raise NotFoundError(f"no camera {stream} here")
+        if self._answer.policy == "reject":
+            raise RefusedError("this county does not take calls at this box", "declined")
+        if self._listener is not None and self._listener.ring.call_id != ring.call_id:
+            raise RefusedError("this county is in another call", "busy")
+        if self._listener is None:
+            self._listener = Listener(ring, self._output, self._clock, self._verify)
+            self._tasks.start(_TASK, self._listener.run)
+            logger.info("call answered", extra={"call": ring.call_id, "caller": ring.caller_centre})
+        return CallAnswer(answered_by=self._answer.answered_by, answered_at=self._clock.now(), callee_stream=stream)
+
+    async def end(self, end: CallEnd) -> None:
+        """Hang up; a call that is over or was never here is fine."""
+        if self._listener is None or self._listener.ring.call_id != end.call_id:
+            return
+        self._listener = None
+        await self._tasks.cancel(_TASK)
+        logger.info("call ended", extra={"call": end.call_id, "reason": end.reason})
+
+    def report(self) -> dict[str, Any] | None:
+        """Return what the running call sees and hears; None without a call."""
+        return None if self._listener is None else self._listener.report()

@@ -1,0 +1,92 @@
+"""The one door for alarms: every sensor source hands its reports to `Intake.take`.
+
+**When `take` returns, the alarm is on disk**; until then the sensor must keep it. What cannot be true (a clock more than
+a day off) or does not fit is refused with an error that the sensor sees, and counted.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from protocols.aio.clock import Clock, new_ulid
+from protocols.alarm import SensorReport, lane_for
+from protocols.envelope import Event, Lane
+from protocols.errors import BadClockError
+
+logger = logging.getLogger(__name__)
+CLOCK_LIMIT = timedelta(hours=24)
+
+
+class Store(Protocol):
+    """What the intake needs of the spool."""
+
+    async def put_many(self, items: Sequence[tuple[Lane, Event]]) -> list[int]:
+        """Store all or none, durably; raises SpoolFullError, TooLargeError."""
+        ...
+
+    async def next_origin_counter(self, count: int = 1) -> int:
+        """Reserve counters, never given twice."""
+        ...
+
+
+class Intake:
+    """Turns reports into events of this node and stores them. `counters`: taken, refused_<code>."""
+
+    def __init__(self, node: str, store: Store, clock: Clock) -> None:
+        self.counters: Counter[str] = Counter()
+        self._node = node
+        self._store = store
+        self._clock = clock
+
+    def check(self, reports: Sequence[SensorReport], source: str) -> None:
+        """Raise BadClockError if a report's time cannot be true."""
+        now = self._clock.now()
+        for report in reports:
+            self._check_clock(report, now, source)
+
+    async def take(
+        self, reports: Sequence[SensorReport], source: str, ids: Sequence[str] | None = None
+    ) -> tuple[str, ...]:
+        """Store reports, all or none, and return their event ids (`ids` where the caller has fixed them).
+
+        Raises BadClockError, SpoolFullError, TooLargeError. Cancelling is safe; the alarms may be stored all the same.
+        """
+        self.check(reports, source)
+        now = self._clock.now()
+        chosen = ids or [new_ulid(self._clock) for _ in reports]
+        counter = await self._store.next_origin_counter(len(reports))
+        items = [
+            (lane_for(report.severity), self._event(report, id_, now, counter + number))
+            for number, (id_, report) in enumerate(zip(chosen, reports, strict=True))
+        ]
+        await self._store.put_many(items)
+        self.counters["taken"] += len(items)
+        return tuple(event.id for _, event in items)
+
+    def refused(self, code: str, source: str, detail: str) -> None:
+        """Count and log a report that was refused before or by `take`."""
+        self.counters["refused_" + code] += 1
+        logger.warning("alarm refused", extra={"source": source, "code": code, "detail": detail})
+
+    def _event(self, report: SensorReport, id_: str, now: datetime, counter: int) -> Event:
+        type_, data = report.type_and_data(self._node[:6], now)
+        return Event(
+            id=id_,
+            source=self._node,
+            type=type_,
+            time=now,
+            subject=report.alarm_key,
+            data=data,
+            origincounter=counter,
+            drill=report.drill,
+        )
+
+    @staticmethod
+    def _check_clock(report: SensorReport, now: datetime, source: str) -> None:
+        seen = report.observed_at
+        if seen is not None and abs(seen - now) > CLOCK_LIMIT:
+            raise BadClockError(
+                f"{source} says {seen.isoformat()}, this box says {now.isoformat()}: set the clock that is wrong"
+            )

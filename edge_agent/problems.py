@@ -1,0 +1,18 @@
+"""Errors as RFC 9457 problem documents."""
+
+from starlette.responses import JSONResponse
+
+from protocols.errors import SilianError
+
+
+def problem(error: SilianError) -> JSONResponse:
+    """Return the answer for an error of our tree: its status, stable code and one sentence of advice."""
+    body = {
+        "type": "about:blank",
+        "title": error.code,
+        "status": error.status,
+        "code": error.code,
+        "detail": str(error),
+    }
+    headers = {"Retry-After": "5"} if error.retry else None
+    return JSONResponse(body, error.status, headers=headers, media_type="application/problem+json")
