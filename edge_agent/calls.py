@@ -35,7 +35,8 @@ class Calls:
         self._output = output
         self._clock = clock
         self._tasks = tasks
-        self._verify = verify
+        self.verify = verify
+        """TLS context for WHEP over https; set once the agent is enrolled."""
         self._listener: Listener | None = None
 
     async def ring(self, ring: CallRing) -> CallAnswer:
@@ -45,11 +46,13 @@ class Calls:
             raise NotFoundError(f"no camera {stream} here")
         if self._answer.policy == "reject":
             raise RefusedError("this county does not take calls at this box", "declined")
+        if not self._tasks.running(_TASK):
+            self._listener = None
         if self._listener is not None and self._listener.ring.call_id != ring.call_id:
             raise RefusedError("this county is in another call", "busy")
         if self._listener is None:
-            self._listener = Listener(ring, self._output, self._clock, self._verify)
-            self._tasks.start(_TASK, self._listener.run)
+            self._listener = Listener(ring, self._output, self._clock, self.verify)
+            self._tasks.start(_TASK, self._listener.run, restart=False)
             logger.info("call answered", extra={"call": ring.call_id, "caller": ring.caller_centre})
         return CallAnswer(answered_by=self._answer.answered_by, answered_at=self._clock.now(), callee_stream=stream)
 

@@ -3,11 +3,14 @@
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from protocols.errors import ConfigError, SilianError
+
+if TYPE_CHECKING:
+    from edge_agent.settings import Settings
 
 app = typer.Typer(
     name="silian-agent", no_args_is_help=True, add_completion=False, help="Silian 四联: the agent on county hardware."
@@ -57,6 +60,69 @@ def config_check(file: File = DEFAULT) -> None:
 
     settings = load(file)
     typer.echo(f"good: {settings.node.id}, {len(settings.cameras)} cameras, {len(settings.sensors)} sensors")
+
+
+@app.command()
+def run(file: File = DEFAULT) -> None:
+    """Run the agent until SIGTERM or Ctrl-C; both drain."""
+    import asyncio
+
+    from edge_agent.logs import start_logging
+    from edge_agent.settings import load
+
+    settings = load(file)
+    start_logging(settings.log.level, as_json=settings.log.form == "json")
+    _refuse_strangers()
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: "Settings") -> None:
+    import asyncio
+    import signal
+
+    from edge_agent.app import Agent
+
+    agent = Agent(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, agent.stop)
+    await agent.run()
+
+
+def _refuse_strangers() -> None:
+    from edge_agent.doctor import owner
+
+    found = owner()
+    if not found.good:
+        raise ConfigError(f"{found.detail}: {found.advice}")
+
+
+@app.command()
+def enrol(file: File = DEFAULT) -> None:
+    """Enrol with the token of the settings, once; `run` does it by itself too."""
+    import asyncio
+
+    from edge_agent.identity import obtain_identity
+    from edge_agent.settings import load
+    from protocols.aio.clock import SystemClock
+
+    settings = load(file)
+    found = asyncio.run(obtain_identity(settings, SystemClock()))
+    typer.echo(f"enrolled: {found.node} at {found.gateway}, broker {found.broker_host}:{found.broker_port}")
+
+
+@app.command()
+def doctor(file: File = DEFAULT) -> None:
+    """Say what is missing on this box and what to type; exit 1 if anything is."""
+    import asyncio
+
+    from edge_agent.doctor import examine, lines
+    from edge_agent.settings import load
+
+    found = asyncio.run(examine(load(file)))
+    for line in lines(found):
+        typer.echo(line)
+    if not all(finding.good for finding in found):
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The one door for alarms: every sensor source hands its reports to `Intake.take`.
 
-**When `take` returns, the alarm is on disk**; until then the sensor must keep it. What cannot be true (a clock more than
-a day off) or does not fit is refused with an error that the sensor sees, and counted.
+**When `take` returns, the alarm is on disk**; until then the sensor must keep it. What cannot be true (a clock more
+than a day off) or does not fit is refused with an error that the sensor sees, and counted.
 """
 
 import logging

@@ -14,12 +14,11 @@ from pydantic import BaseModel
 
 from protocols.aio.clock import Clock
 from protocols.command import Command, Outcome, Reply
-from protocols.errors import ExpiredError, SilianError
+from protocols.errors import ExpiredError, RefusedError, SilianError
 
 logger = logging.getLogger(__name__)
 Handler = Callable[[dict[str, Any]], Awaitable[BaseModel | None]]
 REMEMBERED = 1000
-GRACE_S = 0.0
 
 
 class Orders:
@@ -54,7 +53,7 @@ class Orders:
 
     async def _run(self, command: Command) -> Reply:
         left = (command.deadline - self._clock.now()).total_seconds()
-        if left <= GRACE_S:
+        if left <= 0:
             return _reply(command, Outcome.EXPIRED, ExpiredError.code, f"arrived {-left:.1f} s after its deadline")
         handler = self._handlers.get(command.name)
         if handler is None:
@@ -66,7 +65,8 @@ class Orders:
             return _reply(command, Outcome.EXPIRED, ExpiredError.code, "not finished at its deadline")
         except SilianError as error:
             outcome = Outcome.EXPIRED if isinstance(error, ExpiredError) else Outcome.REFUSED
-            return _reply(command, outcome, error.code, str(error))
+            code = error.reason if isinstance(error, RefusedError) else error.code
+            return _reply(command, outcome, code, str(error))
         except Exception as error:  # the asker must be told
             logger.exception("command failed", extra={"command": command.name})
             return _reply(command, Outcome.FAILED, "internal", f"{type(error).__name__}: {error}")

@@ -61,10 +61,6 @@ class GatewaySection(Section):
     enrolment_token_file: Path | None = Field(
         default=None, description="File that holds the one-time token; removed by nobody, useless after enrolment."
     )
-    ca_sha256: str = Field(
-        default="", description="SHA-256 of the gateway's CA certificate, shown with the token; checked at enrolment."
-    )
-
     broker: str = Field(
         default="",
         pattern=r"^([^:/\s]+:[0-9]{1,5})?$",

@@ -42,8 +42,8 @@ class Camera(ABC):
         self.centre = centre
         self.loop = asyncio.get_running_loop()
         self.feed = Feed(settings.name, keep_group=self.passthrough)
-        self.fault = settings.fault
-        """Rehearsed fault, switched at run time; read by the thread."""
+        self.fault: str = settings.fault
+        """Rehearsed fault; read by the thread, changed by `rehearse`."""
         self.trouble: str | None = "starting"
         """Why there is no picture, by name; None while the source works."""
         self.restarts = 0
@@ -66,6 +66,10 @@ class Camera(ABC):
         self.feed.wake.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 3.0)
+
+    def rehearse(self, fault: str) -> None:
+        """Switch the rehearsed fault; empty ends it."""
+        self.fault = fault
 
     def post(self, call: Callable[..., object], *args: object) -> None:
         """Call something in the loop, from the thread; after the loop's end this does nothing."""

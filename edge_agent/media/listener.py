@@ -1,7 +1,8 @@
 """Talk-back: plays the caller of a dispatch call by WHEP, until the call ends.
 
 The newest picture stays on a shelf of one, its sound goes to the speaker; both are measured, so that a test can tell
-content from connection. **A call that breaks is taken up again until somebody hangs up.**
+content from connection. **A call that breaks is taken up again until somebody hangs up**, or
+until the caller has been gone for a minute.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 RETRY = Backoff(base=0.3, cap=5.0, floor=0.1)
 SILENT_S = 8.0
+GONE_S = 60.0
 
 
 @dataclass(slots=True)
@@ -51,10 +53,10 @@ class Listener:
         self._verify = verify
 
     async def run(self) -> None:
-        """Play until cancelled."""
-        attempt = 0
+        """Play until cancelled, or until nothing was heard or seen for `GONE_S`: nobody will hang up then."""
+        attempt, self._heard_at = 0, time.monotonic()
         with self.speaker:
-            while True:
+            while time.monotonic() - self._heard_at < GONE_S:
                 began = time.monotonic()
                 await self._session()
                 attempt = 0 if time.monotonic() - began > 10.0 else attempt + 1
@@ -77,17 +79,20 @@ class Listener:
             await part(peer, client)
 
     async def _read(self, peer: "RTCPeerConnection") -> None:
-        self._heard_at = time.monotonic()
+        connected_at = time.monotonic()
         async with asyncio.TaskGroup() as group:
             readers = [
                 group.create_task(self._track(receiver.track), name=f"call.{receiver.track.kind}")
                 for receiver in peer.getReceivers()
                 if receiver.track is not None
             ]
-            while peer.connectionState == "connected" and time.monotonic() - self._heard_at < SILENT_S:
-                await asyncio.sleep(0.25)
+            while peer.connectionState == "connected" and self._silence(connected_at) < SILENT_S:
+                await self._clock.sleep(0.25)
             for reader in readers:
                 reader.cancel()
+
+    def _silence(self, since: float) -> float:
+        return time.monotonic() - max(since, self._heard_at)
 
     async def _track(self, track: "MediaStreamTrack") -> None:
         from aiortc.mediastreams import MediaStreamError

@@ -80,11 +80,11 @@ class Publication:
             began = time.monotonic()
             reason = await self._session()
             self.counters["ended_" + reason] += 1
-            if reason == "lease":
-                break
-            attempt = 0 if reason == "again" or time.monotonic() - began > 5.0 else attempt + 1
-            if reason != "again":
-                await self._pause(attempt)
+            if reason in ("lease", "again"):  # a lease may have been renewed while its session was taken down
+                attempt = 0
+                continue
+            attempt = 0 if time.monotonic() - began > 5.0 else attempt + 1
+            await self._pause(attempt)
         logger.info("publishing ended", extra={"stream": self._order.stream, "reason": "lease"})
 
     async def _pause(self, attempt: int) -> None:
@@ -159,7 +159,8 @@ class Publisher:
         self._sources = sources
         self._clock = clock
         self._tasks = tasks
-        self._verify = verify
+        self.verify = verify
+        """TLS context for WHIP over https; set once the agent is enrolled."""
         self._running: dict[str, Publication] = {}
 
     def publish(self, order: MediaPublish) -> None:
@@ -172,7 +173,7 @@ class Publisher:
         if running is not None and self._tasks.running(self._task(order.stream)):
             running.renew(order)
             return
-        publication = Publication(order, self._sources[order.stream], self._clock, self._verify)
+        publication = Publication(order, self._sources[order.stream], self._clock, self.verify)
         self._running[order.stream] = publication
         self._tasks.start(self._task(order.stream), publication.run, restart=False)
 

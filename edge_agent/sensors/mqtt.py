@@ -1,5 +1,7 @@
-"""Sensor kind `mqtt`: reports from a local broker. **A message is acknowledged only after the spool's commit**, so a
-broker with persistent sessions gives it again after a crash; what does not fit is refused, counted and acknowledged.
+"""Sensor kind `mqtt`: reports from a local broker.
+
+**A message is acknowledged only after the spool's commit**, so a broker with persistent sessions gives it again after
+a crash; what does not fit is refused, counted and acknowledged.
 """
 
 import logging
