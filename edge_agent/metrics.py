@@ -94,6 +94,6 @@ def render(read: Callable[[], Iterable[Reading]]) -> tuple[bytes, str]:
     from prometheus_client.process_collector import ProcessCollector
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(AgentCollector(read))  # type: ignore[arg-type]  # any object with collect() will do
+    registry.register(AgentCollector(read))
     ProcessCollector(registry=registry)
     return generate_latest(registry), CONTENT_TYPE_LATEST
