@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from protocols.aio.enrol import Identity, certificate_life
-
 from edge_agent.box import BoxWatch
 from edge_agent.calls import Calls
 from edge_agent.cameras import make_camera
@@ -27,6 +25,7 @@ from edge_agent.rollcall.responder import respond
 from edge_agent.sensors import simulator
 from edge_agent.settings import CameraSettings, SensorSettings, Settings
 from protocols.aio.clock import Clock, SystemClock
+from protocols.aio.enrol import Identity, certificate_life
 from protocols.aio.spool import MIB, Quota, Spool
 from protocols.aio.tasks import Supervisor
 from protocols.aio.testcard import tone_hz

@@ -98,6 +98,7 @@ def identity(settings: Settings) -> Finding:
 async def gateway(settings: Settings) -> list[Finding]:
     """Check that the gateway answers, and compare clocks."""
     import httpx
+
     from protocols.aio.enrol import load_identity
 
     url = f"{settings.gateway.url}/healthz"

@@ -4,10 +4,9 @@ import logging
 import random
 from pathlib import Path
 
-from protocols.aio.enrol import Identity, ensure_identity, renew_if_due
-
 from edge_agent.settings import GatewaySection, Settings
 from protocols.aio.clock import Clock
+from protocols.aio.enrol import Identity, ensure_identity, renew_if_due
 from protocols.aio.mqtt import BrokerAddress, TlsFiles
 from protocols.backoff import Backoff
 from protocols.errors import ConfigError, LinkError, RefusedError
