@@ -187,7 +187,8 @@ class Demand:
         if self._empty_at is not None:
             self._rest()
             return [GiveBack()]
-        if self._dark_since is not None and now - self._dark_since >= DARK_S:
+        dark = self._dark_since is not None and now - self._dark_since >= DARK_S
+        if dark and self.phase is Phase.HELD:
             self._fresh = True
             self._dark_since = now
         return self._ask()
