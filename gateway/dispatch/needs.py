@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from gateway.events import EventBus
 from gateway.metrics import Metrics
 from gateway.ports.store import Store
+from gateway.web.journal import Journal
 from protocols.aio.clock import Clock
 from protocols.command import Reply
 from protocols.envelope import Event
@@ -136,14 +137,6 @@ class Streams(Protocol):
         ...
 
 
-class Audit(Protocol):
-    """The audit room."""
-
-    async def record(self, actor: str, action: str, target: str, detail: dict[str, str]) -> None:
-        """Write down who did what to what."""
-        ...
-
-
 class Arrived(Protocol):
     """An event that came from below."""
 
@@ -161,7 +154,7 @@ class DispatchNeeds:
     ways: Ways
     commands: Commands
     streams: Streams
-    audit: Audit
+    journal: Journal
     clock: Clock
     bus: EventBus
     metrics: Metrics

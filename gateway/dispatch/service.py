@@ -19,7 +19,8 @@ from gateway.dispatch.needs import Arrived, DispatchNeeds
 from gateway.dispatch.records import CallRecord
 from gateway.dispatch.tables import CALLS
 from gateway.events import CallChanged
-from gateway.ports.store import UnitOfWork
+from gateway.ports.store import UPPER, UnitOfWork
+from gateway.web.journal import AuditEntry
 from protocols.aio.clock import new_ulid
 from protocols.aio.tasks import Supervisor, Work
 from protocols.command import (
@@ -76,12 +77,11 @@ class DispatchService:
     """The dispatch room. Use it with `async with`."""
 
     def __init__(
-        self, needs: DispatchNeeds, *, base_url: Callable[[], str], upper: str, rules: DispatchRules | None = None
+        self, needs: DispatchNeeds, *, base_url: Callable[[], str], rules: DispatchRules | None = None
     ) -> None:
-        """`base_url` is where nodes below reach this gateway; `upper` names the outbox towards the tier above."""
+        """`base_url` is where nodes below reach this gateway."""
         self._needs = needs
         self._base_url = base_url
-        self._upper = upper
         self._rules = rules or DispatchRules()
         self._live: dict[str, _Live] = {}
         self._supervisor = Supervisor("dispatch", clock=needs.clock)
@@ -354,7 +354,7 @@ class DispatchService:
         if record.direction is Direction.IN:
             async with self._needs.store.unit() as uow:
                 data = end.model_dump(mode="json")
-                await uow.owe(self._upper, Lane.URGENT, uow.mint(CALL_ENDED, data, subject=record.id))
+                await uow.owe(UPPER, Lane.URGENT, uow.mint(CALL_ENDED, data, subject=record.id))
         elif record.callee_node is not None:
             try:
                 await self._needs.commands.tell(record.callee_node, CommandName.CALL_END, end, within_s=TELL_WITHIN_S)
@@ -377,8 +377,9 @@ class DispatchService:
         reason = str(record.reason or "")
         fields = {"call": record.id, "direction": record.direction.value, "state": record.state.value, "reason": reason}
         logger.info("call", extra=fields)
-        detail = {**fields, "caller": record.caller_centre, "callee": record.callee_centre}
-        await self._needs.audit.record(by or "system", f"call.{record.state.value}", record.id, detail)
+        deed = f"call.{record.state.value}" + (f".{reason}" if reason else "")
+        target = f"{record.id} {record.caller_centre}>{record.callee_centre}"
+        await self._needs.journal.record(AuditEntry(by or "system", deed, target, 200))
 
     async def _end_interrupted(self) -> None:
         async with self._needs.store.reading() as reader:
