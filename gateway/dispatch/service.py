@@ -197,6 +197,7 @@ class DispatchService:
             raise RefusedError("this centre takes no calls by its settings", EndReason.DECLINED)
         if self._live:
             raise RefusedError("this centre is in another call", EndReason.BUSY)
+        await self._refuse_known(args.call_id)
         live = await self._rung(args, own, command)
         try:
             await live.settled.wait()
@@ -211,6 +212,14 @@ class DispatchService:
             answered_by=record.answered_by, answered_at=record.answered_at, callee_stream=record.callee_stream
         )
         return answer.model_dump(mode="json")
+
+    async def _refuse_known(self, call_id: str) -> None:
+        # A ring that a restart of this gateway interrupted is given to us again: the call itself is over.
+        try:
+            known = await self.get(call_id)
+        except NotFoundError:
+            return
+        raise RefusedError(f"the call was here and ended: {known.reason}", str(known.reason))
 
     async def _rung(self, args: CallRing, own: str, command: Command) -> _Live:
         clock = self._needs.clock
