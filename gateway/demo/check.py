@@ -166,8 +166,10 @@ class Check:
 
     def _fault(self, centre: str, fault: str) -> None:
         file = self.stage.files.fault_file(f"{centre}-box")
-        if centre in self.centres:
-            file.write_text(f'{HALL} = "{fault}"\n' if fault else "", encoding="utf-8")
+        if centre in self.centres and fault:
+            file.write_text(f'[cameras]\n{HALL} = "{fault}"\n', encoding="utf-8")
+        else:
+            file.unlink(missing_ok=True)
 
     async def _killed_city(self) -> None:
         await self.judge.ask("alarms_on", rate=5)

@@ -92,6 +92,7 @@ class ConfigFiles:
             _write(self.gateway_file(gateway.code), self.gateway(gateway))
         for agent in self.plan.agents:
             self.node_dir(agent.node).mkdir(exist_ok=True, mode=0o700)
+            self.fault_file(agent.node).unlink(missing_ok=True)  # a check that was broken off may have left one
             _write(self.agent_file(agent.node), self.agent(agent, check=check))
 
     def gateway(self, gateway: GatewayPlan) -> dict[str, Any]:
