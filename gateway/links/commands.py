@@ -23,7 +23,7 @@ from protocols.aio.clock import Clock, new_ulid
 from protocols.aio.tasks import Supervisor
 from protocols.command import COMMAND, REPLY, Command, Outcome, Reply, parse_command, parse_reply
 from protocols.envelope import Event, Lane
-from protocols.errors import LinkError, NotAllowedError, SilianError
+from protocols.errors import LinkError, NotAllowedError, RefusedError, SilianError
 
 logger = logging.getLogger(__name__)
 KEPT = timedelta(days=7)
@@ -32,7 +32,7 @@ KEPT = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a command handler answers; becomes a Reply."""
+    """How a command ended; becomes a Reply."""
 
     outcome: Outcome = Outcome.DONE
     code: str | None = None
@@ -40,7 +40,8 @@ class Answered:
     result: dict[str, Any] = field(default_factory=dict)
 
 
-CommandHandler = Callable[[Command], Awaitable[Answered]]
+CommandHandler = Callable[[Command], Awaitable[dict[str, Any]]]
+"""Carries a command out and returns its result. A SilianError becomes a `refused` or `failed` reply with its code."""
 Emit = Callable[[UnitOfWork, Event, Lane], Awaitable[None]]
 
 
@@ -180,12 +181,13 @@ class Commands:
             return Answered(Outcome.EXPIRED, "expired")
         try:
             async with asyncio.timeout(left):
-                return await handler(command)
+                return Answered(result=await handler(command))
         except TimeoutError:
             return Answered(Outcome.EXPIRED, "expired")
         except SilianError as error:
-            outcome = Outcome.REFUSED if isinstance(error, NotAllowedError) else Outcome.FAILED
-            return Answered(outcome, error.code, str(error)[:1000])
+            refused = isinstance(error, NotAllowedError | RefusedError)
+            code = error.reason if isinstance(error, RefusedError) else error.code
+            return Answered(Outcome.REFUSED if refused else Outcome.FAILED, code, str(error)[:1000])
         except Exception as error:
             logger.exception("command failed", extra={"command": command.name})
             return Answered(Outcome.FAILED, SilianError.code, f"{type(error).__name__}: {error}"[:1000])

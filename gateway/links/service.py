@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import insert, select
 
 from gateway.links.arrival import Arrival, EventHandler
-from gateway.links.commands import Answered, CommandHandler, Commands
+from gateway.links.commands import CommandHandler, Commands
 from gateway.links.ingest import Counts, Ingest, Policy
 from gateway.links.needs import Directory
 from gateway.links.presence import Change, Watch
@@ -31,7 +31,7 @@ from protocols.health import LINK_STATE, Heartbeat, LinkReason, LinkState, LinkS
 from protocols.ids import centre_of, is_gateway
 from protocols.uplink import Frame, Receipt
 
-__all__ = ["Answered", "Arrival", "Command", "CommandHandler", "EventHandler", "Links"]
+__all__ = ["Arrival", "Command", "CommandHandler", "EventHandler", "Links"]
 
 logger = logging.getLogger(__name__)
 CLOCK_TOLERANCE = timedelta(hours=24)
@@ -143,7 +143,9 @@ class Links:
     # commands
 
     def on_command(self, name: str, handler: CommandHandler) -> None:
-        """Let `handler` carry out a command that addresses this gateway. A SilianError becomes a `failed` reply.
+        """Let `handler` carry out a command that addresses this gateway and return the reply's result.
+
+        A SilianError becomes a `refused` or `failed` reply with its code.
 
         It runs in a task of its own, ends at the command's deadline (reply `expired`) and runs once per command id.
         """

@@ -1,0 +1,162 @@
+"""HTTP of the alarms: list, detail, acknowledgement, the event log, and CAP intake."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from gateway.alarms.bulletins import Bulletins
+from gateway.alarms.service import Alarms, Wanted
+from gateway.web.auth import EVERYBODY, Caller, Role, require
+from protocols.alarm import Condition, Severity, Visibility
+from protocols.envelope import Hop
+from protocols.ids import CentreCode
+
+Anybody = Annotated[Caller, require(*EVERYBODY)]
+Officer = Annotated[Caller, require(Role.DUTY_OFFICER)]
+Publisher = Annotated[Caller, require(Role.DUTY_OFFICER, Role.OPERATIONS)]
+
+
+class AcknowledgedView(BaseModel):
+    """Who took the alarm in hand."""
+
+    by: str
+    at: datetime
+    centre: str
+    note: str
+
+
+class AlarmView(BaseModel):
+    """One alarm: condition, acknowledgement and visibility are separate facts."""
+
+    id: str
+    source: str
+    alarm_key: str
+    centre: str
+    sensor: str
+    event_type: str
+    severity: Severity
+    colour: str
+    headline: str
+    detail: str
+    value: float | None
+    unit: str | None
+    label: str | None
+    condition: Condition
+    acknowledged: AcknowledgedView | None
+    visibility: Visibility
+    first_raised_at: datetime
+    last_observed_at: datetime
+    received_at: datetime
+    count: int
+    drill: bool
+
+
+class Totals(BaseModel):
+    """Counts over the whole subtree."""
+
+    active: int
+    unacknowledged: int
+
+
+class AlarmPage(BaseModel):
+    """A page of alarms, newest first."""
+
+    items: list[AlarmView]
+    next: str | None
+    totals: Totals
+
+
+class LogLine(BaseModel):
+    """One event, in order of arrival; `applied` False: late or of an earlier episode, it changed nothing."""
+
+    number: int
+    event_id: str
+    source: str
+    type: str
+    alarm_source: str
+    alarm_key: str
+    origincounter: int
+    condition: Condition | None
+    time: datetime
+    received_at: datetime
+    applied: bool
+    hops: list[Hop]
+    count: int
+
+
+class LogPage(BaseModel):
+    """A page of the event log; `next` is the `after` of the next page, None at the end."""
+
+    items: list[LogLine]
+    next: str | None
+
+
+class Note(BaseModel):
+    """What the officer adds."""
+
+    note: str = Field(default="", max_length=1000)
+
+
+class Taken(BaseModel):
+    """Events made of a CAP message."""
+
+    event_ids: list[str]
+
+
+def routes(alarms: Alarms, bulletins: Bulletins) -> APIRouter:
+    """Return the routes."""
+    api = APIRouter(prefix="/api/v1", tags=["alarms"])
+    _reading(api, alarms)
+
+    @api.post("/alarms/{alarm_id}/acknowledge", response_model=AlarmView)
+    async def acknowledge(alarm_id: str, caller: Officer, body: Note | None = None) -> dict[str, Any]:
+        """Take an alarm in hand; the tiers above are told."""
+        return await alarms.acknowledge(alarm_id, by=caller.user, note=body.note if body else "")
+
+    @api.post(
+        "/cap",
+        status_code=202,
+        openapi_extra={"requestBody": {"content": {"application/cap+xml": {"schema": {"type": "string"}}}}},
+    )
+    async def cap(request: Request, _: Publisher) -> Taken:
+        """Take a CAP 1.2 warning (XML); a repeat of the same message answers with the same events."""
+        return Taken(event_ids=await bulletins.take(await request.body()))
+
+    return api
+
+
+def _reading(api: APIRouter, alarms: Alarms) -> None:
+    @api.get("/alarms", response_model=AlarmPage)
+    async def page(
+        _: Anybody,
+        condition: Literal["active", "cleared", "all"] = "active",
+        acknowledged: Annotated[bool | None, Query()] = None,
+        severity: Annotated[list[Severity] | None, Query()] = None,
+        centre: CentreCode | None = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        cursor: str | None = None,
+    ) -> dict[str, Any]:
+        """List alarms, newest first; `centre` includes the centres below it."""
+        wanted = Wanted(
+            condition=None if condition == "all" else Condition(condition),
+            acknowledged=acknowledged,
+            severities=tuple(int(one) for one in severity or ()),
+            centre=centre,
+            limit=limit,
+            cursor=cursor,
+        )
+        return await alarms.page(wanted)
+
+    @api.get("/alarms/events", response_model=LogPage)
+    async def events(
+        _: Anybody, after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 200
+    ) -> dict[str, Any]:
+        """Read the event log in order of arrival."""
+        return await alarms.events(after, limit)
+
+    @api.get("/alarms/{alarm_id}", response_model=AlarmView)
+    async def one(alarm_id: str, _: Anybody) -> dict[str, Any]:
+        """Return one alarm."""
+        return await alarms.get(alarm_id)
