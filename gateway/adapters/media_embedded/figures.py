@@ -1,0 +1,59 @@
+"""The worker's figures, read from the hub when somebody asks; nothing is summed up while packets pass."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from gateway.adapters.media_embedded.hub import Hub
+from gateway.adapters.media_embedded.rules.forward import Stream
+from gateway.adapters.media_embedded.socket_port import SocketPort
+from gateway.adapters.media_embedded.wire import Figures
+from gateway.ports.media import SessionKind, StreamStats
+
+
+def figures_of(hub: Hub, ports: Iterable[SocketPort], backend: str) -> Figures:
+    """Return all figures as they stand now."""
+    now = time.monotonic()
+    dropped = Counter(hub.dropped)
+    for port in ports:
+        dropped.update({"unsent": port.unsent, "refused_by_peer": port.refused, "socket_overflow": port.overflowed()})
+    for stream in hub.streams.values():
+        for ingest in stream.ingests.values():
+            dropped.update(ingest.counters.dropped)
+        for legs in stream.legs.values():
+            for leg in legs:
+                dropped.update(leg.dropped)
+        dropped.update({"gop_overflow": stream.gop.overflows})
+    kinds = Counter(session.spec.kind.value for session in hub.sessions.values())
+    streams = tuple(_stream(hub, stream, now) for stream in hub.streams.values())
+    counted = {name: count for name, count in dropped.items() if count}
+    return Figures(streams, dict(kinds), counted, round(hub.loop_lag_s * 1000, 1), {"backend": backend})
+
+
+def _stream(hub: Hub, stream: Stream, now: float) -> StreamStats:
+    ingests = stream.ingests.values()
+    legs = [leg for group in stream.legs.values() for leg in group]
+    owners = {leg.owner for leg in legs}
+    kinds = Counter(hub.sessions[owner].spec.kind for owner in owners if owner in hub.sessions)
+    video = stream.ingests.get("video")
+    main = video or stream.ingests.get("audio")
+    at = main.counters.frame_at if main is not None else None
+    totals = stream.totals
+    return StreamStats(
+        stream=stream.name,
+        state=stream.state,
+        codec=main.codec.name.partition("/")[0] if main is not None and main.codec is not None else None,
+        viewers=kinds[SessionKind.WHEP],
+        relays=kinds[SessionKind.RELAY],
+        packets_in=totals.packets_in + sum(i.counters.packets for i in ingests),
+        bytes_in=totals.octets_in + sum(i.counters.octets for i in ingests),
+        packets_out=totals.packets_out + sum(leg.packets for leg in legs),
+        bytes_out=totals.octets_out + sum(leg.octets for leg in legs),
+        lost=totals.lost + sum(i.counters.lost for i in ingests),
+        frames=totals.frames + (video.counters.frames if video is not None else 0),
+        key_frames=totals.key_frames + (video.counters.key_frames if video is not None else 0),
+        frame_age_ms=None if at is None else max(0, round((now - at) * 1000)),
+        key_frame_interval_s=video.counters.key_interval_s if video is not None else None,
+        frame_rate=video.frame_rate(now) if video is not None else 0.0,
+        audio="audio" in stream.ingests and stream.ingests["audio"].last_at is not None,
+    )

@@ -1,0 +1,339 @@
+"""The worker's switchboard: datagrams to sessions, sessions to streams, streams to legs.
+
+Everything is bounded, and what is refused is counted by name in `dropped`.
+"""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from OpenSSL import SSL
+
+from gateway.adapters.media_embedded.paths import PacketPath
+from gateway.adapters.media_embedded.rules import rtcp, rtp, stun
+from gateway.adapters.media_embedded.rules.forward import Stream
+from gateway.adapters.media_embedded.rules.ice import Credentials, Send, refusal
+from gateway.adapters.media_embedded.rules.leg import BURST_EVERY_S, Leg
+from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.stun import Address
+from gateway.adapters.media_embedded.session import CNAME, Session
+from gateway.adapters.media_embedded.socket_port import SocketPort
+from gateway.adapters.media_embedded.wire import Changed, Open, Over, Up
+from gateway.ports.media import EndReason, StreamState
+
+TICK_S = 0.02
+SECOND_S = 1.0
+HANDSHAKE_SLICE_S = 0.002
+"""Forwarding never waits longer than this for handshakes of joiners."""
+MAX_EARLY, EARLY_EACH, EARLY_S = 256, 8, 2.0
+"""Hellos that overtook their first binding request are kept: addresses, datagrams of each, seconds."""
+MAX_HANDSHAKES = 4096
+RECEIVE_BITRATE = 4_000_000
+"""What publishers are told to send at most, bits per second (REMB)."""
+
+Event = Up | Over | Changed
+
+
+class Hub:
+    """Owns sessions and streams; `emit` is called for each event. Ports call `receive`."""
+
+    def __init__(self, shared: SSL.Context, path: PacketPath, emit: Callable[[Event], None]) -> None:
+        self.sessions: dict[str, Session] = {}
+        self.streams: dict[str, Stream] = {}
+        self.dropped: Counter[str] = Counter()
+        self.loop_lag_s = 0.0
+        self.changed = asyncio.Event()
+        self._shared = shared
+        self._path = path
+        self._emit = emit
+        self._by_ufrag: dict[str, Session] = {}
+        self._by_address: dict[Address, Session] = {}
+        self._early: dict[Address, tuple[float, list[bytes]]] = {}
+        self._handshakes: deque[tuple[Session, bytes]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._pacing = False
+        self._ticker: asyncio.TimerHandle | None = None
+        self._due_at = self._second_at = 0.0
+
+    # -- sessions ------------------------------------------------------------------------------------------------
+
+    def open(self, spec: Open, port: SocketPort) -> None:
+        """Begin a session."""
+        now = time.monotonic()
+        session = Session(spec, self._shared, port, self, now)
+        self.sessions[spec.session] = session
+        self._by_ufrag[spec.local.ufrag] = session
+        self.streams.setdefault(spec.stream, Stream(spec.stream))
+        session.start(now)
+        if self._ticker is None:
+            self._due_at = self._loop.time() + TICK_S
+            self._ticker = self._loop.call_at(self._due_at, self._tick)
+
+    def restart(self, name: str, local: Credentials) -> bool:
+        """ICE restart of a session; False if there is none of that name."""
+        session = self.sessions.get(name)
+        if session is None:
+            return False
+        for ufrag in session.restart(local, time.monotonic()):
+            self._by_ufrag.pop(ufrag, None)
+        self._by_ufrag[local.ufrag] = session
+        return True
+
+    def close(self, name: str, reason: EndReason) -> None:
+        """End a session and tell control."""
+        session = self.sessions.pop(name, None)
+        if session is None:
+            return
+        session.close()
+        for ufrag in [u for u, s in self._by_ufrag.items() if s is session]:
+            del self._by_ufrag[ufrag]
+        for address in session.addresses:
+            self.unbind(address, session)
+        stream = self.streams.get(session.spec.stream)
+        if stream is not None:
+            stream.remove_legs(name)
+            if stream.source == name:
+                stream.drop_source()
+            self._note(stream)
+            self._forget_if_idle(stream)
+        self._emit(Over(name, reason))
+
+    def _forget_if_idle(self, stream: Stream) -> None:
+        waiting = any(s.spec.stream == stream.name for s in self.sessions.values())
+        if stream.idle and not waiting:
+            del self.streams[stream.name]
+
+    # -- what sessions call (Exchange) ---------------------------------------------------------------------------
+
+    def bind(self, address: Address, session: Session) -> None:
+        """Route an address to the session that proved it last."""
+        self._by_address[address] = session
+        _, early = self._early.pop(address, (0.0, []))
+        for datagram in early:
+            self._queue(session, datagram)
+
+    def unbind(self, address: Address, session: Session) -> None:
+        """Stop routing an address."""
+        if self._by_address.get(address) is session:
+            del self._by_address[address]
+
+    def up(self, session: Session) -> None:
+        """Join a connected session to its stream: a publisher takes it over, a viewer starts at the last key frame."""
+        now = time.monotonic()
+        stream = self.streams.setdefault(session.spec.stream, Stream(session.spec.stream))
+        self._emit(Up(session.spec.session))
+        if session.ingests:
+            former = stream.source
+            stream.set_source(session.spec.session, session.ingests)
+            if former is not None:
+                self.close(former, EndReason.REPLACED)
+            if any(leg.starved for leg in stream.legs["video"]):
+                stream.wish.ask()
+        for leg in session.legs:
+            self._path.send(stream.add_leg(leg, now), self.sessions)
+        self._after_stream(stream, now)
+
+    def lost(self, session: Session, reason: EndReason) -> None:
+        """End a session that cannot go on."""
+        self.close(session.spec.session, reason)
+
+    def again(self, session: Session) -> None:
+        """Repeat a join that the viewer could not read yet."""
+        now = time.monotonic()
+        for leg in session.legs:
+            for datagram in leg.again(now):
+                session.send_rtp(datagram)
+
+    def media(self, session: Session, packet: rtp.Packet) -> None:
+        """Forward a packet of the stream's source."""
+        kind = session.kinds.get(packet.payload_type)
+        stream = self.streams.get(session.spec.stream)
+        if kind is None or stream is None or stream.source != session.spec.session:
+            self.drop("unknown_payload_type" if kind is None else "not_the_source")
+            return
+        now = time.monotonic()
+        self._path.send(stream.packet(kind, packet, now), self.sessions)
+        self._after_stream(stream, now)
+
+    def _after_stream(self, stream: Stream, now: float) -> None:
+        if stream.catching and not self._pacing:
+            self._pacing = True
+            self._loop.call_later(BURST_EVERY_S, self._pace)
+        self._ask_source(stream, now)
+
+    def _ask_source(self, stream: Stream, now: float) -> None:
+        source = self.sessions.get(stream.source or "")
+        video = stream.ingests.get("video")
+        if source is None or video is None or video.ssrc is None or not stream.wish.due(now):
+            return
+        source.send_rtcp(self._receiver_head(source, now) + rtcp.picture_loss(source.reporter, video.ssrc))
+
+    def feedback(self, session: Session, items: list[rtcp.Feedback]) -> None:
+        """Take RTCP of a viewer or of a source."""
+        now = time.monotonic()
+        stream = self.streams.get(session.spec.stream)
+        if stream is None:
+            return
+        for item in items:
+            match item:
+                case rtcp.SenderInfo():
+                    self._sender_report(session, stream, item, now)
+                case rtcp.Nack(ssrc, sequences):
+                    for leg in self._legs_of(session, ssrc):
+                        self._path.send([(leg.owner, d) for d in leg.resend(sequences)], self.sessions)
+                case rtcp.KeyFrameAsked(ssrc):
+                    for leg in self._legs_of(session, ssrc):
+                        self._path.send(stream.key_frame_asked(leg, now), self.sessions)
+                    self._after_stream(stream, now)
+                case rtcp.ReceiverInfo() | rtcp.Estimate() | rtcp.Bye():
+                    continue
+
+    def _legs_of(self, session: Session, ssrc: int) -> list[Leg]:
+        return [leg for leg in session.legs if leg.plan.ssrc == ssrc]
+
+    def _sender_report(self, session: Session, stream: Stream, info: rtcp.SenderInfo, now: float) -> None:
+        if stream.source != session.spec.session:
+            return
+        for kind in session.ingests:
+            for owner, report in stream.sender_report(kind, info, now):
+                viewer = self.sessions.get(owner)
+                if viewer is not None:
+                    viewer.send_rtcp(rtcp.sender_report(report) + rtcp.source_description(report.ssrc, CNAME))
+
+    def drop(self, name: str) -> None:
+        """Count a packet that goes no further."""
+        self.dropped[name] += 1
+
+    # -- datagrams -----------------------------------------------------------------------------------------------
+
+    def receive(self, port: SocketPort, data: bytes, source: Address, own: Session | None = None) -> None:
+        """Take a datagram (RFC 7983): to the session that the address proved to be, or to the one STUN names."""
+        first = data[0]
+        if first < 4:
+            self._stun(port, data, source, own)
+            return
+        session = self._by_address.get(source) if own is None else own
+        if session is None or source not in session.addresses:
+            self._stranger(data, source)
+        elif 20 <= first <= 63:
+            self._queue(session, data)
+        elif 128 <= first <= 191 and len(data) >= rtp.HEADER:
+            session.secured(data)
+        else:
+            self.drop("unknown_kind")
+
+    def _stranger(self, data: bytes, source: Address) -> None:
+        kept = self._early.get(source)
+        if not 20 <= data[0] <= 63:
+            self.drop("unknown_address")
+        elif kept is not None and len(kept[1]) < EARLY_EACH:
+            kept[1].append(data)
+        elif kept is None and len(self._early) < MAX_EARLY:
+            self._early[source] = (time.monotonic(), [data])
+        else:
+            self.drop("unknown_address")
+
+    def _stun(self, port: SocketPort, data: bytes, source: Address, own: Session | None) -> None:
+        try:
+            message = stun.parse(data)
+        except MalformedError:
+            self.drop("malformed")
+            return
+        session = own or self._by_ufrag.get(message.user)
+        if session is not None:
+            session.stun(message, source, time.monotonic())
+            return
+        if message.kind != stun.REQUEST:
+            self.drop("unknown_user")
+            return
+        for effect in refusal(message, source, 401):
+            if isinstance(effect, Send):
+                port.send(effect.data, effect.to)
+        self.drop("unknown_user")
+
+    def _queue(self, session: Session, data: bytes) -> None:
+        if len(self._handshakes) >= MAX_HANDSHAKES:
+            self.drop("handshake_queue_full")
+            return
+        if not self._handshakes:
+            self._loop.call_soon(self._shake_hands)
+        self._handshakes.append((session, data))
+
+    def _shake_hands(self) -> None:
+        until = time.perf_counter() + HANDSHAKE_SLICE_S
+        while self._handshakes:
+            session, data = self._handshakes.popleft()
+            if session.spec.session in self.sessions:
+                session.dtls(data)
+            if time.perf_counter() > until:
+                break
+        if self._handshakes:
+            self._loop.call_soon(self._shake_hands)
+
+    # -- timers --------------------------------------------------------------------------------------------------
+
+    def _pace(self) -> None:
+        now = time.monotonic()
+        self._pacing = False
+        for stream in self.streams.values():
+            if stream.catching:
+                self._path.send(stream.catch_up(now), self.sessions)
+            if stream.catching and not self._pacing:
+                self._pacing = True
+                self._loop.call_later(BURST_EVERY_S, self._pace)
+
+    def _tick(self) -> None:
+        late = self._loop.time() - self._due_at
+        self.loop_lag_s = max(self.loop_lag_s * 0.98, late)
+        now = time.monotonic()
+        every_second = now >= self._second_at
+        if every_second:
+            self._second_at = now + SECOND_S
+            self._early = {a: kept for a, kept in self._early.items() if now - kept[0] < EARLY_S}
+        for session in list(self.sessions.values()):
+            if every_second or session.srtp is None:
+                session.tick(now)
+        for stream in list(self.streams.values()):
+            self._watch(stream, now, every_second=every_second)
+        self._due_at = max(self._due_at + TICK_S, self._loop.time())
+        self._ticker = self._loop.call_at(self._due_at, self._tick) if self.sessions else None
+
+    def _watch(self, stream: Stream, now: float, *, every_second: bool) -> None:
+        source = self.sessions.get(stream.source or "")
+        if source is not None and source.srtp is not None:
+            self._ask_repairs(source, now)
+            if every_second:
+                self._report(source, now)
+        self._note(stream)
+        self._ask_source(stream, now)
+
+    def _note(self, stream: Stream) -> None:
+        now = time.monotonic()
+        if not stream.tick(now):
+            return
+        source = self.sessions.get(stream.source or "")
+        first = now - source.spec.opened_at if source is not None and stream.state is StreamState.LIVE else None
+        self._emit(Changed(stream.name, stream.state, first))
+        self.changed.set()
+
+    def _ask_repairs(self, source: Session, now: float) -> None:
+        for ingest in source.ingests.values():
+            missing = ingest.missing(now)
+            if missing and ingest.ssrc is not None:
+                head = self._receiver_head(source, now)
+                source.send_rtcp(head + rtcp.nack(source.reporter, ingest.ssrc, missing))
+
+    def _receiver_head(self, source: Session, now: float) -> bytes:
+        """Begin a compound with an empty receiver report and our name, as RFC 3550 section 6.1 wants it."""
+        empty = rtcp.ReceiverInfo(source.reporter, ())
+        return rtcp.receiver_report(empty) + rtcp.source_description(source.reporter, CNAME)
+
+    def _report(self, source: Session, now: float) -> None:
+        reports = tuple(r for ingest in source.ingests.values() if (r := ingest.report(now)) is not None)
+        if not reports:
+            return
+        compound = rtcp.receiver_report(rtcp.ReceiverInfo(source.reporter, reports))
+        compound += rtcp.source_description(source.reporter, CNAME)
+        ssrcs = [report.ssrc for report in reports]
+        source.send_rtcp(compound + rtcp.estimate(source.reporter, ssrcs, RECEIVE_BITRATE))

@@ -1,0 +1,173 @@
+"""One named stream: at most one source, any number of legs; what comes in goes out to every leg.
+
+Law: **legs outlive the source.** When a source goes, legs stay and wait; when one comes, they go on with it.
+"""
+
+from dataclasses import dataclass
+
+from gateway.adapters.media_embedded.rules.gop import Gop, KeyFrame
+from gateway.adapters.media_embedded.rules.ingest import Ingest
+from gateway.adapters.media_embedded.rules.leg import Leg
+from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
+from gateway.adapters.media_embedded.rules.rtp import Packet
+from gateway.adapters.media_embedded.rules.wish import KeyFrameWish
+from gateway.ports.media import StreamState
+
+STALLED_AFTER_S = 2.0
+
+Out = list[tuple[str, bytes]]
+"""Datagrams with the session that each belongs to."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counters of a stream over all its sources and legs that are gone."""
+
+    packets_in: int = 0
+    octets_in: int = 0
+    packets_out: int = 0
+    octets_out: int = 0
+    lost: int = 0
+    frames: int = 0
+    key_frames: int = 0
+
+
+class Stream:
+    """Feed `packet`, `sender_report` and `tick`; send what they return.
+
+    Whenever `wish.due` says so, ask the source for a key frame.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.source: str | None = None
+        self.ingests: dict[str, Ingest] = {}
+        self.legs: dict[str, list[Leg]] = {"video": [], "audio": []}
+        self.gop = Gop()
+        self.wish = KeyFrameWish()
+        self.totals = Totals()
+        self.state = StreamState.ABSENT
+        self._source_number = 0
+        self._catching: list[Leg] = []
+
+    @property
+    def idle(self) -> bool:
+        """Nothing comes and nobody looks: the stream can be forgotten."""
+        return self.source is None and not self.legs["video"] and not self.legs["audio"]
+
+    def set_source(self, session: str, ingests: dict[str, Ingest]) -> None:
+        """Take a new source; the former one's packets are no longer forwarded."""
+        self._retire_source()
+        self.source, self.ingests = session, ingests
+        self._source_number += 1
+        self.gop.clear()
+
+    def drop_source(self) -> None:
+        """Note that the source is gone; the legs wait."""
+        self._retire_source()
+        self.source, self.ingests = None, {}
+        self.gop.forget()
+
+    def _retire_source(self) -> None:
+        for ingest in self.ingests.values():
+            counters = ingest.counters
+            self.totals.packets_in += counters.packets
+            self.totals.octets_in += counters.octets
+            self.totals.lost += counters.lost
+            self.totals.frames += counters.frames if ingest.kind == "video" else 0
+            self.totals.key_frames += counters.key_frames
+
+    def add_leg(self, leg: Leg, now: float) -> Out:
+        """Add a connected viewer: it starts at the last key frame, or one is asked for (see `wish`)."""
+        self.legs[leg.plan.kind].append(leg)
+        out = self._own(leg, leg.join(self.gop, self._source_number, now))
+        if leg.catching_up:
+            self._catching.append(leg)
+        elif leg.starved:
+            self.wish.ask()
+        return out
+
+    def remove_legs(self, owner: str) -> None:
+        """Forget the legs of a viewer."""
+        for kind, legs in self.legs.items():
+            for leg in legs:
+                if leg.owner == owner:
+                    self.totals.packets_out += leg.packets
+                    self.totals.octets_out += leg.octets
+            self.legs[kind] = [leg for leg in legs if leg.owner != owner]
+        self._catching = [leg for leg in self._catching if leg.owner != owner]
+
+    def packet(self, kind: str, packet: Packet, now: float) -> Out:
+        """Forward one packet of the source's track `kind`."""
+        ingest = self.ingests.get(kind)
+        if ingest is None:
+            return []
+        media = ingest.receive(packet, now)
+        if media is None:
+            return []
+        if kind == "video":
+            self.gop.add(media)
+            if media.key:
+                self.wish.came()
+        out: Out = []
+        for leg in self.legs[kind]:
+            datagrams = leg.take(media, self.gop, self._source_number, now)
+            if leg.catching_up and leg not in self._catching:
+                self._catching.append(leg)
+            out += self._own(leg, datagrams)
+        return out
+
+    def catch_up(self, now: float) -> Out:
+        """Send the next part to legs that are catching up; call every 2 ms while `catching`."""
+        out: Out = []
+        for leg in self._catching:
+            out += self._own(leg, leg.due(self.gop, now))
+        self._catching = [leg for leg in self._catching if leg.catching_up]
+        return out
+
+    @property
+    def catching(self) -> bool:
+        """Whether a leg is catching up."""
+        return bool(self._catching)
+
+    def key_frame_asked(self, leg: Leg, now: float) -> Out:
+        """Help a viewer that lost its picture: repeat a fresh join, else pass the wish on."""
+        out = self._own(leg, leg.again(now))
+        if not out:
+            self.wish.ask()
+        return out
+
+    def sender_report(self, kind: str, info: SenderInfo, now: float) -> list[tuple[str, SenderInfo]]:
+        """Take the source's report; returns the legs' own, which keep sound and picture together at the viewer."""
+        ingest = self.ingests.get(kind)
+        if ingest is None or not ingest.heard(info, now):
+            return []
+        return [(leg.owner, own) for leg in self.legs[kind] if (own := leg.report(info, now, now)) is not None]
+
+    def tick(self, now: float) -> bool:
+        """Watch the state (call every 50 ms); True if it changed. Legs that starve renew their wish."""
+        video = self.ingests.get("video")
+        if self.source is not None and any(leg.starved for leg in self.legs["video"]) and self.wish.overdue(now):
+            self.wish.ask()
+        if video is not None and video.damaged and self.legs["video"]:
+            video.damaged = False
+            self.wish.ask()
+        state = self._state(now)
+        changed, self.state = state is not self.state, state
+        return changed
+
+    def _state(self, now: float) -> StreamState:
+        if self.source is None:
+            return StreamState.ABSENT
+        heard = [i.last_at for i in self.ingests.values() if i.last_at is not None]
+        if not heard:
+            return StreamState.STARTING
+        return StreamState.LIVE if now - max(heard) <= STALLED_AFTER_S else StreamState.STALLED
+
+    def key_frame(self) -> KeyFrame | None:
+        """Return the newest whole key frame of the present source."""
+        return self.gop.key_frame()
+
+    @staticmethod
+    def _own(leg: Leg, datagrams: list[bytes]) -> Out:
+        return [(leg.owner, datagram) for datagram in datagrams]

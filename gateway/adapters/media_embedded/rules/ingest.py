@@ -1,0 +1,230 @@
+"""One incoming track: codecs by payload type, RTX unwrapped, duplicates dropped, gaps asked for, reception reported.
+
+**Every packet leaves once**: what is repeated (probes, retransmissions that were not needed) ends here.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gateway.adapters.media_embedded.rules import h264, vp8
+from gateway.adapters.media_embedded.rules.rtcp import Report, SenderInfo
+from gateway.adapters.media_embedded.rules.rtp import Packet, Unwrapper
+
+JUMP = 1000
+"""A larger step of the sequence number is a new beginning, not a loss."""
+WINDOW = 512
+"""As many missing packets are remembered."""
+FIRST_NACK_S, NEXT_NACK_S, GIVE_UP_S = 0.01, 0.06, 0.8
+"""Reordering is given 10 ms; then NACKs repeat until the packet would come too late anyway."""
+NACK_BATCH = 64
+
+
+class Media(NamedTuple):
+    """One packet on its way to the legs. `number` never wraps in a `generation`; an empty payload is a probe.
+
+    `codec` is `vp8`, `opus` or `h264/` and the first four digits of its profile-level-id.
+    """
+
+    generation: int
+    number: int
+    codec: str
+    marker: bool
+    timestamp: int
+    payload: bytes
+    key: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """What a payload type means: `name` is `vp8`, `opus` or `h264/42e0` (profile and constraints)."""
+
+    name: str
+    clock_rate: int
+
+
+@dataclass(slots=True)
+class Reception:
+    """Counters of one track since its source came."""
+
+    packets: int = 0
+    octets: int = 0
+    lost: int = 0
+    frames: int = 0
+    key_frames: int = 0
+    key_interval_s: float | None = None
+    frame_at: float | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def drop(self, name: str) -> None:
+        """Count a packet that goes no further."""
+        self.dropped[name] = self.dropped.get(name, 0) + 1
+
+
+class Ingest:
+    """Feed `receive`; every 20 ms ask `missing` for NACKs; every second `report`."""
+
+    def __init__(self, kind: str, codecs: dict[int, Codec], repairs: dict[int, int]) -> None:
+        """Take the negotiated payload types and those of RTX with the type they repair."""
+        self.kind = kind
+        self._codecs = codecs
+        self._repairs = repairs
+        self.counters = Reception()
+        self.codec: Codec | None = None
+        self.ssrc: int | None = None
+        self.generation = 0
+        self.damaged = False
+        self.last_at: float | None = None
+        self.sender: tuple[SenderInfo, float] | None = None
+        self._unwrap = Unwrapper(16)
+        self._base = 0
+        self._received = 0
+        self._missing: dict[int, tuple[float, float]] = {}
+        self._timestamp: int | None = None
+        self._key_timestamp: int | None = None
+        self._key_at: float | None = None
+        self._jitter = 0.0
+        self._transit: float | None = None
+        self._reported = (0, 0)
+        self.frame_times: deque[float] = deque(maxlen=64)
+
+    def receive(self, packet: Packet, now: float) -> Media | None:
+        """Take one decrypted packet; None where it goes no further (counted)."""
+        self.counters.packets += 1
+        self.counters.octets += len(packet.payload)
+        self.last_at = now
+        repaired = self._repairs.get(packet.payload_type)
+        if repaired is not None:
+            return self._repair(packet, repaired, now)
+        codec = self._codecs.get(packet.payload_type)
+        if codec is None:
+            self.counters.drop("unknown_payload_type")
+            return None
+        if packet.ssrc != self.ssrc:
+            self._begin(packet.ssrc)
+        self._measure(packet, codec, now)
+        return self._place(packet.sequence, packet, packet.payload, codec, now)
+
+    def _repair(self, packet: Packet, payload_type: int, now: float) -> Media | None:
+        """Unwrap RTX (RFC 4588 section 4): the original number stands before the payload."""
+        codec = self._codecs.get(payload_type)
+        if len(packet.payload) < 2 or self.ssrc is None or codec is None:
+            self.counters.drop("probe")
+            return None
+        original = int.from_bytes(packet.payload[:2], "big")
+        if self._unwrap.last is not None and (original - self._unwrap.last) & 0xFFFF in range(1, 0x8000):
+            self.counters.drop("repair_ahead")
+            return None
+        return self._place(original, packet, packet.payload[2:], codec, now)
+
+    def _begin(self, ssrc: int) -> None:
+        self.ssrc = ssrc
+        self.generation += 1
+        self._unwrap = Unwrapper(16)
+        self._missing.clear()
+        self._timestamp = self._transit = None
+        self._received = 0
+        self._reported = (0, 0)
+        self.sender = None
+
+    def _place(self, sequence: int, packet: Packet, payload: bytes, codec: Codec, now: float) -> Media | None:
+        before = self._unwrap.last
+        if before is not None and JUMP < (sequence - before) & 0xFFFF < 0x10000 - JUMP:
+            self.counters.drop("jump")
+            self._begin(self.ssrc or 0)
+            before = None
+        index = self._unwrap.unwrap(sequence)
+        if before is None:
+            self._base = index
+        elif index <= before:
+            if self._missing.pop(index, None) is None:
+                self.counters.drop("duplicate")
+                return None
+        else:
+            self._note_gap(before, index, now)
+        self._received += 1
+        self.codec = codec
+        return self._media(index, packet, payload, codec, now)
+
+    def _note_gap(self, before: int, index: int, now: float) -> None:
+        for missing in range(before + 1, index):
+            self._missing[missing] = (now, now + FIRST_NACK_S)
+        while len(self._missing) > WINDOW:
+            self._lose(next(iter(self._missing)))
+
+    def _lose(self, index: int) -> None:
+        del self._missing[index]
+        self.counters.lost += 1
+        self.damaged = True
+
+    def _media(self, index: int, packet: Packet, payload: bytes, codec: Codec, now: float) -> Media:
+        key = self.kind == "video" and _starts_key_frame(codec.name, payload)
+        ahead = self._timestamp is None or 0 < (packet.timestamp - self._timestamp) & 0xFFFFFFFF < 1 << 31
+        if payload and ahead:
+            self._timestamp = packet.timestamp
+            self.counters.frames += 1
+            self.frame_times.append(now)
+        if packet.marker or self.kind == "audio":
+            self.counters.frame_at = now
+        if key and packet.timestamp != self._key_timestamp:
+            self._key_timestamp = packet.timestamp
+            self.counters.key_frames += 1
+            if self._key_at is not None:
+                self.counters.key_interval_s = now - self._key_at
+            self._key_at = now
+            self.damaged = False
+        return Media(self.generation, index, codec.name, packet.marker, packet.timestamp, payload, key, now)
+
+    def _measure(self, packet: Packet, codec: Codec, now: float) -> None:
+        """Interarrival jitter in timestamp units (RFC 3550 appendix A.8)."""
+        transit = now * codec.clock_rate - packet.timestamp
+        if self._transit is not None:
+            step = abs(transit - self._transit)
+            if step < codec.clock_rate * 10:
+                self._jitter += (step - self._jitter) / 16
+        self._transit = transit
+
+    def missing(self, now: float) -> list[int]:
+        """Return 16-bit sequence numbers to ask for now; those that never came are counted as lost."""
+        asked: list[int] = []
+        for index, (since, due) in list(self._missing.items()):
+            if now - since > GIVE_UP_S:
+                self._lose(index)
+            elif due <= now and self.kind == "video" and len(asked) < NACK_BATCH:
+                self._missing[index] = (since, now + NEXT_NACK_S)
+                asked.append(index)
+        return [index & 0xFFFF for index in sorted(asked)]
+
+    def heard(self, info: SenderInfo, now: float) -> bool:
+        """Take a sender report; False if it is not of this track."""
+        if info.ssrc != self.ssrc:
+            return False
+        self.sender = (info, now)
+        return True
+
+    def report(self, now: float) -> Report | None:
+        """Return the report block for the publisher (RFC 3550 section 6.4.1); None before the first packet."""
+        if self.ssrc is None or self._unwrap.last is None:
+            return None
+        expected = self._unwrap.last - self._base + 1
+        lost = max(0, expected - self._received)
+        spanned, lost_now = expected - self._reported[0], lost - self._reported[1]
+        self._reported = (expected, lost)
+        fraction = max(0, min(255, lost_now * 256 // spanned)) if spanned > 0 else 0
+        last_sr = delay = 0
+        if self.sender is not None:
+            last_sr = self.sender[0].ntp >> 16 & 0xFFFFFFFF
+            delay = min(int((now - self.sender[1]) * 65536), 0xFFFFFFFF)
+        highest = (self._unwrap.last - 0x10000) & 0xFFFFFFFF
+        return Report(self.ssrc, fraction, min(lost, 0x7FFFFF), highest, int(self._jitter) & 0xFFFFFFFF, last_sr, delay)
+
+    def frame_rate(self, now: float) -> float:
+        """Return frames a second over the last two seconds."""
+        return sum(1 for at in self.frame_times if now - at <= 2.0) / 2.0
+
+
+def _starts_key_frame(codec: str, payload: bytes) -> bool:
+    if codec.startswith("h264"):
+        return h264.starts_key_frame(payload)
+    return vp8.starts_key_frame(payload) if codec == "vp8" else False

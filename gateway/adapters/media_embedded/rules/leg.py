@@ -1,0 +1,233 @@
+"""One outgoing track of one viewer: the picture may change its source, the viewer's packet stream never breaks.
+
+**SSRC, sequence number and timestamp continue** over every change of source, and over a gap without one. A viewer
+joins at the last key frame: the kept group of pictures is sent fast, its frames one millisecond apart in the
+timestamps, so that no delay builds up at the viewer.
+"""
+
+from dataclasses import dataclass
+
+from gateway.adapters.media_embedded.rules import rtp, vp8
+from gateway.adapters.media_embedded.rules.gop import Gop
+from gateway.adapters.media_embedded.rules.ingest import Media
+from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.ring import Ring
+from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
+
+VIDEO_RING, AUDIO_RING = 1024, 128
+FIRST_BURST, BURST, BURST_EVERY_S = 32, 10, 0.002
+"""A join sends 32 packets at once (a key frame), then 10 every 2 ms until it has caught up."""
+SQUEEZED_MS = 1
+AGAIN_WITHIN_S, AGAIN_EVERY_S = 3.0, 0.2
+"""A viewer that asks for a key frame right after its join gets the join's packets again."""
+LEAST_STEP_MS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the viewer negotiated for one track; `payload_types` by codec (`h264` also with its profile)."""
+
+    kind: str
+    ssrc: int
+    payload_types: dict[str, int]
+    block: bytes
+    first_sequence: int
+    first_timestamp: int
+
+
+class Leg:
+    """Feed `take` with every packet of the track and call `due` every 2 ms while `catching_up`; send what they return.
+
+    `starved` says that the leg waits for a key frame.
+    """
+
+    def __init__(self, plan: Plan, owner: str) -> None:
+        self.plan = plan
+        self.owner = owner
+        self.packets = self.octets = 0
+        self.dropped: dict[str, int] = {}
+        self.starved = plan.kind == "video"
+        self.catching_up = False
+        self._ring = Ring(VIDEO_RING if plan.kind == "video" else AUDIO_RING)
+        self._rate_ms = 90 if plan.kind == "video" else 48
+        self._generation: tuple[int, int] | None = None
+        self._begin = 0
+        self._cursor = 0
+        self._number = plan.first_sequence + (1 << 16)
+        self._step = 0
+        self._timestamp_step = 0
+        self._newest_timestamp = plan.first_timestamp
+        self._sent_at: float | None = None
+        self._squeezed: dict[int, int] = {}
+        self._picture_steps = (0, 0)
+        self._last_vp8: bytes | None = None
+        self._joined_at: float | None = None
+        self._joined_number = 0
+        self._again_at = 0.0
+
+    def take(self, media: Media, gop: Gop, source: int, now: float) -> list[bytes]:
+        """Take a packet of the source number `source` (already added to `gop`); returns datagrams to send now."""
+        if self._generation != (source, media.generation):
+            self._generation = (source, media.generation)
+            self.catching_up = False
+            self.starved = self.plan.kind == "video"
+            if not self.starved:
+                self._align(media, now)
+        if self.starved:
+            return self.join(gop, source, now)
+        if self._squeezed and media.number > self._cursor + VIDEO_RING:
+            self._squeezed = {}
+        if self.catching_up:
+            if media.number >= self._cursor or media.number < self._begin:
+                return []
+        elif media.number < self._begin:
+            self._drop("late")
+            return []
+        return self._emit(media, now)
+
+    def join(self, gop: Gop, source: int, now: float) -> list[bytes]:
+        """Begin at the last key frame, if there is one; returns the first datagrams."""
+        if self.plan.kind != "video" or not gop.packets:
+            return []
+        first = gop.packets[0]
+        self._generation = (source, first.generation)
+        self._align(first, now)
+        self.starved, self.catching_up = False, True
+        self._cursor = first.number
+        if self._joined_at is None:
+            self._joined_at, self._joined_number = now, self._number
+        return self.due(gop, now, FIRST_BURST)
+
+    def _align(self, first: Media, now: float) -> None:
+        """Make the source's next packet follow on what was sent last."""
+        self._begin = first.number
+        self._step = self._number - first.number
+        self._squeezed = {}
+        if self._sent_at is not None:
+            passed = max(LEAST_STEP_MS, int((now - self._sent_at) * 1000))
+            self._newest_timestamp = (self._newest_timestamp + passed * self._rate_ms) & 0xFFFFFFFF
+        self._timestamp_step = self._newest_timestamp - first.timestamp
+        self._picture_steps = self._continue_pictures(first)
+
+    def _continue_pictures(self, first: Media) -> tuple[int, int]:
+        if first.codec != "vp8" or self._last_vp8 is None:
+            return (0, 0)
+        try:
+            old, new = vp8.descriptor(self._last_vp8), vp8.descriptor(first.payload)
+        except MalformedError:
+            return (0, 0)
+        level = 0
+        if old.level_at is not None and new.level_at is not None:
+            level = self._last_vp8[old.level_at] + 1 - first.payload[new.level_at]
+        if old.picture_id_at is None or new.picture_id_at is None:
+            return (0, level)
+        return (old.picture_id + 1 - new.picture_id, level)
+
+    def due(self, gop: Gop, now: float, limit: int = BURST) -> list[bytes]:
+        """Send the next part of the kept group; the leg is live once it has reached its end."""
+        if not self.catching_up:
+            return []
+        if not gop.packets or gop.packets[0].generation != (self._generation or (0, 0))[1]:
+            self.catching_up, self.starved = False, True
+            return []
+        if gop.packets[0].number > self._cursor:
+            self._skip_to(gop.packets[0])
+        at = gop.at(self._cursor)
+        out: list[bytes] = []
+        for media in gop.packets[at : at + limit]:
+            out += self._emit(media, now, squeezed=True)
+            self._cursor = media.number + 1
+        if at + limit >= len(gop.packets):
+            self._go_live(gop.packets[-1])
+        return out
+
+    def _skip_to(self, first: Media) -> None:
+        """Go on at a newer key frame that came while catching up, without a hole in the numbers."""
+        self._begin = self._cursor = first.number
+        self._step = self._number - first.number
+
+    def _go_live(self, last: Media) -> None:
+        self.catching_up = False
+        self._timestamp_step = self._squeezed.get(last.timestamp, self._newest_timestamp) - last.timestamp
+
+    def _emit(self, media: Media, now: float, *, squeezed: bool = False) -> list[bytes]:
+        payload_type = self.payload_type(media.codec)
+        if payload_type is None:
+            self._drop("codec_not_offered")
+            return []
+        number = media.number + self._step
+        timestamp = self._place(media.timestamp, squeezed=squeezed)
+        head = rtp.header(
+            payload_type, number & 0xFFFF, timestamp, self.plan.ssrc, marker=media.marker, block=self.plan.block
+        )
+        payload = media.payload
+        if not payload:
+            head, payload = rtp.probe(head), b""
+        elif media.codec == "vp8":
+            payload = self._pictures(payload)
+        if not self._ring.put(number, head, payload):
+            self._drop("repeated_number")
+            return []
+        self._number = max(self._number, number + 1)
+        self._sent_at = now
+        self.packets += 1
+        self.octets += len(payload)
+        return [head + payload]
+
+    def _pictures(self, payload: bytes) -> bytes:
+        if self._picture_steps != (0, 0):
+            try:
+                payload = vp8.shifted(payload, *self._picture_steps)
+            except MalformedError:
+                self._drop("malformed")
+        self._last_vp8 = payload
+        return payload
+
+    def _place(self, timestamp: int, *, squeezed: bool) -> int:
+        """Return the outgoing timestamp; frames of the join's burst keep the place that they were given."""
+        placed = self._squeezed.get(timestamp)
+        if placed is not None:
+            return placed
+        if squeezed:
+            step = SQUEEZED_MS * self._rate_ms if self._squeezed else 0
+            placed = (self._newest_timestamp + step) & 0xFFFFFFFF
+            self._squeezed[timestamp] = placed
+        else:
+            placed = (timestamp + self._timestamp_step) & 0xFFFFFFFF
+        if 0 < (placed - self._newest_timestamp) & 0xFFFFFFFF < 1 << 31:
+            self._newest_timestamp = placed
+        return placed
+
+    def payload_type(self, codec: str) -> int | None:
+        """Return the viewer's number for a codec, or None where it did not offer it."""
+        return self.plan.payload_types.get(codec)
+
+    def resend(self, sequences: tuple[int, ...]) -> list[bytes]:
+        """Answer a NACK with the same bytes again; what is too old is counted."""
+        out = []
+        for sequence in sequences[:256]:
+            datagram = self._ring.get(sequence)
+            if datagram is None:
+                self._drop("nack_too_old")
+            else:
+                out.append(datagram)
+        return out
+
+    def again(self, now: float) -> list[bytes]:
+        """Repeat the join's packets, because the viewer could not read them yet; empty later than 3 s after it."""
+        if self._joined_at is None or now - self._joined_at > AGAIN_WITHIN_S or now - self._again_at < AGAIN_EVERY_S:
+            return []
+        self._again_at = now
+        return self._ring.since(self._joined_number)
+
+    def report(self, source: SenderInfo, heard_at: float, now: float) -> SenderInfo | None:
+        """Translate the source's sender report, moved on to `now`; None while timestamps are squeezed."""
+        if self.catching_up or self.starved or not self.packets:
+            return None
+        passed = now - heard_at
+        ntp = (source.ntp + int(passed * (1 << 32))) & 0xFFFFFFFFFFFFFFFF
+        timestamp = (source.timestamp + self._timestamp_step + int(passed * 1000 * self._rate_ms)) & 0xFFFFFFFF
+        return SenderInfo(self.plan.ssrc, ntp, timestamp, self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF)
+
+    def _drop(self, name: str) -> None:
+        self.dropped[name] = self.dropped.get(name, 0) + 1

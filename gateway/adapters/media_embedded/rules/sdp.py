@@ -1,0 +1,213 @@
+"""Offers and answers (RFC 8829, RFC 9725 section 4.4): one BUNDLE, rtcp-mux, sha-256 only, every candidate at once.
+
+**Every failure is BadMediaError** with a sentence that says what to offer. A viewer is given all forwardable codecs
+that it offered, so that the source may come later and may change.
+"""
+
+from typing import TYPE_CHECKING
+
+from gateway.adapters.media_embedded.rules.description import (
+    MID_URI,
+    Agreement,
+    Local,
+    Track,
+    codecs_of,
+    number_of,
+    read,
+    remote_of,
+)
+from protocols.errors import BadMediaError
+
+if TYPE_CHECKING:
+    from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+    from aiortc.sdp import MediaDescription, SessionDescription
+
+KINDS = ("video", "audio")
+FEEDBACK = (("nack", None), ("nack", "pli"), ("ccm", "fir"), ("goog-remb", None))
+OFFERED_PROFILES = {96: "42e01f", 97: "42001f", 98: "4d001f", 99: "64001f"}
+OFFERED_VP8, OFFERED_OPUS, OFFERED_MID = 100, 111, 1
+PRIORITY = 126 << 24 | 65535 << 8 | 255
+CNAME = "silian"
+
+
+def answer(text: str, local: Local, *, sending: bool, ssrcs: dict[str, int]) -> Agreement:
+    """Answer a publisher (`sending` False) or a viewer (True); `ssrcs` are ours by kind. Raises BadMediaError."""
+    offer = read(text)
+    agreed: list[tuple[MediaDescription, list[RTCRtpCodecParameters], Track] | None] = []
+    taken: set[str] = set()
+    for section in offer.media:
+        choice = None if section.kind in taken else _choose(section, sending=sending)
+        agreed.append(choice)
+        if choice is not None:
+            taken.add(section.kind)
+    accepted = [choice for choice in agreed if choice is not None]
+    if not accepted:
+        wanted = "receive" if sending else "send"
+        raise BadMediaError(f"offer to {wanted} video (H.264 packetization-mode 1 or VP8) or audio (Opus)")
+    _check_bundle(offer, [choice[2].mid for choice in accepted])
+    remote = remote_of([choice[0] for choice in accepted])
+    if remote.setup == "passive":
+        raise BadMediaError("offer setup:actpass or setup:active")
+    tracks = tuple(_with_ssrc(choice[2], ssrcs) for choice in accepted)
+    sections = [
+        _rejected(section) if choice is None else _section(choice[1], choice[2], local, ssrcs if sending else None)
+        for section, choice in zip(offer.media, agreed, strict=True)
+    ]
+    return Agreement(_document(sections, [t.mid for t in tracks if t.mid]), remote, tracks)
+
+
+def _choose(
+    section: "MediaDescription", *, sending: bool
+) -> "tuple[MediaDescription, list[RTCRtpCodecParameters], Track] | None":
+    """Return section, codecs and track if it can be used, else None (it is then rejected with port 0)."""
+    if section.kind not in KINDS or (section.port == 0 and section.rtp.muxId == ""):
+        return None
+    if (section.direction or "sendrecv") not in {"sendrecv", "recvonly" if sending else "sendonly"}:
+        return None
+    kept, track = codecs_of(section, repairs=not sending)
+    return (section, kept, track) if track.codecs else None
+
+
+def _check_bundle(offer: "SessionDescription", mids: list[str]) -> None:
+    if len(mids) < 2:
+        return
+    bundled = {str(item) for group in offer.group if group.semantic == "BUNDLE" for item in group.items}
+    if not bundled.issuperset(mids):
+        raise BadMediaError("all m-lines must stand in one BUNDLE group")
+
+
+def _with_ssrc(track: Track, ssrcs: dict[str, int]) -> Track:
+    return Track(track.kind, track.mid, track.mid_extension, track.codecs, track.repairs, ssrcs.get(track.kind, 0))
+
+
+def _blank(kind: str, fmt: list[int] | list[str], port: int, profile: str = "UDP/TLS/RTP/SAVPF") -> "MediaDescription":
+    from aiortc.rtcicetransport import RTCIceParameters
+    from aiortc.sdp import MediaDescription
+
+    media = MediaDescription(kind, port, profile, list(fmt))
+    media.host = "0.0.0.0"  # noqa: S104  # the SDP placeholder of RFC 8839, nothing is bound
+    media.ice = RTCIceParameters()
+    return media
+
+
+def _rejected(section: "MediaDescription") -> "MediaDescription":
+    media = _blank(section.kind, section.fmt, 0, section.profile)
+    media.rtp.muxId = section.rtp.muxId
+    media.direction = "inactive" if section.kind in KINDS else None
+    return media
+
+
+def _section(
+    codecs: "list[RTCRtpCodecParameters]", track: Track, local: Local, ssrcs: dict[str, int] | None
+) -> "MediaDescription":
+    """Build the answer's m-line: `ssrcs` where we send, None where we receive."""
+    from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpHeaderExtensionParameters
+
+    media = _blank(track.kind, [number_of(codec) for codec in codecs], 9)
+    for codec in codecs:
+        wanted = {(feedback.type, feedback.parameter or None) for feedback in codec.rtcpFeedback}
+        codec.rtcpFeedback = [
+            RTCRtcpFeedback(kind, parameter) for kind, parameter in FEEDBACK if (kind, parameter) in wanted
+        ]
+    media.rtp.codecs = codecs
+    if track.mid_extension:
+        media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=track.mid_extension, uri=MID_URI)]
+    _transport(media, track.mid, local, lite=True, setup="server")
+    media.direction = "recvonly" if ssrcs is None else "sendonly"
+    if ssrcs is not None:
+        _name_source(media, ssrcs[track.kind])
+    return media
+
+
+def _name_source(media: "MediaDescription", ssrc: int) -> None:
+    from aiortc.sdp import SsrcDescription
+
+    media.msid = f"{CNAME} {media.kind}"
+    media.ssrc = [SsrcDescription(ssrc=ssrc, cname=CNAME, msid=media.msid)]
+
+
+def _transport(media: "MediaDescription", mid: str, local: Local, *, lite: bool, setup: str) -> None:
+    from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
+    from aiortc.rtcicetransport import RTCIceCandidate, RTCIceParameters
+
+    media.rtp.muxId = mid
+    media.rtcp_port, media.rtcp_host, media.rtcp_mux = 9, "0.0.0.0", True  # noqa: S104  # as above
+    media.ice = RTCIceParameters(
+        usernameFragment=local.credentials.ufrag, password=local.credentials.password, iceLite=lite
+    )
+    media.ice_candidates = [
+        RTCIceCandidate(
+            component=1, foundation=str(place), ip=ip, port=port, priority=PRIORITY - place * 256, protocol="udp",
+            type="host",
+        )
+        for place, (ip, port) in enumerate(local.candidates, 1)
+    ]  # fmt: skip
+    media.ice_candidates_complete = True
+    media.dtls = RTCDtlsParameters(fingerprints=[RTCDtlsFingerprint("sha-256", local.fingerprint)], role=setup)
+
+
+def _document(sections: "list[MediaDescription]", mids: list[str]) -> str:
+    from aiortc.sdp import GroupDescription, SessionDescription
+
+    document = SessionDescription()
+    document.origin = "- 1 1 IN IP4 127.0.0.1"
+    if mids:
+        document.group = [GroupDescription("BUNDLE", list(mids))]
+    document.msid_semantic = [GroupDescription("WMS", ["*"])]
+    document.media = sections
+    return str(document)
+
+
+def offer(local: Local, *, sending: bool, ssrcs: dict[str, int]) -> str:
+    """Offer to publish (`sending`) or to view at another gateway: every forwardable codec, video and audio."""
+    sections = []
+    for mid, kind in enumerate(KINDS):
+        codecs = _offered(kind)
+        media = _blank(kind, [number_of(codec) for codec in codecs], 9)
+        media.rtp.codecs = codecs
+        from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
+
+        media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=OFFERED_MID, uri=MID_URI)]
+        _transport(media, str(mid), local, lite=False, setup="auto")
+        media.direction = "sendonly" if sending else "recvonly"
+        if sending:
+            _name_source(media, ssrcs[kind])
+        sections.append(media)
+    return _document(sections, [str(mid) for mid in range(len(KINDS))])
+
+
+def _offered(kind: str) -> "list[RTCRtpCodecParameters]":
+    from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters
+
+    if kind == "audio":
+        return [RTCRtpCodecParameters("audio/opus", 48000, 2, OFFERED_OPUS)]
+    feedback = [RTCRtcpFeedback(name, parameter) for name, parameter in FEEDBACK]
+    codecs = [
+        RTCRtpCodecParameters(
+            "video/H264", 90000, None, number, feedback,
+            {"level-asymmetry-allowed": "1", "packetization-mode": "1", "profile-level-id": profile},
+        )
+        for number, profile in OFFERED_PROFILES.items()
+    ]  # fmt: skip
+    return [*codecs, RTCRtpCodecParameters("video/VP8", 90000, None, OFFERED_VP8, feedback)]
+
+
+def accept(text: str, *, sending: bool, ssrcs: dict[str, int]) -> Agreement:
+    """Take the answer to our own offer; raises BadMediaError."""
+    description = read(text)
+    if len(description.media) > len(KINDS):
+        raise BadMediaError("the answer has more m-lines than the offer")
+    sections, tracks = [], []
+    for mid, section in enumerate(description.media):
+        if section.kind != KINDS[mid]:
+            raise BadMediaError("the answer's m-lines do not follow the offer")
+        if section.port == 0 or section.direction == "inactive":
+            continue
+        kept, track = codecs_of(section, repairs=False)
+        if not kept:
+            continue
+        sections.append(section)
+        tracks.append(_with_ssrc(track, ssrcs if sending else {}))
+    if not sections:
+        raise BadMediaError("the answer accepts neither video nor audio")
+    return Agreement("", remote_of(sections), tuple(tracks))

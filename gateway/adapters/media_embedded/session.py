@@ -1,0 +1,208 @@
+"""One peer connection in the worker: ICE, DTLS and SRTP joined; media goes to and comes from the hub.
+
+Law: **nothing is taken from an address that did not prove itself** by an authenticated binding message.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from OpenSSL import SSL
+
+from gateway.adapters.media_embedded.dtls import Dtls
+from gateway.adapters.media_embedded.rules import ice, rtcp, rtp
+from gateway.adapters.media_embedded.rules.ice import ControllingAgent, Credentials, LiteAgent
+from gateway.adapters.media_embedded.rules.ingest import Ingest
+from gateway.adapters.media_embedded.rules.leg import Leg, Plan
+from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.stun import Address, Message
+from gateway.adapters.media_embedded.socket_port import SocketPort
+from gateway.adapters.media_embedded.srtp import Keys, Srtp, SrtpError
+from gateway.adapters.media_embedded.wire import Open
+from gateway.ports.media import EndReason, SessionKind
+
+CNAME = "silian"
+SENDING = frozenset({SessionKind.WHEP, SessionKind.RELAY})
+
+
+class Exchange(Protocol):
+    """What a session needs of the hub."""
+
+    def bind(self, address: Address, session: "Session") -> None:
+        """Route an address to this session."""
+
+    def unbind(self, address: Address, session: "Session") -> None:
+        """Stop routing it."""
+
+    def up(self, session: "Session") -> None:
+        """Note that the session has keys."""
+
+    def lost(self, session: "Session", reason: EndReason) -> None:
+        """Note that the session cannot go on."""
+
+    def again(self, session: "Session") -> None:
+        """Repeat what was just sent: the peer could not read it yet."""
+
+    def media(self, session: "Session", packet: rtp.Packet) -> None:
+        """Take an RTP packet."""
+
+    def feedback(self, session: "Session", items: list[rtcp.Feedback]) -> None:
+        """Take RTCP."""
+
+    def drop(self, name: str) -> None:
+        """Count a packet that goes no further."""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Counters of one session."""
+
+    packets_in: int = 0
+    packets_out: int = 0
+
+
+class Session:
+    """Created by `Open`; dies by `close`. Lite sessions wait, controlling ones begin with `start`."""
+
+    def __init__(self, spec: Open, shared: SSL.Context, port: SocketPort, exchange: Exchange, now: float) -> None:
+        self.spec = spec
+        self.port = port
+        self.address: Address | None = None
+        self.agent: LiteAgent | ControllingAgent
+        if spec.candidates:
+            tie_breaker = secrets.randbits(64)
+            self.agent = ControllingAgent((spec.local, spec.remote), tie_breaker, lambda: secrets.token_bytes(12))
+        else:
+            self.agent = LiteAgent(spec.local, now)
+        self.addresses: set[Address] = set()
+        self.srtp: Srtp | None = None
+        self.profile = ""
+        self.traffic = Traffic()
+        self.kinds = {number: t.kind for t in spec.tracks for number in (*t.codecs, *t.repairs)}
+        self.reporter = secrets.randbits(32)
+        self.ingests: dict[str, Ingest] = {}
+        self.legs: list[Leg] = []
+        self._shared = shared
+        self._exchange = exchange
+        self._dtls: Dtls | None = None
+        self._closed = False
+        if spec.kind in SENDING:
+            self.legs = [Leg(plan_of(spec, kind), spec.session) for kind in dict.fromkeys(t.kind for t in spec.tracks)]
+        else:
+            self.ingests = {t.kind: Ingest(t.kind, t.codecs, t.repairs) for t in spec.tracks}
+
+    def start(self, now: float) -> None:
+        """Begin the checks of a controlling session."""
+        if isinstance(self.agent, ControllingAgent):
+            self._perform(self.agent.start(list(self.spec.candidates), now))
+
+    def tick(self, now: float) -> None:
+        """Watch ICE; call every 20 ms until connected, then about once a second."""
+        self._perform(self.agent.tick(now))
+
+    def restart(self, local: Credentials, now: float) -> list[str]:
+        """Take new ICE credentials; returns user names that no longer lead here."""
+        return self.agent.restart(local, now) if isinstance(self.agent, LiteAgent) else []
+
+    def stun(self, message: Message, source: Address, now: float) -> None:
+        """Take a STUN message that names this session or came to its own socket."""
+        self._perform(self.agent.handle(message, source, now))
+
+    def _perform(self, effects: list[ice.Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case ice.Send(data, to):
+                    self.port.send(data, to)
+                case ice.Bound(address):
+                    self.addresses.add(address)
+                    self.address = self.address or address
+                    self._exchange.bind(address, self)
+                case ice.Unbound(address):
+                    self.addresses.discard(address)
+                    self._exchange.unbind(address, self)
+                case ice.Selected(address):
+                    self.address = address
+                    self._begin_dtls()
+                case ice.Refused(name):
+                    self._exchange.drop(name)
+                case ice.Lost(consent):
+                    self._exchange.lost(self, EndReason.CONSENT_LOST if consent else EndReason.ICE)
+
+    def _begin_dtls(self) -> None:
+        if self._dtls is None and not self._closed:
+            server = self.spec.dtls_server
+            self._dtls = Dtls(
+                self._shared,
+                server=server,
+                fingerprint=self.spec.fingerprint,
+                send=self._send,
+                done=self._done,
+                again=lambda: self._exchange.again(self),
+            )
+            if not server:
+                self._dtls.start()
+
+    def _done(self, keys: Keys | None) -> None:
+        if keys is None:
+            self._exchange.lost(self, EndReason.DTLS if self.srtp is None else EndReason.CLOSED)
+            return
+        self.srtp = Srtp(keys)
+        self.profile = keys.profile.decode()
+        self._exchange.up(self)
+
+    def _send(self, data: bytes) -> None:
+        if self.address is not None:
+            self.port.send(data, self.address)
+
+    def dtls(self, data: bytes) -> None:
+        """Take a DTLS datagram from one of `addresses`."""
+        if self._dtls is not None:
+            self._dtls.feed(data)
+
+    def secured(self, data: bytes) -> None:
+        """Take an SRTP or SRTCP datagram from one of `addresses`."""
+        if self.srtp is None:
+            self._exchange.drop("before_keys")
+            return
+        self.traffic.packets_in += 1
+        try:
+            if rtp.is_rtcp(data):
+                self._exchange.feedback(self, rtcp.parse(self.srtp.unprotect_rtcp(data)))
+            else:
+                self._exchange.media(self, rtp.parse(self.srtp.unprotect(data)))
+        except SrtpError as error:
+            self._exchange.drop(error.name)
+        except MalformedError:
+            self._exchange.drop("malformed")
+
+    def send_rtp(self, datagram: bytes) -> None:
+        """Encrypt and send one packet of a leg."""
+        self._protected(datagram, None if self.srtp is None else self.srtp.protect)
+
+    def send_rtcp(self, compound: bytes) -> None:
+        """Encrypt and send a compound."""
+        self._protected(compound, None if self.srtp is None else self.srtp.protect_rtcp)
+
+    def _protected(self, data: bytes, protect: Callable[[bytes], bytes] | None) -> None:
+        if protect is None or self.address is None:
+            return
+        try:
+            self.port.send(protect(data), self.address)
+        except SrtpError as error:
+            self._exchange.drop(f"unsent_{error.name}")
+            return
+        self.traffic.packets_out += 1
+
+    def close(self) -> None:
+        """End it: close_notify to the peer, no more timers."""
+        self._closed = True
+        if self._dtls is not None:
+            self._dtls.close()
+
+
+def plan_of(spec: Open, kind: str) -> Plan:
+    """Build the plan of a leg from the agreed track; where counters begin is random (RFC 3550 section 5.1)."""
+    track = next(t for t in spec.tracks if t.kind == kind)
+    block = rtp.extension_block({track.mid_extension: track.mid.encode()}) if track.mid_extension else b""
+    return Plan(kind, track.ssrc, track.payload_types(), block, secrets.randbits(15), secrets.randbits(32))

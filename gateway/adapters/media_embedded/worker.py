@@ -1,0 +1,211 @@
+"""The media worker: a process with nothing else in it. Started by `supervisor.py`, told what to do over a socket pair.
+
+It ends when the socket pair does, or with its parent. It writes nothing and knows no users, tiers or tokens.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import time
+
+from gateway.adapters.media_embedded import dtls
+from gateway.adapters.media_embedded.figures import figures_of
+from gateway.adapters.media_embedded.hub import Event, Hub
+from gateway.adapters.media_embedded.paths import PATHS
+from gateway.adapters.media_embedded.rules import h264, vp8
+from gateway.adapters.media_embedded.rules.gop import KeyFrame
+from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.session import Session
+from gateway.adapters.media_embedded.socket_port import SocketPort
+from gateway.adapters.media_embedded.wire import (
+    Ask,
+    Close,
+    Configure,
+    Measure,
+    Open,
+    Picture,
+    Reply,
+    Reserve,
+    Restart,
+    WireError,
+    pack_answer,
+    read_ask,
+)
+
+MAX_BACKLOG = 8 << 20
+"""Unread bytes towards control at which the worker gives control up and ends."""
+PICTURE_EVERY_S = 0.02
+
+
+class Worker:
+    """Serves one control connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, setup: Configure) -> None:
+        self._reader, self._writer = reader, writer
+        self._setup = setup
+        shared = dtls.context(setup.certificate, setup.key)
+        self.hub = Hub(shared, PATHS[setup.backend](), self._emit)
+        self._ports: list[SocketPort] = []
+        self._reserved: dict[str, SocketPort] = {}
+        self._own: dict[str, Session] = {}
+
+    def listen(self) -> int:
+        """Bind the worker's port on every configured address family; returns its number. Raises OSError."""
+        number = self._setup.port
+        for host in self._setup.bind:
+            port = self._port(host, number)
+            number = port.number
+            self._ports.append(port)
+        return number
+
+    def _port(self, host: str, number: int, session: str | None = None) -> SocketPort:
+        def receive(data: bytes, source: tuple[str, int]) -> None:
+            own = None if session is None else self._own.get(session)
+            if session is None or own is not None:
+                self.hub.receive(port, data, source, own)
+
+        port = SocketPort(host, number, receive, lambda: None)
+        return port
+
+    def _emit(self, event: Event) -> None:
+        if event.op == "over":
+            self._own.pop(event.session, None)
+            port = self._reserved.pop(event.session, None)
+            if port is not None:
+                port.close()
+        self._write(pack_answer(event))
+
+    def _write(self, data: bytes) -> None:
+        if self._writer.transport.get_write_buffer_size() > MAX_BACKLOG:
+            raise WireError("control does not read")
+        self._writer.write(data)
+
+    async def serve(self) -> None:
+        """Answer requests until control is gone."""
+        async with asyncio.TaskGroup() as group:
+            pictures: set[asyncio.Task[None]] = set()
+            while True:
+                try:
+                    ask = await read_ask(self._reader)
+                except WireError:
+                    break
+                if isinstance(ask.request, Picture):
+                    name = f"picture[{ask.request.stream}]"
+                    task = group.create_task(self._picture(ask.number, ask.request), name=name)
+                    pictures.add(task)
+                    task.add_done_callback(pictures.discard)
+                else:
+                    self._write(pack_answer(self._answer(ask)))
+            for task in pictures:
+                task.cancel()
+
+    def _answer(self, ask: Ask) -> Reply:
+        match ask.request:
+            case Reserve(session):
+                port = self._port(self._setup.bind[0], 0, session)
+                self._reserved[session] = port
+                return Reply(ask.number, port=port.number)
+            case Open() as spec:
+                return Reply(ask.number, ok=self._open(spec))
+            case Restart(session, local):
+                return Reply(ask.number, ok=self.hub.restart(session, local))
+            case Close(session, reason):
+                self.hub.close(session, reason)
+                port_left = self._reserved.pop(session, None)
+                if port_left is not None:
+                    port_left.close()
+                return Reply(ask.number)
+            case Measure():
+                return Reply(ask.number, figures=figures_of(self.hub, self._all_ports(), self._setup.backend))
+            case Configure() | Picture():
+                return Reply(ask.number, ok=False)
+
+    def _all_ports(self) -> list[SocketPort]:
+        return [*self._ports, *self._reserved.values()]
+
+    def _open(self, spec: Open) -> bool:
+        if not spec.candidates:
+            self.hub.open(spec, self._ports[0])
+            return True
+        port = self._reserved.get(spec.session)
+        if port is None:
+            return False
+        self.hub.open(spec, port)
+        self._own[spec.session] = self.hub.sessions[spec.session]
+        return True
+
+    async def _picture(self, number: int, wanted: Picture) -> None:
+        """Wait for a key frame that is new enough, asking the source for one."""
+        until = time.monotonic() + wanted.timeout_s
+        while True:
+            stream = self.hub.streams.get(wanted.stream)
+            frame = None if stream is None else stream.key_frame()
+            if frame is not None and (wanted.newer_than is None or frame.at > wanted.newer_than):
+                unit = unit_of(frame)
+                if unit:
+                    codec = frame.codec.partition("/")[0]
+                    self._write(pack_answer(Reply(number, codec=codec, arrived_at=frame.at), unit))
+                    return
+            if time.monotonic() >= until:
+                self._write(pack_answer(Reply(number, ok=False)))
+                return
+            if stream is not None and stream.source is not None and stream.wish.overdue(time.monotonic()):
+                stream.wish.ask()
+            await asyncio.sleep(PICTURE_EVERY_S)
+
+
+def unit_of(frame: KeyFrame) -> bytes:
+    """Put a key frame together; empty if it cannot be."""
+    try:
+        if frame.codec == "vp8":
+            return vp8.frame(list(frame.payloads))
+        return h264.annex_b(list(frame.payloads))
+    except MalformedError:
+        return b""
+
+
+async def run(descriptor: int) -> None:
+    """Serve the socket pair's end until it closes."""
+    link = socket.socket(fileno=descriptor)
+    link.settimeout(0)
+    reader, writer = await asyncio.open_connection(sock=link)
+    first = await read_ask(reader)
+    if not isinstance(first.request, Configure):
+        raise WireError("the first message must be configure")
+    worker = Worker(reader, writer, first.request)
+    try:
+        port = worker.listen()
+    except OSError:
+        writer.write(pack_answer(Reply(first.number, ok=False)))
+        await writer.drain()
+        return
+    writer.write(pack_answer(Reply(first.number, port=port)))
+    await worker.serve()
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to end this process with its parent (PR_SET_PDEATHSIG), and end now if it is gone already."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:
+        raise SystemExit(1)
+
+
+def main() -> None:
+    """Run as `python -m gateway.adapters.media_embedded.worker --control FD --parent PID`."""
+    parser = argparse.ArgumentParser(description="media worker; started by the gateway")
+    parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    arguments = parser.parse_args()
+    die_with_parent(arguments.parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(WireError):
+        asyncio.run(run(arguments.control))
+
+
+if __name__ == "__main__":
+    main()
