@@ -3,30 +3,95 @@
 **The control loop never touches a packet**: it makes SDP, tells the worker what to do and passes on its events.
 """
 
+import asyncio
+import contextlib
+import logging
+import secrets
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Self
 
+from gateway.adapters.media_embedded import identity, moment
+from gateway.adapters.media_embedded.broadcast import Broadcast
+from gateway.adapters.media_embedded.rules import fragment as fragments
+from gateway.adapters.media_embedded.rules import sdp
+from gateway.adapters.media_embedded.rules.description import Agreement, Local
+from gateway.adapters.media_embedded.rules.ice import Credentials
+from gateway.adapters.media_embedded.stills import Stills
+from gateway.adapters.media_embedded.wire import (
+    Answer,
+    Changed,
+    Close,
+    Open,
+    Over,
+    Picture,
+    Reply,
+    Reserve,
+    Restart,
+    Up,
+)
+from gateway.adapters.media_embedded.worker_link import WorkerLink
 from gateway.ports.media import (
     Capability,
+    EndReason,
+    EngineRestarted,
     EngineStats,
     MediaEvent,
     SessionAnswer,
+    SessionEnded,
+    SessionKind,
     Still,
+    StreamChanged,
     TrickleAnswer,
 )
-from protocols.errors import ConfigError, NeedsError
+from protocols.aio.tasks import Supervisor
+from protocols.aio.whip import WhepClient, WhipClient
+from protocols.errors import (
+    BadMediaError,
+    ConfigError,
+    LinkError,
+    NotFoundError,
+    RefusedError,
+    WrongMomentError,
+)
+from protocols.ids import split_stream
 
+logger = logging.getLogger(__name__)
 BACKENDS = ("reference",)
+CAPABILITIES = frozenset(
+    {Capability.PUBLISH, Capability.PLAY, Capability.RELAY, Capability.STILL, Capability.STATS, Capability.EVENTS}
+)
+STATS_S = 0.2
+CONNECT_S = 15.0
+"""An upward session that carries no media keys by then has failed."""
+
+
+@dataclass(slots=True)
+class Known:
+    """A session as control knows it."""
+
+    session: str
+    kind: SessionKind
+    stream: str
+    local: Local
+    etag: str = ""
+    mids: tuple[str, ...] = ()
+    first_kind: str = "video"
+    client: WhipClient | None = None
+    up: asyncio.Event = field(default_factory=asyncio.Event)
+    over: EndReason | None = None
 
 
 class EmbeddedMediaEngine:
     """`gateway.ports.media.MediaEngine`, embedded. Start it with `async with`; leaving ends the worker.
 
-    `state_dir` keeps the engine's own files (made if absent). `advertise` lists the addresses written into answers as
-    host candidates: loopback alone binds loopback alone, anything else binds all interfaces. `port` is the worker's
-    one UDP port (0: any free one, kept over a worker's restart). `backend` chooses the packet path; raises ConfigError
-    for an unknown one.
+    `state_dir` keeps the engine's own files (made if absent). `advertise` lists the IPv4 addresses written into
+    answers as host candidates: loopback alone binds loopback alone, anything else binds all interfaces. `port` is the
+    worker's one UDP port (0: any free one, kept over a worker's restart). `backend` chooses the packet path. Raises
+    ConfigError for a backend or an address that cannot be used, and at the start for a port that is taken.
     """
 
     def __init__(
@@ -36,53 +101,327 @@ class EmbeddedMediaEngine:
             raise ConfigError(f"media backend {backend!r} does not exist; choose one of {', '.join(BACKENDS)}")
         self.state_dir = state_dir
         self.advertise = tuple(advertise)
-        self.port = port
         self.backend = backend
+        self._bind = bind_address(self.advertise)
+        self._wished_port = port
+        self._broadcast = Broadcast()
+        self._sessions: dict[str, Known] = {}
+        self._stills = Stills()
+        self._link: WorkerLink | None = None
+        self._identity: identity.Identity | None = None
+        self._tasks = Supervisor("media engine")
+        self._stats: tuple[float, EngineStats] | None = None
 
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What this engine can do."""
-        return frozenset()
+        return CAPABILITIES
+
+    @property
+    def port(self) -> int:
+        """The worker's UDP port; the wished one before the start."""
+        return self._link.port if self._link is not None else self._wished_port
+
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of the living worker, for the process list and for tests."""
+        return self._link.process_id if self._link is not None else None
 
     async def __aenter__(self) -> Self:
+        self._identity = identity.load_or_make(self.state_dir / "media-certificate.pem", datetime.now(UTC))
+        link = WorkerLink(
+            self._identity, (self._bind,), self._wished_port, self.backend, self._heard, self._worker_lost
+        )
+        self._link = await link.__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        return None
+        clients = [known.client for known in self._sessions.values() if known.client is not None]
+        for known in list(self._sessions.values()):
+            self._forget(known, EndReason.SHUTDOWN)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2.0):
+                await asyncio.gather(*(_hang_up(client) for client in clients))
+        await self._tasks.stop()
+        await self._stills.close()
+        if self._link is not None:
+            await self._link.__aexit__()
+
+    # -- viewers and publishers that come to us -------------------------------------------------------------------
 
     async def publish(self, stream: str, offer: str) -> SessionAnswer:
-        """See the port."""
-        raise NeedsError("needs the media worker")
+        """See the port. The former publisher goes on until the new one is connected."""
+        return await self._answer(SessionKind.WHIP, stream, offer)
 
     async def play(self, stream: str, offer: str) -> SessionAnswer:
         """See the port."""
-        raise NeedsError("needs the media worker")
+        return await self._answer(SessionKind.WHEP, stream, offer)
+
+    async def _answer(self, kind: SessionKind, stream: str, offer: str) -> SessionAnswer:
+        split_stream(stream)
+        opened_at = moment.now()
+        local = self._local(self._worker().port)
+        sending = kind is SessionKind.WHEP
+        ssrcs = {media: secrets.randbits(32) for media in sdp.KINDS}
+        await _warm_up()
+        agreed = sdp.answer(offer, local, sending=sending, ssrcs=ssrcs)
+        known = self._known(kind, stream, local, agreed)
+        await self._open(known, agreed, opened_at, dtls_server=True)
+        return SessionAnswer(known.session, stream, agreed.sdp, known.etag)
+
+    def _local(self, port: int) -> Local:
+        if self._identity is None:
+            raise AssertionError("the engine is used inside `async with`")
+        return Local(_credentials(), self._identity.fingerprint, tuple((host, port) for host in self.advertise))
+
+    def _known(self, kind: SessionKind, stream: str, local: Local, agreed: Agreement) -> Known:
+        known = Known(secrets.token_hex(16), kind, stream, local, secrets.token_hex(8))
+        self._agree(known, agreed)
+        return known
+
+    @staticmethod
+    def _agree(known: Known, agreed: Agreement) -> None:
+        known.mids = tuple(track.mid for track in agreed.tracks if track.mid)
+        known.first_kind = agreed.tracks[0].kind
+
+    async def _open(self, known: Known, agreed: Agreement, opened_at: float, *, dtls_server: bool) -> None:
+        spec = Open(
+            session=known.session,
+            kind=known.kind,
+            stream=known.stream,
+            local=known.local.credentials,
+            remote=agreed.remote.credentials,
+            fingerprint=agreed.remote.fingerprint,
+            tracks=agreed.tracks,
+            opened_at=opened_at,
+            dtls_server=dtls_server,
+            candidates=agreed.remote.candidates if known.client is not None else (),
+        )
+        self._sessions[known.session] = known
+        try:
+            reply, _ = await self._worker().request(spec)
+        except BaseException:
+            self._sessions.pop(known.session, None)
+            self._tell_close(known.session)
+            raise
+        if not reply.ok:
+            self._sessions.pop(known.session, None)
+            raise LinkError("the media worker did not take the session")
 
     async def trickle(self, session_id: str, fragment: str, etag: str | None) -> TrickleAnswer:
-        """See the port."""
-        raise NeedsError("needs the media worker")
+        """See the port. Candidates are checked and otherwise ignored: the other side's checks show its addresses."""
+        known = self._sessions.get(session_id)
+        if known is None or known.client is not None:
+            raise NotFoundError("no such session; make a new one")
+        tag = (etag or "").strip('"')
+        if tag not in {"*", known.etag}:
+            raise WrongMomentError("the entity tag is not that of the present ICE session; restart ICE with *")
+        heard = fragments.read(fragment)
+        if tag != "*":
+            return TrickleAnswer(None, known.etag)
+        if heard.credentials is None:
+            raise BadMediaError("an ICE restart names its ice-ufrag and ice-pwd")
+        local = self._local(self._worker().port)
+        reply, _ = await self._worker().request(Restart(session_id, local.credentials))
+        if not reply.ok:
+            raise NotFoundError("the session is over; make a new one")
+        known.local, known.etag = local, secrets.token_hex(8)
+        return TrickleAnswer(fragments.restarted(local, known.mids, known.first_kind), known.etag)
 
     async def end(self, session_id: str) -> None:
         """See the port."""
-        raise NeedsError("needs the media worker")
+        known = self._sessions.get(session_id)
+        if known is None:
+            raise NotFoundError("no such session; it may have ended by itself")
+        self._forget(known, EndReason.CLOSED)
+        await self._worker().request(Close(session_id, EndReason.CLOSED))
+
+    # -- sessions towards another gateway -------------------------------------------------------------------------
 
     async def relay(self, stream: str, whip_url: str, token: str) -> str:
         """See the port."""
-        raise NeedsError("needs the media worker")
+        return await self._upward(SessionKind.RELAY, stream, WhipClient(whip_url, token))
 
     async def pull(self, stream: str, whep_url: str, token: str) -> str:
         """See the port."""
-        raise NeedsError("needs the media worker")
+        return await self._upward(SessionKind.PULL, stream, WhepClient(whep_url, token))
+
+    async def _upward(self, kind: SessionKind, stream: str, client: WhipClient) -> str:
+        split_stream(stream)
+        opened_at = moment.now()
+        session = secrets.token_hex(16)
+        try:
+            reserved, _ = await self._worker().request(Reserve(session))
+            local = self._local(reserved.port)
+            sending = kind is SessionKind.RELAY
+            ssrcs = {media: secrets.randbits(32) for media in sdp.KINDS}
+            await _warm_up()
+            answer = await client.offer(sdp.offer(local, sending=sending, ssrcs=ssrcs))
+            agreed = _accept(answer.sdp, sending=sending, ssrcs=ssrcs)
+            known = Known(session, kind, stream, local, client=client)
+            self._agree(known, agreed)
+            await self._open(known, agreed, opened_at, dtls_server=agreed.remote.setup == "active")
+            await self._connected(known)
+        except BaseException:
+            self._sessions.pop(session, None)
+            self._tell_close(session)
+            self._hang_up_later(session, client)
+            raise
+        return session
+
+    @staticmethod
+    async def _connected(known: Known) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await known.up.wait()
+        except TimeoutError as error:
+            raise LinkError(f"no media connection to the other gateway for {known.stream}") from error
+        if known.over is not None:
+            raise LinkError(f"the media connection for {known.stream} failed: {known.over.value}")
+
+    # -- stills, figures, events ----------------------------------------------------------------------------------
 
     async def still(self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0) -> Still:
         """See the port."""
-        raise NeedsError("needs the media worker")
+        wish = Picture(stream, newer_than, timeout_s)
+        reply, unit = await self._worker().request(wish, within_s=timeout_s + 5.0)
+        if not reply.ok:
+            raise NotFoundError(f"no picture of {stream} within {timeout_s:g} s")
+        try:
+            picture = await self._stills.decode(reply.codec, unit)
+        except BadMediaError as error:
+            raise NotFoundError(f"no picture of {stream}: {error}") from error
+        look = picture.look
+        return Still(
+            stream=stream,
+            jpeg=picture.jpeg,
+            width=look.width,
+            height=look.height,
+            frame_age_ms=max(0, round((moment.now() - reply.arrived_at) * 1000)),
+            arrived_at=reply.arrived_at,
+            mean=look.mean,
+            deviation=look.deviation,
+            thumb=bytes.fromhex(look.thumb),
+        )
 
     async def stats(self) -> EngineStats:
-        """See the port."""
-        raise NeedsError("needs the media worker")
+        """See the port. Raises LinkError while the worker is being restarted."""
+        now = moment.now()
+        if self._stats is not None and now - self._stats[0] < STATS_S:
+            return self._stats[1]
+        figures = await self._worker().figures()
+        dropped = dict(figures.dropped)
+        if self._broadcast.lost:
+            dropped["events"] = self._broadcast.lost
+        stats = EngineStats(
+            figures.streams, figures.sessions, dropped, self._worker().restarts, figures.loop_lag_ms, figures.modes
+        )
+        self._stats = (now, stats)
+        return stats
 
-    async def events(self) -> AsyncIterator[MediaEvent]:
-        """See the port."""
-        raise NeedsError("needs the media worker")
-        yield
+    def events(self) -> AsyncIterator[MediaEvent]:
+        """See the port. Events are heard from this call on."""
+        return self._broadcast.listen()
+
+    # -- what the worker tells ------------------------------------------------------------------------------------
+
+    def _worker(self) -> WorkerLink:
+        if self._link is None:
+            raise AssertionError("the engine is used inside `async with`")
+        return self._link
+
+    def _heard(self, answer: Answer) -> None:
+        match answer:
+            case Up(session):
+                if (known := self._sessions.get(session)) is not None:
+                    known.up.set()
+            case Over(session, reason):
+                if (known := self._sessions.get(session)) is not None:
+                    self._forget(known, reason)
+            case Changed(stream, state, first_frame_s):
+                logger.info("stream changed", extra={"stream": stream, "state": state.value})
+                self._broadcast.publish(StreamChanged(stream, state, first_frame_s))
+            case Reply():
+                raise AssertionError("replies are taken by the link")
+
+    def _forget(self, known: Known, reason: EndReason) -> None:
+        """Note the end of a session, tell everybody, and hang up at the other gateway."""
+        if self._sessions.pop(known.session, None) is None:
+            return
+        known.over = reason
+        known.up.set()
+        kind = known.kind.value
+        logger.info("media session over", extra={"stream": known.stream, "kind": kind, "reason": reason.value})
+        self._broadcast.publish(SessionEnded(known.session, known.stream, known.kind, reason))
+        client = known.client
+        if client is not None and reason is not EndReason.SHUTDOWN:
+            self._hang_up_later(known.session, client)
+
+    def _hang_up_later(self, session: str, client: WhipClient) -> None:
+        name = f"hang up[{session}]"
+        if not self._tasks.running(name):
+            self._tasks.start(name, lambda: _hang_up(client), restart=False)
+
+    def _worker_lost(self) -> None:
+        streams = tuple(sorted({known.stream for known in self._sessions.values()}))
+        for known in list(self._sessions.values()):
+            self._forget(known, EndReason.WORKER_LOST)
+        self._stats = None
+        self._broadcast.publish(EngineRestarted(streams))
+
+    def _tell_close(self, session: str) -> None:
+        async def close() -> None:
+            with contextlib.suppress(LinkError):
+                await self._worker().request(Close(session, EndReason.CLOSED))
+
+        self._tasks.start(f"close[{session}]", close, restart=False)
+
+
+def bind_address(advertise: Sequence[str]) -> str:
+    """Return the address to bind for these advertised ones; raises ConfigError."""
+    if not advertise:
+        raise ConfigError("media needs at least one address to advertise")
+    for host in advertise:
+        try:
+            known = isinstance(ip_address(host), IPv4Address)
+        except ValueError:
+            known = False
+        if not known:
+            raise ConfigError(f"media cannot advertise {host!r}: give IPv4 addresses")
+    loopback = all(ip_address(host).is_loopback for host in advertise)
+    return advertise[0] if loopback and len(set(advertise)) == 1 else "0.0.0.0"  # noqa: S104  # asked for by name
+
+
+def _credentials() -> Credentials:
+    """Make ICE credentials of 48 and 144 random bits, in ice-chars (RFC 8839 section 5.4)."""
+    return Credentials(secrets.token_hex(6), secrets.token_hex(16))
+
+
+def _accept(text: str, *, sending: bool, ssrcs: dict[str, int]) -> Agreement:
+    try:
+        agreed = sdp.accept(text, sending=sending, ssrcs=ssrcs)
+    except BadMediaError as error:
+        raise RefusedError(f"the other gateway's answer cannot be used: {error}", "bad_answer") from error
+    if not agreed.remote.candidates:
+        raise RefusedError("the other gateway named no address for media", "bad_answer")
+    return agreed
+
+
+async def _warm_up() -> None:
+    """Load the SDP library outside the loop's turn: the first import takes half a second."""
+    import sys
+
+    if "aiortc.sdp" not in sys.modules:
+        from importlib import import_module
+
+        await asyncio.to_thread(import_module, "aiortc.sdp")
+
+
+async def _hang_up(client: WhipClient) -> None:
+    """End the far session; a far end that cannot be reached forgets it by itself."""
+    try:
+        await client.delete()
+    except LinkError as error:
+        logger.info("far media session not ended", extra={"url": client.url, "reason": str(error)})
+    finally:
+        await client.aclose()

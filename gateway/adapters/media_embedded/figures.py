@@ -1,9 +1,9 @@
 """The worker's figures, read from the hub when somebody asks; nothing is summed up while packets pass."""
 
-import time
 from collections import Counter
 from collections.abc import Iterable
 
+from gateway.adapters.media_embedded import moment
 from gateway.adapters.media_embedded.hub import Hub
 from gateway.adapters.media_embedded.rules.forward import Stream
 from gateway.adapters.media_embedded.socket_port import SocketPort
@@ -13,7 +13,7 @@ from gateway.ports.media import SessionKind, StreamStats
 
 def figures_of(hub: Hub, ports: Iterable[SocketPort], backend: str) -> Figures:
     """Return all figures as they stand now."""
-    now = time.monotonic()
+    now = moment.now()
     dropped = Counter(hub.dropped)
     for port in ports:
         dropped.update({"unsent": port.unsent, "refused_by_peer": port.refused, "socket_overflow": port.overflowed()})

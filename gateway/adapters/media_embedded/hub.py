@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from OpenSSL import SSL
 
+from gateway.adapters.media_embedded import moment
 from gateway.adapters.media_embedded.paths import PacketPath
 from gateway.adapters.media_embedded.rules import rtcp, rtp, stun
 from gateway.adapters.media_embedded.rules.forward import Stream
@@ -60,7 +61,7 @@ class Hub:
 
     def open(self, spec: Open, port: SocketPort) -> None:
         """Begin a session."""
-        now = time.monotonic()
+        now = moment.now()
         session = Session(spec, self._shared, port, self, now)
         self.sessions[spec.session] = session
         self._by_ufrag[spec.local.ufrag] = session
@@ -75,7 +76,7 @@ class Hub:
         session = self.sessions.get(name)
         if session is None:
             return False
-        for ufrag in session.restart(local, time.monotonic()):
+        for ufrag in session.restart(local, moment.now()):
             self._by_ufrag.pop(ufrag, None)
         self._by_ufrag[local.ufrag] = session
         return True
@@ -120,7 +121,7 @@ class Hub:
 
     def up(self, session: Session) -> None:
         """Join a connected session to its stream: a publisher takes it over, a viewer starts at the last key frame."""
-        now = time.monotonic()
+        now = moment.now()
         stream = self.streams.setdefault(session.spec.stream, Stream(session.spec.stream))
         self._emit(Up(session.spec.session))
         if session.ingests:
@@ -130,6 +131,7 @@ class Hub:
                 self.close(former, EndReason.REPLACED)
             if any(leg.starved for leg in stream.legs["video"]):
                 stream.wish.ask()
+            self._note(stream)
         for leg in session.legs:
             self._path.send(stream.add_leg(leg, now), self.sessions)
         self._after_stream(stream, now)
@@ -140,7 +142,7 @@ class Hub:
 
     def again(self, session: Session) -> None:
         """Repeat a join that the viewer could not read yet."""
-        now = time.monotonic()
+        now = moment.now()
         for leg in session.legs:
             for datagram in leg.again(now):
                 session.send_rtp(datagram)
@@ -152,7 +154,7 @@ class Hub:
         if kind is None or stream is None or stream.source != session.spec.session:
             self.drop("unknown_payload_type" if kind is None else "not_the_source")
             return
-        now = time.monotonic()
+        now = moment.now()
         self._path.send(stream.packet(kind, packet, now), self.sessions)
         self._after_stream(stream, now)
 
@@ -171,7 +173,7 @@ class Hub:
 
     def feedback(self, session: Session, items: list[rtcp.Feedback]) -> None:
         """Take RTCP of a viewer or of a source."""
-        now = time.monotonic()
+        now = moment.now()
         stream = self.streams.get(session.spec.stream)
         if stream is None:
             return
@@ -230,7 +232,7 @@ class Hub:
         elif kept is not None and len(kept[1]) < EARLY_EACH:
             kept[1].append(data)
         elif kept is None and len(self._early) < MAX_EARLY:
-            self._early[source] = (time.monotonic(), [data])
+            self._early[source] = (moment.now(), [data])
         else:
             self.drop("unknown_address")
 
@@ -242,7 +244,7 @@ class Hub:
             return
         session = own or self._by_ufrag.get(message.user)
         if session is not None:
-            session.stun(message, source, time.monotonic())
+            session.stun(message, source, moment.now())
             return
         if message.kind != stun.REQUEST:
             self.drop("unknown_user")
@@ -274,7 +276,7 @@ class Hub:
     # -- timers --------------------------------------------------------------------------------------------------
 
     def _pace(self) -> None:
-        now = time.monotonic()
+        now = moment.now()
         self._pacing = False
         for stream in self.streams.values():
             if stream.catching:
@@ -286,7 +288,7 @@ class Hub:
     def _tick(self) -> None:
         late = self._loop.time() - self._due_at
         self.loop_lag_s = max(self.loop_lag_s * 0.98, late)
-        now = time.monotonic()
+        now = moment.now()
         every_second = now >= self._second_at
         if every_second:
             self._second_at = now + SECOND_S
@@ -309,7 +311,7 @@ class Hub:
         self._ask_source(stream, now)
 
     def _note(self, stream: Stream) -> None:
-        now = time.monotonic()
+        now = moment.now()
         if not stream.tick(now):
             return
         source = self.sessions.get(stream.source or "")

@@ -10,9 +10,8 @@ import ctypes
 import os
 import signal
 import socket
-import time
 
-from gateway.adapters.media_embedded import dtls
+from gateway.adapters.media_embedded import dtls, moment
 from gateway.adapters.media_embedded.figures import figures_of
 from gateway.adapters.media_embedded.hub import Event, Hub
 from gateway.adapters.media_embedded.paths import PATHS
@@ -140,7 +139,7 @@ class Worker:
 
     async def _picture(self, number: int, wanted: Picture) -> None:
         """Wait for a key frame that is new enough, asking the source for one."""
-        until = time.monotonic() + wanted.timeout_s
+        until = moment.now() + wanted.timeout_s
         while True:
             stream = self.hub.streams.get(wanted.stream)
             frame = None if stream is None else stream.key_frame()
@@ -150,10 +149,10 @@ class Worker:
                     codec = frame.codec.partition("/")[0]
                     self._write(pack_answer(Reply(number, codec=codec, arrived_at=frame.at), unit))
                     return
-            if time.monotonic() >= until:
+            if moment.now() >= until:
                 self._write(pack_answer(Reply(number, ok=False)))
                 return
-            if stream is not None and stream.source is not None and stream.wish.overdue(time.monotonic()):
+            if stream is not None and stream.source is not None and stream.wish.overdue(moment.now()):
                 stream.wish.ask()
             await asyncio.sleep(PICTURE_EVERY_S)
 

@@ -1,0 +1,108 @@
+"""The decoder: a process of its own that turns one key frame into a JPEG, its brightness and a thumbnail.
+
+Started by `stills.py` when a still is wanted, ended after a while without work. A picture that makes the decoder die
+or hang costs this process only. Requests and replies go over standard input and output.
+"""
+
+import json
+import resource
+import signal
+import struct
+import sys
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+HEAD = struct.Struct("!4sII")
+"""Request: codec (padded with spaces), length of the access unit, unused. Reply: status, lengths of JSON and JPEG."""
+OK, FAILED = b"good", b"fail"
+MAX_UNIT = 8 << 20
+MAX_SIDE = 4096
+MEMORY = 2 << 30
+QUALITY = 4
+THUMB = (32, 18)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen: size, mean and deviation of luma, and the grey thumbnail in hexadecimal."""
+
+    width: int
+    height: int
+    mean: float
+    deviation: float
+    thumb: str
+
+
+def decode(codec: str, unit: bytes) -> tuple[Look, bytes]:
+    """Decode one access unit; raises ValueError where no picture comes out of it."""
+    import av
+
+    context: Any = av.VideoCodecContext.create(codec, "r")
+    frames = [*context.decode(av.Packet(unit)), *context.decode(None)]
+    if not frames:
+        raise ValueError("no picture in the access unit")
+    frame = frames[-1]
+    if not 0 < frame.width <= MAX_SIDE or not 0 < frame.height <= MAX_SIDE:
+        raise ValueError("the picture is too large")
+    return _look(frame), _jpeg(frame)
+
+
+def _look(frame: "VideoFrame") -> Look:
+    import numpy
+
+    luma = numpy.asarray(frame.reformat(format="yuv420p").to_ndarray()[: frame.height], dtype=numpy.float32)
+    small = frame.reformat(width=THUMB[0], height=THUMB[1], format="yuv420p", interpolation="AREA").planes[0]
+    rows = bytes(small)
+    thumb = b"".join(rows[y * small.line_size :][: THUMB[0]] for y in range(THUMB[1]))
+    return Look(frame.width, frame.height, round(float(luma.mean()), 2), round(float(luma.std()), 2), thumb.hex())
+
+
+def _jpeg(frame: "VideoFrame") -> bytes:
+    import av
+
+    encoder = av.VideoCodecContext.create("mjpeg", "w")
+    picture = frame.reformat(format="yuvj420p")
+    encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.qmin = encoder.qmax = QUALITY
+    picture.pts = 0
+    return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Answer requests until the input ends."""
+    while len(head := source.read(HEAD.size)) == HEAD.size:
+        codec, length, _ = HEAD.unpack(head)
+        if length > MAX_UNIT:
+            return
+        unit = source.read(length)
+        try:
+            look, jpeg = decode(codec.decode("latin1").strip(), unit)
+        except Exception as error:  # noqa: BLE001  # whatever a hostile picture raises is that picture's failure
+            text = json.dumps({"error": f"{type(error).__name__}: {error}"[:200]}).encode()
+            sink.write(HEAD.pack(FAILED, len(text), 0) + text)
+        else:
+            text = json.dumps(asdict(look)).encode()
+            sink.write(HEAD.pack(OK, len(text), len(jpeg)) + text + jpeg)
+        sink.flush()
+
+
+def main() -> None:
+    """Run as `python -m gateway.adapters.media_embedded.decoder --parent PID`."""
+    from gateway.adapters.media_embedded.worker import die_with_parent
+
+    die_with_parent(int(sys.argv[2]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    import av
+
+    av.logging.set_level(av.logging.PANIC)
+    serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main()

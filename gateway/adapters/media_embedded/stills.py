@@ -1,0 +1,98 @@
+"""Key frames to pictures, through a decoder process that is started when one is wanted and ended when idle."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+from dataclasses import dataclass
+
+from gateway.adapters.media_embedded.decoder import FAILED, HEAD, MAX_UNIT, Look
+from protocols.errors import BadMediaError
+
+logger = logging.getLogger(__name__)
+IDLE_S = 60.0
+DECODE_S = 10.0
+MODULE = "gateway.adapters.media_embedded.decoder"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture."""
+
+    look: Look
+    jpeg: bytes
+
+
+class Stills:
+    """`decode` one at a time; `close` ends the process. A decoder that dies or hangs is replaced at the next call."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self._process: asyncio.subprocess.Process | None = None
+        self._one = asyncio.Lock()
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def decode(self, codec: str, unit: bytes) -> Picture:
+        """Decode an access unit (`h264` in Annex B, or `vp8`); raises BadMediaError where no picture comes out."""
+        if len(unit) > MAX_UNIT:
+            raise BadMediaError("the access unit is too long for the decoder")
+        async with self._one:
+            if self._idle is not None:
+                self._idle.cancel()
+            try:
+                async with asyncio.timeout(DECODE_S):
+                    return await self._ask(await self._running(), codec, unit)
+            except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
+                await self._end()
+                raise BadMediaError(f"the decoder gave no picture: {type(error).__name__}") from error
+            except asyncio.CancelledError:
+                await self._end()  # its answer would be taken for the next one's
+                raise
+            finally:
+                self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._retire)
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            self.started += 1
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", MODULE, "--parent", str(os.getpid())),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+            logger.info("decoder up", extra={"pid": self._process.pid})
+        return self._process
+
+    @staticmethod
+    async def _ask(process: asyncio.subprocess.Process, codec: str, unit: bytes) -> Picture:
+        if process.stdin is None or process.stdout is None:
+            raise AssertionError("the decoder was started with pipes")
+        process.stdin.write(HEAD.pack(codec.encode().ljust(4), len(unit), 0) + unit)
+        await process.stdin.drain()
+        status, length, size = HEAD.unpack(await process.stdout.readexactly(HEAD.size))
+        text = json.loads(await process.stdout.readexactly(length))
+        if status == FAILED:
+            raise BadMediaError(f"the key frame does not decode: {text['error']}")
+        return Picture(Look(**text), await process.stdout.readexactly(size))
+
+    def _retire(self) -> None:
+        """Let an idle decoder end: it leaves at the end of its input."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        if process.stdin is not None:
+            process.stdin.close()
+        await process.wait()
+
+    async def close(self) -> None:
+        """End the decoder."""
+        if self._idle is not None:
+            self._idle.cancel()
+        await self._end()
