@@ -14,10 +14,9 @@ from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Self
 
-from gateway.adapters.media_embedded import identity, moment
+from gateway.adapters.media_embedded import identity, moment, sdp
 from gateway.adapters.media_embedded.broadcast import Broadcast
 from gateway.adapters.media_embedded.rules import fragment as fragments
-from gateway.adapters.media_embedded.rules import sdp
 from gateway.adapters.media_embedded.rules.description import Agreement, Local
 from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.stills import Stills

@@ -4,8 +4,7 @@ import re
 from dataclasses import dataclass
 
 from gateway.adapters.media_embedded.rules.description import Local
-from gateway.adapters.media_embedded.rules.ice import Credentials
-from gateway.adapters.media_embedded.rules.sdp import PRIORITY
+from gateway.adapters.media_embedded.rules.ice import HOST_PRIORITY, Credentials
 from protocols.errors import BadMediaError
 
 MAX_FRAGMENT = 16 * 1024
@@ -62,7 +61,7 @@ def restarted(local: Local, mids: tuple[str, ...], kind: str) -> str:
     lines += [f"a=mid:{mids[0]}"] if mids else []
     lines += [f"a=ice-ufrag:{local.credentials.ufrag}", f"a=ice-pwd:{local.credentials.password}"]
     lines += [
-        f"a=candidate:{place} 1 udp {PRIORITY - place * 256} {ip} {port} typ host"
+        f"a=candidate:{place} 1 udp {HOST_PRIORITY - place * 256} {ip} {port} typ host"
         for place, (ip, port) in enumerate(local.candidates, 1)
     ]
     return "\r\n".join([*lines, "a=end-of-candidates"]) + "\r\n"

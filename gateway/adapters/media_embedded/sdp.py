@@ -6,16 +6,9 @@ that it offered, so that the source may come later and may change.
 
 from typing import TYPE_CHECKING
 
-from gateway.adapters.media_embedded.rules.description import (
-    MID_URI,
-    Agreement,
-    Local,
-    Track,
-    codecs_of,
-    number_of,
-    read,
-    remote_of,
-)
+from gateway.adapters.media_embedded.rules.description import Agreement, Local, Track
+from gateway.adapters.media_embedded.rules.ice import HOST_PRIORITY
+from gateway.adapters.media_embedded.sdp_reading import MID_URI, codecs_of, number_of, read, remote_of
 from protocols.errors import BadMediaError
 
 if TYPE_CHECKING:
@@ -26,7 +19,6 @@ KINDS = ("video", "audio")
 FEEDBACK = (("nack", None), ("nack", "pli"), ("ccm", "fir"), ("goog-remb", None))
 OFFERED_PROFILES = {96: "42e01f", 97: "42001f", 98: "4d001f", 99: "64001f"}
 OFFERED_VP8, OFFERED_OPUS, OFFERED_MID = 100, 111, 1
-PRIORITY = 126 << 24 | 65535 << 8 | 255
 CNAME = "silian"
 
 
@@ -45,6 +37,7 @@ def answer(text: str, local: Local, *, sending: bool, ssrcs: dict[str, int]) -> 
         wanted = "receive" if sending else "send"
         raise BadMediaError(f"offer to {wanted} video (H.264 packetization-mode 1 or VP8) or audio (Opus)")
     _check_bundle(offer, [choice[2].mid for choice in accepted])
+    _check_numbers([choice[2] for choice in accepted])
     remote = remote_of([choice[0] for choice in accepted])
     if remote.setup == "passive":
         raise BadMediaError("offer setup:actpass or setup:active")
@@ -74,6 +67,12 @@ def _check_bundle(offer: "SessionDescription", mids: list[str]) -> None:
     bundled = {str(item) for group in offer.group if group.semantic == "BUNDLE" for item in group.items}
     if not bundled.issuperset(mids):
         raise BadMediaError("all m-lines must stand in one BUNDLE group")
+
+
+def _check_numbers(tracks: list[Track]) -> None:
+    numbers = [number for track in tracks for number in (*track.codecs, *track.repairs)]
+    if len(numbers) != len(set(numbers)):
+        raise BadMediaError("a payload type must mean one thing in the whole BUNDLE")
 
 
 def _with_ssrc(track: Track, ssrcs: dict[str, int]) -> Track:
@@ -137,7 +136,7 @@ def _transport(media: "MediaDescription", mid: str, local: Local, *, lite: bool,
     )
     media.ice_candidates = [
         RTCIceCandidate(
-            component=1, foundation=str(place), ip=ip, port=port, priority=PRIORITY - place * 256, protocol="udp",
+            component=1, foundation=str(place), ip=ip, port=port, priority=HOST_PRIORITY - place * 256, protocol="udp",
             type="host",
         )
         for place, (ip, port) in enumerate(local.candidates, 1)
