@@ -52,7 +52,7 @@ class Bench:
             _, self._cursors[code] = await tier.log_since(None)
             self._logs[code] = []
             self._settled[code] = []
-        self._http: httpx.AsyncClient = await self._stack.enter_async_context(
+        self.http: httpx.AsyncClient = await self._stack.enter_async_context(
             httpx.AsyncClient(trust_env=False, timeout=10.0)
         )
         hooks = [Webhook(n, a["webhook"], a["secret"]) for n, a in self.places["agents"].items()]
@@ -101,13 +101,13 @@ class Bench:
 
     async def alarms(self, count: int, rate: float) -> dict[str, Any]:
         """Post a burst of reports over all agents."""
-        await self._sensors.burst(self._http, count, rate)
+        await self._sensors.burst(self.http, count, rate)
         return self._posted()
 
     async def alarms_on(self, rate: float) -> dict[str, Any]:
         """Keep on posting in the background."""
         self._stop.clear()
-        posting = self._sensors.keep_on(self._http, rate, self._stop)
+        posting = self._sensors.keep_on(self.http, rate, self._stop)
         self._posting = self._group.create_task(posting, name="posting")
         return {}
 

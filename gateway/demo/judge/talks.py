@@ -32,11 +32,11 @@ async def call_agent(bench: "Bench", tier: Tier, centre: str) -> dict[str, Any]:
         if connected:
             seen = await _watch(tier, connected["watch"])
             _judge(bench, f"{tier.code}: call to {centre}", seen, centre)
-            await asyncio.sleep(LISTEN_S)
+            result["shown"] = await _at_the_agent(bench, tier.code, centre)
         await tier.call("POST", f"{path}/hangup")
     heard = bench.places["agents"].get(f"{centre}-box", {}).get("heard")
     if heard:
-        result["heard_hz"] = await _heard(Path(heard), started, tone_hz(tier.code))
+        result["heard_hz"] = await _heard(Path(heard), tone_hz(tier.code))
         if result["heard_hz"] is None:
             bench.fault(f"call to {centre}: the agent did not hear the caller's {tone_hz(tier.code)} Hz")
     ended = await tier.get(path)
@@ -109,14 +109,29 @@ def _absolute(tier: Tier, url: str) -> str:
     return f"{tier.url}{url}" if url.startswith("/") else url
 
 
-async def _heard(path: Path, started: float, due: int) -> float | None:
+async def _at_the_agent(bench: "Bench", code: str, centre: str) -> dict[str, Any] | None:
+    """Read off the agent's own instruments what it sees and hears of the caller; both must be what was sent."""
+    place = bench.places["agents"][f"{centre}-box"]
+
+    async def right() -> Any:
+        call = (await bench.http.get(f"{place['management']}/debug/call")).json()["call"]
+        mark = (call["picture"] or {}).get("mark") or {}
+        good = mark.get("code") == code and abs(call["peak_hz"] - tone_hz(code)) <= NEAR_HZ
+        return {"mark": mark["code"], "hz": call["peak_hz"]} if good else None
+
+    shown, _ = await until(right, 15.0)
+    if not shown:
+        bench.fault(f"call to {centre}: the agent does not see the mark and hear the {tone_hz(code)} Hz of {code}")
+    return dict(shown) if shown else None
+
+
+async def _heard(path: Path, due: int) -> float | None:
     """Return the tone in the agent's sound file if it is the one due. The file is written until the call's end."""
 
     async def right() -> float | None:
         tone = await asyncio.to_thread(_tone, path)
         return tone if tone is not None and abs(tone - due) <= NEAR_HZ else None
 
-    del started
     tone, _ = await until(right, 10.0)
     return float(tone) if tone else None
 

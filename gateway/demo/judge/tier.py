@@ -112,7 +112,7 @@ async def until(ask: Callable[[], Awaitable[Any]], limit_s: float, pause_s: floa
     while time.monotonic() - started < limit_s:
         try:
             answer = await ask()
-        except (httpx.HTTPError, KeyError, ValueError):
+        except (httpx.HTTPError, KeyError, TypeError, ValueError):
             answer = None
         if answer:
             break
