@@ -109,6 +109,9 @@ class BrokerSection(Section):
     url: str | None = Field(
         default=None, description="Configured broker: mqtts://host:8883 (mqtt:// on loopback only)."
     )
+    authority: Path | None = Field(
+        default=None, description="PEM file of the authority behind broker.url; default: this gateway's own."
+    )
     host: str = Field(
         default="127.0.0.1", description="Address the own broker listens on (always TLS with certificates)."
     )

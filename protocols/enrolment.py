@@ -73,14 +73,13 @@ class RenewRequest(BaseModel):
     signature: str = Field(max_length=1024)
 
 
-class BrokerAddress(BaseModel):
-    """Where the node links. `version`: MQTT 5, or 4 (= 3.1.1) where the broker forces it."""
+class BrokerPlace(BaseModel):
+    """Where the node links: its gateway's broker, always by mutual TLS."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     host: str
     port: int
-    version: int = 5
 
 
 class EnrolAnswer(BaseModel):
@@ -92,4 +91,4 @@ class EnrolAnswer(BaseModel):
     gateway: NodeId
     certificate: str
     ca: str
-    broker: BrokerAddress
+    broker: BrokerPlace

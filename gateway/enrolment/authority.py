@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID as Usage
 from cryptography.x509.oid import NameOID
 
-from gateway.ports.broker import TlsFiles
 from gateway.web.keys import write_secret
+from protocols.aio.mqtt import TlsFiles
 from protocols.enrolment import PIN_DIGITS, renewal_due
 from protocols.errors import BadInputError, ConfigError, NotAuthenticatedError
 
@@ -129,18 +129,17 @@ class Authority:
     def _own(
         self, name: str, subject: str, hosts: tuple[str, ...], usage: x509.ObjectIdentifier, now: datetime
     ) -> TlsFiles:
-        files = TlsFiles(self.folder / f"{name}.crt", self.folder / f"{name}.key", self.folder / "ca.crt")
-        if self._still_good(files, hosts, now):
-            return files
-        key = ec.generate_private_key(ec.SECP256R1())
-        write_secret(files.key, _pem(key))
-        _write(files.certificate, self._issue(key.public_key(), subject, hosts, usage, SERVER_LIFE, now))
-        return files
+        cert_file, key_file = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        if not self._still_good(cert_file, key_file, hosts, now):
+            key = ec.generate_private_key(ec.SECP256R1())
+            write_secret(key_file, _pem(key))
+            _write(cert_file, self._issue(key.public_key(), subject, hosts, usage, SERVER_LIFE, now))
+        return TlsFiles(self.folder / "ca.crt", cert_file, key_file)
 
-    def _still_good(self, files: TlsFiles, hosts: tuple[str, ...], now: datetime) -> bool:
+    def _still_good(self, cert_file: Path, key_file: Path, hosts: tuple[str, ...], now: datetime) -> bool:
         try:
-            certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
-            key = load_pem_private_key(files.key.read_bytes(), password=None)
+            certificate = x509.load_pem_x509_certificate(cert_file.read_bytes())
+            key = load_pem_private_key(key_file.read_bytes(), password=None)
             self.verify_issued(certificate, now)
         except (OSError, ValueError, NotAuthenticatedError):
             return False

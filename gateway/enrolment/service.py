@@ -22,7 +22,7 @@ from gateway.ports.store import Store, UnitOfWork
 from gateway.settings import EnrolmentSection
 from protocols.enrolment import (
     SECRET_BYTES,
-    BrokerAddress,
+    BrokerPlace,
     EnrolAnswer,
     EnrolmentToken,
     EnrolRequest,
@@ -57,7 +57,7 @@ class Enrolment:
         authority: Authority,
         table: CentreTable,
         settings: EnrolmentSection,
-        broker: Callable[[], BrokerAddress],
+        broker: Callable[[], BrokerPlace],
         metrics: Metrics,
     ) -> None:
         self._store = store

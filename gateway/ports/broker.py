@@ -1,33 +1,14 @@
 """Port `broker`: the MQTT broker that carries the links of one gateway.
 
-Start it with `async with`; inside, `endpoint` is where the gateway itself connects and what nodes are told at their
-enrolment. **A node may write only its own branch** (`protocols.topics`), whatever the adapter; the client's certificate
-names the node. The contract suite `tests/contracts/broker/` runs on every adapter that starts a broker.
+Start it with `async with`; inside, `address` is where the gateway itself connects. **A node may write only its own
+branch** (`protocols.topics`), whatever the adapter; the client's certificate names the node. The contract suite
+`tests/contracts/broker/` runs on every adapter that starts a broker.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files of a client's identity: own certificate (CN = node), its key, and the authority to trust."""
-
-    certificate: Path
-    key: Path
-    authority: Path
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerEndpoint:
-    """How the gateway reaches its broker. `tls` is None only for a configured plain broker on loopback."""
-
-    host: str
-    port: int
-    tls: TlsFiles | None
-    version: int = 5
-    """MQTT version that the broker speaks: 5, or 4 (= 3.1.1) where it forces that."""
+from protocols.aio.mqtt import BrokerAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +26,13 @@ class Broker(Protocol):
     """One broker. A death of its process is answered with a restart on the same port, counted."""
 
     @property
-    def endpoint(self) -> BrokerEndpoint:
-        """Where to connect; valid from the start of the context to its end, over restarts."""
+    def address(self) -> BrokerAddress:
+        """Where the gateway connects, with its own identity; valid inside the context, over restarts."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """The port that nodes are told at their enrolment."""
         ...
 
     @property

@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from protocols.aio.mqtt import BrokerAddress, TlsFiles
 from protocols.enrolment import EnrolAnswer, EnrolmentToken, EnrolRequest, RenewRequest, parse_token, renewal_due
 from protocols.errors import BadInputError, ConfigError, LinkError, NotAuthenticatedError, RefusedError
 
@@ -45,17 +46,14 @@ class Identity:
     url: str
     broker_host: str
     broker_port: int
-    mqtt_version: int
     key: Path
     certificate: Path
     authority: Path
 
-    def client_context(self) -> ssl.SSLContext:
-        """Return the TLS context for the broker: own certificate shown, only the pinned authority trusted."""
-        context = ssl.create_default_context(cafile=str(self.authority))
-        context.load_cert_chain(self.certificate, self.key)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
+    def broker(self) -> BrokerAddress:
+        """Return where to link: own certificate shown, only the pinned authority trusted."""
+        tls = TlsFiles(self.authority, self.certificate, self.key)
+        return BrokerAddress(self.broker_host, self.broker_port, tls)
 
     def http_context(self) -> ssl.SSLContext | None:
         """Return the TLS context for the gateway's HTTP (WHIP, renewal); None where its address is plain loopback."""
@@ -76,7 +74,6 @@ def load_identity(folder: Path) -> Identity | None:
             url=found["url"],
             broker_host=found["broker"]["host"],
             broker_port=int(found["broker"]["port"]),
-            mqtt_version=int(found["broker"].get("version", 5)),
             key=folder / "node.key",
             certificate=folder / "node.crt",
             authority=folder / "ca.crt",
