@@ -74,6 +74,10 @@ class ChildBroker(ABC, Broker):
     def command(self) -> tuple[str, ...]:
         """Return the command line; it must contain `config_file`, by which a left-over is recognised."""
 
+    def environment(self) -> dict[str, str]:
+        """Return the child's environment."""
+        return dict(os.environ)
+
     @property
     def config_file(self) -> Path:
         """The child's configuration."""
@@ -136,6 +140,7 @@ class ChildBroker(ABC, Broker):
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             cwd=self.folder,
+            env=self.environment(),
             preexec_fn=die_with_parent(os.getpid()),
         )
         (self.folder / "pid").write_text(str(self._process.pid))

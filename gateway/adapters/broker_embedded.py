@@ -5,7 +5,9 @@ make up for that. `production` is False, and health, API and console say so.
 """
 
 import json
+import os
 import sys
+from pathlib import Path
 
 from typing_extensions import override
 
@@ -29,6 +31,13 @@ class EmbeddedBroker(ChildBroker):
             "key": str(self.server.key),
         }
         self.config_file.write_text(json.dumps(config), "utf-8")
+
+    @override
+    def environment(self) -> dict[str, str]:
+        # The child must find the package that this process runs, installed or not.
+        root = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
+        return {**os.environ, "PYTHONPATH": path}
 
     @override
     def command(self) -> tuple[str, ...]:
