@@ -1,0 +1,41 @@
+"""Every private or patched name of aiortc and aioice that the agent uses, as the pinned version has it."""
+
+import inspect
+
+import aioice.ice
+import aiortc
+from aiortc import RTCRtpSender
+from aiortc.codecs.h264 import H264Encoder
+
+from edge_agent.media import aiortc_private
+
+
+def test_the_version_is_the_pinned_one():
+    assert aiortc.__version__.startswith("1.16.")
+
+
+def test_a_key_frame_request_still_ends_in_the_hooked_method():
+    assert list(inspect.signature(RTCRtpSender._send_keyframe).parameters) == ["self"]
+    handler = inspect.getsource(RTCRtpSender._handle_rtcp_packet)
+    assert "self._send_keyframe()" in handler
+    assert inspect.iscoroutinefunction(RTCRtpSender._handle_rtcp_packet)
+
+
+def test_coded_packets_are_still_packed_and_never_forced_to_key_frames():
+    source = inspect.getsource(RTCRtpSender._next_encoded_frame)
+    assert "self.__encoder.pack(data)" in source
+    assert "av.Packet" in str(inspect.signature(H264Encoder.pack)) or "Packet" in str(
+        inspect.signature(H264Encoder.pack)
+    )
+
+
+def test_candidates_still_come_from_the_replaced_function(monkeypatch):
+    aiortc_private.install()
+    assert aioice.ice.get_host_addresses is aiortc_private._addresses
+    assert aioice.ice.CONSENT_INTERVAL == aiortc_private.CONSENT_INTERVAL_S
+    assert "get_host_addresses(" in inspect.getsource(aioice.ice.Connection)
+    assert "CONSENT_INTERVAL" in inspect.getsource(aioice.ice.Connection.query_consent)
+    with aiortc_private.addresses_for("http://127.0.0.1:8080/whip/320623/room"):
+        assert aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True) == ["127.0.0.1"]
+    with aiortc_private.addresses_for("https://10.32.6.1/whip/320623/room"):
+        assert "127.0.0.1" not in aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)

@@ -1,0 +1,76 @@
+"""A raw camera judged through its own eyes: live, frozen, black, and encoded only while wanted."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from edge_agent.cameras import make_camera
+from edge_agent.cameras.raw import RawCamera
+from edge_agent.cameras.source import CameraError
+from edge_agent.settings import CameraSettings
+from protocols.health import Verdict
+from protocols.picture import PictureJudge
+from tests.support.until import until
+
+
+def now():
+    return time.monotonic(), datetime.now(UTC)
+
+
+@pytest.fixture
+async def card():
+    camera = make_camera(CameraSettings(name="room", kind="testcard", width=320, height=180), "320623")
+    camera.judge = PictureJudge(frozen_after_s=1.5)
+    camera.start()
+    yield camera
+    await camera.stop()
+
+
+async def test_faults_are_seen_as_what_they_are(card):
+    await until(lambda: card.health(*now()).verdict is Verdict.LIVE)
+    card.rehearse("frozen")
+    await until(lambda: card.health(*now()).verdict is Verdict.FROZEN)
+    card.rehearse("black")
+    await until(lambda: card.health(*now()).verdict is Verdict.BLACK)
+    card.rehearse("")
+    await until(lambda: card.health(*now()).verdict is Verdict.LIVE)
+    assert (await card.prove(datetime.now(UTC))).frame_age_ms < 1000
+
+
+async def test_nothing_is_encoded_until_somebody_reads(card):
+    await until(lambda: card.health(*now()).frame_age_ms is not None)
+    assert card._encoder is None
+    reader = card.feed.subscribe()
+    first = await reader.next()
+    assert first.key
+    stamps = [(await reader.next()).pts for _ in range(10)]
+    assert stamps == sorted(set(stamps))
+    reader.close()
+    await until(lambda: card._encoder is None)
+
+
+class Broken(RawCamera):
+    tries = 0
+
+    def grabs(self):
+        self.tries += 1
+        raise CameraError("no_device", "unplugged")
+        yield
+
+
+async def test_a_source_that_fails_is_named_and_tried_again():
+    camera = Broken(CameraSettings(name="room", kind="v4l2"), "320623")
+    camera.start()
+    await until(lambda: camera.tries >= 3)
+    health = camera.health(*now())
+    assert (health.verdict, health.fault) == (Verdict.NO_PICTURE, "no_device")
+    assert camera.restarts >= 2
+    await camera.stop()
+
+
+async def test_a_missing_device_is_a_named_fault():
+    camera = make_camera(CameraSettings(name="room", kind="v4l2", device="/dev/video-none"), "320623")
+    camera.start()
+    await until(lambda: camera.trouble == "no_device")
+    await camera.stop()
