@@ -122,6 +122,14 @@ def _endpoint(service: MediaService, prefix: str, direction: MediaDirection, off
     async def options() -> Response:
         return Response(status_code=204, headers=PREFLIGHT)
 
+    @router.api_route("/{centre}/{camera}", methods=["GET", "HEAD", "PUT"], include_in_schema=False)
+    @router.api_route(
+        "/{centre}/{camera}/{session_id}", methods=["GET", "HEAD", "PUT", "POST"], include_in_schema=False
+    )
+    async def not_taken(request: Request) -> Response:
+        headers = {"Allow": PREFLIGHT["Access-Control-Allow-Methods"]}
+        return problem(request, "method_not_allowed", 405, headers=headers)
+
     @router.post("/{centre}/{camera}", status_code=201, operation_id=f"{name}_offer", response_class=Response)
     async def post(request: Request, centre: str, camera: str) -> Response:
         stream = stream_of(centre, camera)

@@ -58,6 +58,11 @@ class Carrier:
         if relay is not None:
             self._perform(stream, relay.give_back())
 
+    def holds(self, stream: str) -> bool:
+        """Tell whether a lease of the stream runs."""
+        relay = self._relays.get(stream)
+        return relay is not None and not relay.over
+
     def source(self, stream: str, *, there: bool) -> None:
         """Take whether a stream has a source here."""
         relay = self._relays.get(stream)

@@ -154,7 +154,7 @@ class Demand:
             self._attempt += 1
             if self._empty_at is not None:
                 self._rest()
-        if self._again and self.wanted:
+        if self._again and self.phase is not Phase.IDLE and (self.wanted or self._fresh):
             return self._ask()
         return []
 
@@ -168,10 +168,10 @@ class Demand:
     def hurry(self, *, fresh: bool) -> list[DemandEffect]:
         """Ask at once: the link is back, or (`fresh`) every session is lost and a new one is needed.
 
-        Call it before the lost sessions are released, so that their viewers find a new source when they come again.
+        A fresh session is asked for even in the linger: the lost viewers are about to come again.
         """
         self._fresh = self._fresh or fresh
-        if not self.wanted:
+        if self.phase is Phase.IDLE or not (self.wanted or fresh):
             return []
         if self.phase is Phase.ASKING:
             self._again = True

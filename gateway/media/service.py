@@ -420,7 +420,7 @@ class MediaService:
     def _is_own(self, stream: str) -> bool:
         """Tell a stream that is published here directly: a console's side of a call, or a pulled one."""
         centre, _ = split_stream(stream)
-        return self._ways.owner(stream) is None and (centre == self._node or self._ways.next_hop(centre) is None)
+        return self._ways.owner(stream) is None and (centre == self._node or self.pulls.holds(stream))
 
     def _hop(self, stream: str) -> str | None:
         owner = self._ways.owner(stream)

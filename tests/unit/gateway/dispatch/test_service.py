@@ -1,0 +1,342 @@
+"""Calls between two gateways, each with its own store: rung, answered, ended, and honest about why."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+
+from gateway.adapters.store_sqlite import SqliteStore
+from gateway.dispatch.machine import CallState, EndReason
+from gateway.dispatch.needs import DispatchNeeds
+from gateway.dispatch.service import DispatchRules, DispatchService
+from gateway.events import CallChanged, EventBus
+from gateway.metrics import Metrics
+from protocols.aio.clock import ManualClock, SystemClock
+from protocols.command import CallAnswer, CallRing, Command
+from protocols.envelope import Event, Lane, Record
+from protocols.errors import NotFoundError, RefusedError, WrongMomentError
+from tests.support.rooms import Commands, OneLink, Ways, until
+
+
+@dataclass
+class Granted:
+    path: str
+    token: str
+    expires_at: datetime
+
+
+@dataclass
+class Streams:
+    lives: set[str] = field(default_factory=set)
+    held: dict[str, str] = field(default_factory=dict)
+    pulled: dict[str, str] = field(default_factory=dict)
+
+    def hold(self, stream: str, holder: str) -> None:
+        self.held[stream] = holder
+
+    def release(self, stream: str, holder: str) -> None:
+        self.held.pop(stream, None)
+
+    def live(self, stream: str) -> bool:
+        return stream in self.lives
+
+    def play_pass(self, stream: str, holder: str, life: timedelta | None = None) -> Granted:
+        return Granted(f"/whep/{stream}", f"play:{stream}", SystemClock().now())
+
+    def publish_pass(self, stream: str, holder: str, life: timedelta | None = None) -> Granted:
+        return Granted(f"/whip/{stream}", f"publish:{stream}", SystemClock().now())
+
+    def keep_pulled(self, stream: str, whep_url: str, token: str) -> None:
+        self.pulled[stream] = whep_url
+
+    def drop_pulled(self, stream: str) -> None:
+        self.pulled.pop(stream, None)
+
+
+class Journal:
+    def __init__(self) -> None:
+        self.deeds: list[tuple[str, str]] = []
+
+    async def record(self, entry) -> None:
+        self.deeds.append((entry.actor, entry.action))
+
+
+class Centre:
+    """One gateway's dispatch room and its surroundings."""
+
+    def __init__(self, path, ways: Ways, clock) -> None:
+        self.bus = EventBus()
+        self.changes: list[str] = []
+        self.bus.listen(CallChanged, lambda event: self.changes.append(event.call_id))
+        self.clock = clock
+        self.ways = ways
+        self.store = SqliteStore(path, ways.here, clock, self.bus.publish)
+        self.commands = Commands(ways.here, clock)
+        self.streams = Streams()
+        self.journal = Journal()
+        self.rules = DispatchRules(ring_s=2.0, answer_s=1.5)
+
+    def service(self) -> DispatchService:
+        needs = DispatchNeeds(
+            self.store, self.ways, self.commands, self.streams, self.journal, self.clock, self.bus, Metrics()
+        )
+        return DispatchService(needs, base_url=lambda: f"http://{self.ways.here}", rules=self.rules)
+
+
+@pytest.fixture
+async def city(tmp_path):
+    ways = Ways.city(("320612", "320623"))
+    ways.nodes["320623"] = OneLink("320623")
+    centre = Centre(tmp_path / "city.db", ways, SystemClock())
+    async with centre.store:
+        yield centre
+
+
+@pytest.fixture
+async def county(tmp_path):
+    centre = Centre(tmp_path / "county.db", Ways.city(("320623",), here="320623"), SystemClock())
+    async with centre.store:
+        yield centre
+
+
+def agent_answers(city: Centre, county: str = "320612") -> list[CallRing]:
+    rung: list[CallRing] = []
+
+    async def ring(command: Command) -> dict[str, object]:
+        rung.append(CallRing.model_validate(command.args))
+        answer = CallAnswer(answered_by="自动应答", answered_at=SystemClock().now(), callee_stream=f"{county}/room")
+        return answer.model_dump(mode="json")
+
+    async def end(command: Command) -> dict[str, object]:
+        return {}
+
+    city.commands.on(f"{county}-box", "call.ring", ring)
+    city.commands.on(f"{county}-box", "call.end", end)
+    return rung
+
+
+async def reached(service: DispatchService, call_id: str, state: CallState):
+    async with asyncio.timeout(20):
+        while (record := await service.get(call_id)).state is not state:
+            await asyncio.sleep(0.01)
+    return record
+
+
+async def test_an_agent_answers_by_policy(city):
+    rung = agent_answers(city)
+    async with city.service() as service:
+        made = await service.call("320612", camera=None, by="wang")
+        assert made.state is CallState.RINGING
+        call = await reached(service, made.id, CallState.CONNECTED)
+        assert call.answered_by == "自动应答"
+        assert (call.own_stream, call.far_stream) == (f"320600/call-{call.id.lower()}", "320612/room")
+        assert rung[0].whep_url == f"http://320600/whep/{call.own_stream}"
+        assert rung[0].camera == "room"
+        assert city.streams.held == {"320612/room": f"call-{call.id}"}
+        await service.hang_up(call.id, by="wang")
+        ended = await service.get(call.id)
+        assert (ended.state, ended.reason) == (CallState.ENDED, EndReason.HANGUP)
+        await until(lambda: city.commands.count("call.end"))
+        assert city.streams.held == {}
+        assert [deed for _, deed in city.journal.deeds] == ["call.ringing", "call.connected", "call.ended.hangup"]
+        assert city.changes == [call.id] * 3
+
+
+async def test_one_county_is_in_one_call_at_a_time(city):
+    agent_answers(city)
+    async with city.service() as service:
+        first = await service.call("320612", camera=None, by="wang")
+        second = await service.call("320612", camera=None, by="li")
+        assert (second.state, second.reason) == (CallState.ENDED, EndReason.BUSY)
+        await reached(service, first.id, CallState.CONNECTED)
+        await service.hang_up(first.id, by="wang")
+        third = await service.call("320612", camera=None, by="li")
+        await reached(service, third.id, CallState.CONNECTED)
+
+
+async def test_a_cut_county_is_not_rung(city):
+    city.ways.cut("320612-box")
+    async with city.service() as service:
+        call = await service.call("320612", camera=None, by="wang")
+    assert (call.state, call.reason) == (CallState.ENDED, EndReason.LINK)
+    assert city.commands.asked == []
+
+
+@pytest.mark.parametrize(("code", "reason"), [("busy", EndReason.BUSY), ("declined", EndReason.DECLINED)])
+async def test_what_the_callee_says_is_the_reason(city, code, reason):
+    async def refuse(command: Command) -> dict[str, object]:
+        raise RefusedError("no", code)
+
+    city.commands.on("320612-box", "call.ring", refuse)
+    async with city.service() as service:
+        made = await service.call("320612", camera=None, by="wang")
+        assert (await reached(service, made.id, CallState.ENDED)).reason is reason
+
+
+async def test_nobody_answers(city):
+    async with city.service() as service:
+        made = await service.call("320612", camera=None, by="wang")
+        assert (await reached(service, made.id, CallState.ENDED)).reason is EndReason.NO_ANSWER
+
+
+async def test_an_answer_with_another_countys_stream_is_no_answer(city):
+    async def ring(command: Command) -> dict[str, object]:
+        answer = CallAnswer(answered_by="x", answered_at=SystemClock().now(), callee_stream="320613/room")
+        return answer.model_dump(mode="json")
+
+    city.commands.on("320612-box", "call.ring", ring)
+    async with city.service() as service:
+        made = await service.call("320612", camera=None, by="wang")
+        assert (await reached(service, made.id, CallState.ENDED)).reason is EndReason.LINK
+
+
+@pytest.mark.parametrize("code", ["320600", "320000", "999999"])
+async def test_only_centres_below_are_called(city, code):
+    async with city.service() as service:
+        with pytest.raises(NotFoundError):
+            await service.call(code, camera=None, by="wang")
+
+
+def join(city: Centre, county: Centre, service: DispatchService) -> None:
+    city.commands.on("320623", "call.ring", service.on_ring)
+    city.commands.on("320623", "call.end", service.on_end)
+
+
+async def incoming(service: DispatchService) -> str:
+    async with asyncio.timeout(20):
+        while not (calls := await service.page()):
+            await asyncio.sleep(0.01)
+    return calls[0].id
+
+
+async def test_a_county_gateway_rings_its_own_console(city, county):
+    async with city.service() as above, county.service() as below:
+        join(city, county, below)
+        made = await above.call("320623", camera=None, by="wang")
+        assert made.callee_node == "320623"
+        assert await incoming(below) == made.id
+        rung = await below.get(made.id)
+        assert (rung.direction, rung.state, rung.caller_user) == ("in", CallState.RINGING, "wang")
+        await below.answer(made.id, by="如东值班")
+        call = await reached(above, made.id, CallState.CONNECTED)
+        assert call.answered_by == "如东值班"
+        assert call.far_stream == f"320623/call-{made.id.lower()}"
+        assert county.streams.pulled == {call.caller_stream: f"http://320600/whep/{call.caller_stream}"}
+        with pytest.raises(WrongMomentError):
+            await below.answer(made.id, by="another")
+        await above.hang_up(made.id, by="wang")
+        ended = await reached(below, made.id, CallState.ENDED)
+        assert ended.reason is EndReason.HANGUP
+        assert county.streams.pulled == {}
+
+
+async def test_the_county_declines(city, county):
+    async with city.service() as above, county.service() as below:
+        join(city, county, below)
+        made = await above.call("320623", camera=None, by="wang")
+        await incoming(below)
+        await below.hang_up(made.id, by="如东值班")
+        assert (await reached(above, made.id, CallState.ENDED)).reason is EndReason.DECLINED
+        assert (await below.get(made.id)).reason is EndReason.DECLINED
+
+
+async def test_the_county_does_not_answer_and_stops_ringing(city, county):
+    async with city.service() as above, county.service() as below:
+        join(city, county, below)
+        made = await above.call("320623", camera=None, by="wang")
+        assert (await reached(above, made.id, CallState.ENDED)).reason is EndReason.NO_ANSWER
+        assert (await reached(below, made.id, CallState.ENDED)).reason is EndReason.NO_ANSWER
+
+
+async def test_the_county_hangs_up_and_the_caller_hears_of_it(city, county):
+    async with city.service() as above, county.service() as below:
+        join(city, county, below)
+        made = await above.call("320623", camera=None, by="wang")
+        await incoming(below)
+        await below.answer(made.id, by="如东值班")
+        await reached(above, made.id, CallState.CONNECTED)
+        await below.hang_up(made.id, by="如东值班")
+        event = await owed(county)
+        above.check(event)
+        await deliver(city, above, event)
+        assert (await reached(above, made.id, CallState.ENDED)).reason is EndReason.HANGUP
+
+
+async def test_a_stranger_below_cannot_end_a_call(city):
+    agent_answers(city)
+    async with city.service() as service:
+        made = await service.call("320612", camera=None, by="wang")
+        await reached(service, made.id, CallState.CONNECTED)
+        forged = Event(
+            id=made.id, source="320623", type="cn.silian.call.ended.v1", time=SystemClock().now(),
+            data={"call_id": made.id, "reason": "hangup"}, origincounter=1,
+        )  # fmt: skip
+        await deliver(city, service, forged)
+        assert (await service.get(made.id)).state is CallState.CONNECTED
+
+
+async def test_a_restart_ends_the_call_honestly_and_tells_the_other_side(city):
+    agent_answers(city)
+    async with city.service() as service:
+        made = await service.call("320612", camera=None, by="wang")
+        await reached(service, made.id, CallState.CONNECTED)
+    async with city.service() as service:
+        call = await service.get(made.id)
+        assert (call.state, call.reason) == (CallState.ENDED, EndReason.RESTART)
+        await until(lambda: city.commands.count("call.end"))
+        with pytest.raises(WrongMomentError):
+            await service.hang_up(made.id, by="wang")
+
+
+async def test_a_ring_repeated_after_the_countys_restart_rings_nobody(county):
+    ring = CallRing(
+        call_id="01JB0000000000000000000000", centre="320623", camera="room", caller="wang", caller_centre="320600",
+        caller_stream="320600/call-x", whep_url="http://up/whep/x", token="t",
+    )  # fmt: skip
+    command = Command(
+        command_id="01JB0000000000000000000001", name="call.ring", target="320623", origin="320600",
+        deadline=SystemClock().now() + timedelta(seconds=60), args=ring.model_dump(mode="json"),
+    )  # fmt: skip
+    async with county.service() as service, asyncio.TaskGroup() as group:
+        asked = group.create_task(service.on_ring(command))
+        await incoming(service)
+        asked.cancel()
+    async with county.service() as service:
+        with pytest.raises(RefusedError):
+            await service.on_ring(command)
+
+
+async def test_a_far_side_that_goes_dark_ends_the_call(tmp_path):
+    clock = ManualClock()
+    centre = Centre(tmp_path / "city.db", Ways.city(("320612",)), clock)
+    agent_answers(centre)
+    async with centre.store, centre.service() as service:
+        made = await service.call("320612", camera=None, by="wang")
+        await reached(service, made.id, CallState.CONNECTED)
+        centre.streams.lives |= {"320612/room", made.caller_stream}
+        for _ in range(40):
+            await clock.advance(1.0)
+        assert (await service.get(made.id)).state is CallState.CONNECTED
+        centre.streams.lives.discard("320612/room")
+        for _ in range(32):
+            await clock.advance(1.0)
+        assert (await reached(service, made.id, CallState.ENDED)).reason is EndReason.LINK
+
+
+async def owed(centre: Centre) -> Event:
+    async with asyncio.timeout(10):
+        while not (batch := await centre.store.outbox("upper").pending(Lane.URGENT, 0, 10)):
+            await asyncio.sleep(0.01)
+    return Record.model_validate_json(batch[0].body).event
+
+
+@dataclass
+class Arrival:
+    event: Event
+
+
+async def deliver(city: Centre, service: DispatchService, event: Event) -> None:
+    async with city.store.unit() as uow:
+        await service.apply(uow, [Arrival(event)])
+    await asyncio.sleep(0.1)

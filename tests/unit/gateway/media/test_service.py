@@ -1,0 +1,233 @@
+"""One crossing per link, only while somebody watches: viewers here, the tier above, and what happens when it breaks."""
+
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.events import EventBus, LinkChanged, MediaRestarted
+from gateway.media.machine import Kind, Trouble
+from gateway.media.needs import MediaNeeds
+from gateway.media.service import MediaService
+from gateway.ports.media import EndReason, SessionKind, StreamChanged, StreamState
+from gateway.web.media_tokens import MediaDirection, MediaTokens
+from protocols.aio.clock import ManualClock, new_ulid
+from protocols.command import Command, MediaPublish, MediaUnpublish
+from protocols.errors import ExpiredError, NotFoundError, RefusedError
+from protocols.health import LinkStatus
+from tests.support.engines import PaperEngine
+from tests.support.rooms import Commands, Ways, until
+
+STREAM = "320612/room"
+
+
+class Gateway:
+    """One media room on paper."""
+
+    def __init__(self, ways: Ways, clock: ManualClock) -> None:
+        self.clock = clock
+        self.ways = ways
+        self.engine = PaperEngine()
+        self.commands = Commands(ways.here, clock)
+        self.tokens = MediaTokens(Ed25519PrivateKey.generate(), ways.here)
+        self.bus = EventBus()
+        needs = MediaNeeds(self.engine, ways, self.commands, self.tokens, clock, self.bus)
+        self.media = MediaService(needs, node=ways.here, base_url=lambda: f"http://{ways.here}", chance=lambda: 0.5)
+        self.published: list[MediaPublish] = []
+        self.given_back: list[str] = []
+
+    def child(self, node: str, *, refuse: bool = False) -> None:
+        async def publish(command: Command) -> dict[str, object]:
+            if refuse:
+                raise RefusedError("no", "declined")
+            self.published.append(MediaPublish.model_validate(command.args))
+            return {}
+
+        async def unpublish(command: Command) -> dict[str, object]:
+            self.given_back.append(MediaUnpublish.model_validate(command.args).stream)
+            return {}
+
+        self.commands.on(node, "media.publish", publish)
+        self.commands.on(node, "media.unpublish", unpublish)
+
+    async def view(self, stream: str = STREAM) -> str:
+        token, _ = self.tokens.mint(MediaDirection.PLAY, stream, holder="wang", now=self.clock.now())
+        answer = await self.media.play_offer(stream, token, "v=0 offer")
+        return answer.session_id
+
+    async def pass_time(self, seconds: float) -> None:
+        for _ in range(round(seconds)):
+            await self.clock.advance(1.0)
+
+
+@pytest.fixture
+async def city():
+    gateway = Gateway(Ways.city(("320612", "320623")), ManualClock())
+    gateway.child("320612-box")
+    async with gateway.media:
+        await until(lambda: gateway.engine.heard)
+        yield gateway
+
+
+async def test_three_viewers_and_a_roll_call_cross_the_link_once(city):
+    for _ in range(3):
+        await city.view()
+    city.media.want(STREAM, "rollcall-1", Kind.ROLL_CALL)
+    await until(lambda: city.published)
+    assert len(city.published) == 1
+    asked = city.published[0]
+    assert asked.whip_url == f"http://320600/whip/{STREAM}"
+    assert asked.until == city.clock.now() + timedelta(seconds=60)
+    city.tokens.verify(asked.token, MediaDirection.PUBLISH, STREAM, now=city.clock.now())
+
+
+async def test_the_lease_is_renewed_while_watched_and_given_back_after(city):
+    session_id = await city.view()
+    await until(lambda: city.published)
+    city.engine.tell(StreamChanged(STREAM, StreamState.LIVE))
+    await city.pass_time(61)
+    assert len(city.published) == 4
+    assert not any(asked.fresh for asked in city.published)
+    await city.engine.end(session_id)
+    await city.pass_time(14)
+    assert city.given_back == []
+    await city.pass_time(3)
+    assert city.given_back == [STREAM]
+    asked = len(city.published)
+    await city.pass_time(60)
+    assert len(city.published) == asked
+
+
+async def test_a_play_token_fetches_the_stream_before_the_viewer_comes(city):
+    city.media.expect_viewer(STREAM)
+    await until(lambda: city.published)
+    await city.pass_time(10 + 16)
+    assert city.given_back == [STREAM]
+
+
+async def test_why_a_stream_does_not_come(city):
+    city.child("320623-box", refuse=True)
+    city.media.want("320623/room", "a", Kind.VIEWER)
+    city.media.want("320685/room", "b", Kind.VIEWER)
+    city.ways.cut("320612-box")
+    city.media.want(STREAM, "c", Kind.VIEWER)
+    await until(lambda: city.media.trouble("320623/room") and city.media.trouble(STREAM))
+    assert city.media.trouble("320623/room") is Trouble.REFUSED
+    assert city.media.trouble(STREAM) is Trouble.NO_LINK
+    assert city.commands.count("media.publish", "320612-box") == 0
+
+
+async def test_the_returning_link_is_asked_at_once(city):
+    city.ways.cut("320612-box")
+    city.media.want(STREAM, "c", Kind.VIEWER)
+    await until(lambda: city.media.trouble(STREAM))
+    city.ways.nodes["320612-box"].status = LinkStatus.UP
+    city.bus.publish(LinkChanged("320612-box", LinkStatus.UP))
+    await until(lambda: city.published)
+    assert city.media.trouble(STREAM) is None
+
+
+async def test_a_lost_worker_brings_fresh_publishers_and_tells_the_viewers(city):
+    told: list[MediaRestarted] = []
+    city.bus.listen(MediaRestarted, told.append)
+    await city.view()
+    await until(lambda: city.published)
+    city.engine.die()
+    await until(lambda: len(city.published) == 2)
+    assert city.published[1].fresh
+    assert told == [MediaRestarted((STREAM,))]
+    await city.view()
+    assert len(city.published) == 2
+
+
+def lease(gateway: Gateway, *, seconds: float = 60, fresh: bool = False, stream: str = STREAM) -> Command:
+    now = gateway.clock.now()
+    args = MediaPublish(
+        stream=stream, whip_url=f"http://320000/whip/{stream}", token="t", until=now + timedelta(seconds=seconds),
+        fresh=fresh,
+    )  # fmt: skip
+    return Command(
+        command_id=new_ulid(gateway.clock), name="media.publish", target="320600", origin="320000",
+        deadline=now + timedelta(seconds=10), args=args.model_dump(mode="json"),
+    )  # fmt: skip
+
+
+async def test_the_tier_above_gets_the_same_stream(city):
+    await city.view()
+    await until(lambda: city.published)
+    await city.media.on_publish(lease(city))
+    assert city.engine.dialled == []
+    city.engine.tell(StreamChanged(STREAM, StreamState.LIVE))
+    await until(lambda: city.engine.dialled)
+    assert city.engine.dialled == [(STREAM, f"http://320000/whip/{STREAM}", "t")]
+    assert len(city.published) == 1, "the county link is crossed once"
+
+
+async def test_a_relay_ends_with_its_lease(city):
+    await city.media.on_publish(lease(city))
+    await until(lambda: city.published)
+    city.engine.tell(StreamChanged(STREAM, StreamState.LIVE))
+    await until(lambda: city.engine.of(SessionKind.RELAY))
+    await city.pass_time(30)
+    await city.media.on_publish(lease(city))
+    await city.pass_time(59)
+    assert city.engine.of(SessionKind.RELAY)
+    await city.pass_time(2)
+    assert not city.engine.of(SessionKind.RELAY)
+    await city.pass_time(17)
+    assert city.given_back == [STREAM]
+
+
+async def test_a_relay_ends_when_given_back(city):
+    await city.media.on_publish(lease(city))
+    city.engine.tell(StreamChanged(STREAM, StreamState.LIVE))
+    await until(lambda: city.engine.of(SessionKind.RELAY))
+    args = MediaUnpublish(stream=STREAM).model_dump(mode="json")
+    await city.media.on_unpublish(lease(city).model_copy(update={"name": "media.unpublish", "args": args}))
+    await until(lambda: not city.engine.of(SessionKind.RELAY))
+
+
+async def test_a_dead_relay_is_made_again(city):
+    await city.media.on_publish(lease(city))
+    city.engine.tell(StreamChanged(STREAM, StreamState.LIVE))
+    await until(lambda: city.engine.of(SessionKind.RELAY))
+    city.engine.reachable = False
+    city.engine.lose(city.engine.of(SessionKind.RELAY)[0], EndReason.CONSENT_LOST)
+    await until(lambda: len(city.engine.dialled) >= 2)
+    city.engine.reachable = True
+    await city.pass_time(12)
+    assert city.engine.of(SessionKind.RELAY)
+
+
+async def test_a_lost_worker_makes_the_relay_again_as_soon_as_the_source_is_back(city):
+    await city.media.on_publish(lease(city))
+    city.engine.tell(StreamChanged(STREAM, StreamState.LIVE))
+    await until(lambda: city.engine.of(SessionKind.RELAY))
+    city.engine.tell(StreamChanged(STREAM, StreamState.ABSENT))
+    city.engine.die()
+    await until(lambda: city.published and city.published[-1].fresh)
+    city.engine.tell(StreamChanged(STREAM, StreamState.LIVE))
+    await until(lambda: city.engine.of(SessionKind.RELAY))
+
+
+async def test_late_and_foreign_leases_are_refused(city):
+    with pytest.raises(ExpiredError):
+        await city.media.on_publish(lease(city, seconds=-1))
+    with pytest.raises(NotFoundError):
+        await city.media.on_publish(lease(city, stream="330100/room"))
+
+
+async def test_the_own_side_of_a_call_is_asked_of_nobody(city):
+    await city.view("320600/call-01jb")
+    await city.media.on_publish(lease(city, stream="320600/call-01jb"))
+    await city.clock.advance(1.0)
+    assert city.commands.asked == []
+
+
+async def test_a_pull_is_kept_until_dropped(city):
+    city.media.keep_pulled("320000/call-x", "http://320000/whep/320000/call-x", "t")
+    await until(lambda: city.engine.of(SessionKind.PULL))
+    city.engine.lose(city.engine.of(SessionKind.PULL)[0], EndReason.CONSENT_LOST)
+    await until(lambda: city.engine.of(SessionKind.PULL))
+    city.media.drop_pulled("320000/call-x")
+    await until(lambda: not city.engine.of(SessionKind.PULL))

@@ -1,0 +1,242 @@
+"""A whole roll call on a real store: seven counties, each with its own story."""
+
+import asyncio
+import csv
+import io
+import random
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from gateway.adapters.store_sqlite import SqliteStore
+from gateway.events import EventBus, RollCallChanged
+from gateway.metrics import Metrics
+from gateway.rollcall.document import result_csv
+from gateway.rollcall.machine import Profile
+from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.service import RollCallService
+from protocols.aio.clock import SystemClock
+from protocols.command import Command, RollCallAnswer
+from protocols.errors import BadInputError, NotFoundError, WrongMomentError
+from protocols.health import CameraHealth, LinkStatus, Verdict
+from protocols.picture import THUMB_HEIGHT, THUMB_WIDTH
+from protocols.rollcall import AbsenceReason, PointState, SessionState
+from tests.support.rooms import Blobs, Commands, Ways, picture, until
+
+SIZE = THUMB_WIDTH * THUMB_HEIGHT
+COUNTIES = ("320612", "320613", "320614", "320623", "320681", "320682", "320685")
+PROFILE = Profile(
+    answer_within_s=0.4, picture_within_s=1.0, observe_s=0.6, look_every_s=0.1, least_looks=4, grace_s=0.5
+)
+
+
+@dataclass
+class Pictures:
+    """What the cameras show: a story per stream."""
+
+    stories: dict[str, str] = field(default_factory=dict)
+    held: dict[str, set[str]] = field(default_factory=dict)
+    ever: set[str] = field(default_factory=set)
+
+    def hold(self, stream: str, holder: str) -> None:
+        self.held.setdefault(stream, set()).add(holder)
+        self.ever.add(stream)
+
+    def release(self, stream: str, holder: str) -> None:
+        self.held.get(stream, set()).discard(holder)
+
+    def why_not(self, stream: str) -> str | None:
+        return "refused" if self.stories.get(stream) == "dark" else None
+
+    async def still(self, stream, *, newer_than=None, timeout_s=3.0):
+        await asyncio.sleep(0.02)
+        at = time.monotonic()
+        assert newer_than is not None
+        assert self.held[stream], "a still of a stream that nobody holds"
+        match self.stories.get(stream, "live"):
+            case "dark":
+                raise NotFoundError("no picture")
+            case "frozen":
+                return picture(stream, at, bytes(range(64)) * 9)
+            case "black":
+                return picture(stream, at, bytes(SIZE), mean=16, deviation=0.2)
+            case _:
+                return picture(stream, at, random.randbytes(SIZE))
+
+
+@dataclass
+class Stage:
+    store: SqliteStore
+    ways: Ways
+    commands: Commands
+    pictures: Pictures
+    blobs: Blobs
+    changes: list[str]
+
+    def service(self, profile: Profile = PROFILE) -> RollCallService:
+        needs = RollCallNeeds(self.store, self.blobs, self.ways, self.commands, self.pictures, SystemClock(), Metrics())
+        return RollCallService(needs, profile=profile)
+
+    def answer(self, county: str, told: Verdict = Verdict.LIVE, by: str = "值班员") -> None:
+        async def respond(command: Command) -> dict[str, object]:
+            answer = RollCallAnswer(answered_by=by, answered_at=SystemClock().now(), camera=CameraHealth(verdict=told))
+            return answer.model_dump(mode="json")
+
+        self.commands.on(f"{county}-box", "rollcall.ring", respond)
+
+
+@pytest.fixture
+async def stage(tmp_path):
+    bus = EventBus()
+    changes: list[str] = []
+    bus.listen(RollCallChanged, lambda event: changes.append(event.roll_call_id))
+    async with SqliteStore(tmp_path / "gateway.db", "320600", SystemClock(), bus.publish) as store:
+        made = Stage(store, Ways.city(COUNTIES), Commands("320600"), Pictures(), Blobs(), changes)
+        for county in COUNTIES:
+            made.answer(county)
+        yield made
+
+
+async def ended(service: RollCallService, roll_call_id: str):
+    async with asyncio.timeout(30):
+        while (call := await service.get(roll_call_id)).record.ended_at is None:
+            await asyncio.sleep(0.02)
+    return call
+
+
+async def test_seven_counties_each_with_its_own_truth(stage):
+    stage.pictures.stories.update({"320681/room": "frozen", "320612/room": "black", "320613/room": "dark"})
+    stage.ways.cut("320685-box")
+    del stage.commands.handlers["320682-box", "rollcall.ring"]
+    async with stage.service() as service:
+        call = await ended(service, (await service.start(by="zhang")).record.id)
+        found = {point.centre: point.reason for point in call.points}
+        assert found == {
+            "320612": AbsenceReason.BLACK,
+            "320613": AbsenceReason.NO_PICTURE,
+            "320614": None,
+            "320623": None,
+            "320681": AbsenceReason.FROZEN,
+            "320682": AbsenceReason.NO_ANSWER,
+            "320685": AbsenceReason.NO_LINK,
+        }
+        assert (call.due, call.present, call.absent) == (7, 2, 5)
+        assert call.record.state is SessionState.REVIEWING
+        points = {point.centre: point for point in call.points}
+        assert stage.commands.count("rollcall.ring", "320682-box") == 2
+        assert stage.commands.count("rollcall.ring", "320685-box") == 0
+        assert points["320685"].link == "no_heartbeat"
+        assert "320685-box" in points["320685"].note
+        assert "refused" in points["320613"].note
+        present = points["320623"]
+        assert present.state is PointState.PASSED
+        assert present.frame_age_ms == 40
+        assert present.first_frame_s is not None
+        assert present.answered_by == "值班员"
+        assert await service.still(call.record.id, "320623") == stage.blobs.kept[present.still]
+        with pytest.raises(NotFoundError):
+            await service.still(call.record.id, "320685")
+        assert not any(stage.pictures.held.values()), "no stream is held after the roll call"
+        assert "320685/room" not in stage.pictures.ever, "a cut county is not asked for its picture"
+        assert set(stage.changes) == {call.record.id}
+
+
+async def test_a_restart_goes_on_and_asks_nobody_twice_who_has_a_verdict(stage):
+    stage.ways.cut("320685-box")
+    stage.pictures.stories["320681/room"] = "dark"
+    slow = Profile(**{**_values(PROFILE), "picture_within_s": 30.0})
+    async with stage.service(slow) as service:
+        started = await service.start(by="zhang")
+
+        async def settled() -> int:
+            return sum(point.settled for point in (await service.get(started.record.id)).points)
+
+        async with asyncio.timeout(20):
+            while await settled() < 6:
+                await asyncio.sleep(0.02)
+    before = len(stage.commands.asked)
+    stage.pictures.stories["320681/room"] = "live"
+    async with stage.service() as service:
+        call = await ended(service, started.record.id)
+    assert call.present == 6
+    assert {p.centre: p.reason for p in call.points if p.reason} == {"320685": AbsenceReason.NO_LINK}
+    assert len(stage.commands.asked) == before, "whoever had answered is not rung again"
+    assert not any(stage.pictures.held.values())
+
+
+async def test_a_line_cut_while_verifying_is_no_link(stage):
+    stage.pictures.stories["320614/room"] = "dark"
+    async with stage.service() as service:
+        started = await service.start(by="zhang", centres=["320614"])
+        await until(lambda: "320614/room" in stage.pictures.ever)
+        stage.ways.cut("320614-box")
+        call = await ended(service, started.record.id)
+    assert call.points[0].reason is AbsenceReason.NO_LINK
+
+
+async def test_a_broken_tier_in_between_is_said_to_be_ours(stage):
+    stage.ways.here = "320000"
+    stage.ways.nodes["320600"] = type(stage.ways.nodes["320685-box"])("320600")
+    stage.ways.cut("320600")
+    async with stage.service() as service:
+        call = await ended(service, (await service.start(by="zhang", centres=["320623"])).record.id)
+    point = call.points[0]
+    assert point.reason is AbsenceReason.NO_LINK
+    assert "320600" in point.note
+    assert "不归因于县级" in point.note
+
+
+async def test_an_owner_who_says_frozen_is_asked_once_more(stage):
+    stage.answer("320612", told=Verdict.FROZEN)
+    async with stage.service() as service:
+        call = await ended(service, (await service.start(by="zhang", centres=["320612"])).record.id)
+    assert call.points[0].reason is AbsenceReason.FROZEN
+    assert stage.commands.count("rollcall.ring") == 2
+
+
+async def test_never_seen_and_without_camera_are_named(stage):
+    stage.ways.all_cameras = [c for c in stage.ways.all_cameras if c.centre not in {"320612", "320613"}]
+    stage.ways.nodes["320612-box"].status = LinkStatus.NEVER
+    async with stage.service() as service:
+        call = await ended(service, (await service.start(by="zhang", centres=["320612", "320613"])).record.id)
+    never, blind = call.points
+    assert (never.reason, never.link) == (AbsenceReason.NO_LINK, "never")
+    assert (blind.reason, blind.link) == (AbsenceReason.NO_PICTURE, "up")
+
+
+async def test_one_county_is_in_one_roll_call_at_a_time(stage):
+    async with stage.service() as service:
+        first = await service.start(by="zhang")
+        with pytest.raises(WrongMomentError):
+            await service.start(by="li", centres=["320623"])
+        await ended(service, first.record.id)
+        again = await service.start(by="li", centres=["320623"])
+        await ended(service, again.record.id)
+        assert [call.record.id for call in await service.page()] == [again.record.id, first.record.id]
+
+
+@pytest.mark.parametrize(("centres", "error"), [(["999999"], NotFoundError), ([], BadInputError)])
+async def test_nonsense_is_refused(stage, centres, error):
+    async with stage.service() as service:
+        with pytest.raises(error):
+            await service.start(by="zhang", centres=centres)
+
+
+async def test_the_sheet_opens_in_a_spreadsheet(stage):
+    stage.answer("320612", by="=cmd|calc")
+    stage.ways.cut("320613-box")
+    async with stage.service() as service:
+        call = await ended(service, (await service.start(by="zhang", centres=["320612", "320613"])).record.id)
+    sheet = result_csv(call)
+    assert sheet.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(sheet.decode("utf-8-sig"))))
+    assert [row["单位"] for row in rows] == ["通州区", "崇川区"]
+    assert rows[0]["应答人"] == "'=cmd|calc"
+    assert rows[0]["结果"] == "到"
+    assert rows[1]["结果"] == "未到（链路故障）"
+    assert rows[0]["截图编号"] == call.points[0].still
+
+
+def _values(profile: Profile) -> dict[str, float]:
+    return {name: getattr(profile, name) for name in Profile.__dataclass_fields__}
