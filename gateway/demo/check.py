@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,11 @@ class Judge:
         self._process = process
 
     @classmethod
-    async def start(cls, places: Path, log: Path, seed: int) -> "Judge":
-        """Start the program on a `demo.json`."""
+    async def start(cls, places: Path, log: Path, seed: int, prefix: Sequence[str] = ()) -> "Judge":
+        """Start the program on a `demo.json`; `prefix` is a command that leads to where the demo runs."""
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
+                *prefix,
                 sys.executable,
                 "-m",
                 "gateway.demo.judge",

@@ -29,6 +29,7 @@ ORDERS = frozenset(
         "roll_call",
         "call",
         "call_console",
+        "watch",
         "verdict",
     }
 )

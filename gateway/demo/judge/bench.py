@@ -93,11 +93,24 @@ class Bench:
         self.fault(f"{code}: the picture of {stream} did not come back within {limit_s:.0f} s")
         return {"seconds": None}
 
-    async def see(self, tier: Tier, stream: str, limit_s: float, listen_s: float = 0.0) -> Look:
+    async def watch(self, codes: list[str], stream: str, viewers: int, seconds: float) -> dict[str, Any]:
+        """Have `viewers` look at one stream at each of these gateways for some seconds; say what each decoded."""
+
+        async def one(code: str) -> int:
+            try:
+                return (await self.see(self.tiers[code], stream, 20.0, stay_s=seconds)).frames
+            except (TimeoutError, SilianError) as error:
+                self.fault(f"{code}: a viewer of {stream} lost it ({type(error).__name__} {error})")
+                return 0
+
+        frames = await asyncio.gather(*(one(code) for code in codes for _ in range(viewers)))
+        return {"frames": frames}
+
+    async def see(self, tier: Tier, stream: str, limit_s: float, stay_s: float = 0.0) -> Look:
         """Play one stream as a user does. Raises TimeoutError, LinkError."""
         centre, camera = stream.split("/")
         played = (await tier.call("POST", f"/api/v1/cameras/{centre}/{camera}/play")).json()
-        return await look(absolute(tier, played["whep_url"]), played["token"], limit_s=limit_s, listen_s=listen_s)
+        return await look(absolute(tier, played["whep_url"]), played["token"], limit_s=limit_s, stay_s=stay_s)
 
     async def alarms(self, count: int, rate: float) -> dict[str, Any]:
         """Post a burst of reports over all agents."""

@@ -27,6 +27,7 @@ class Look:
     mark: testmark.Mark | None
     age_ms: int | None
     tone_hz: float | None = None
+    frames: int = 1
 
     def fault(self, centre: str) -> str | None:
         """Say what is untrue about a picture that should show `centre` now; None where nothing is."""
@@ -60,8 +61,8 @@ def read_mark(picture: "NDArray[np.uint8]") -> testmark.Mark | None:
     return testmark.decode(width, height, luma)
 
 
-async def look(whep_url: str, token: str, *, limit_s: float = 10.0, listen_s: float = 0.0) -> Look:
-    """Join a stream, decode its first picture (and `listen_s` of sound), leave. Raises TimeoutError, LinkError."""
+async def look(whep_url: str, token: str, *, limit_s: float = 10.0, listen_s: float = 0.0, stay_s: float = 0.0) -> Look:
+    """Join a stream, decode its first picture (and some sound), stay, leave. Raises TimeoutError, LinkError."""
     from protocols.aio.whip import WhepClient
 
     connection = _peer()
@@ -74,19 +75,28 @@ async def look(whep_url: str, token: str, *, limit_s: float = 10.0, listen_s: fl
         try:
             await connection.setLocalDescription(await connection.createOffer())
             started = time.monotonic()
-            async with asyncio.timeout(limit_s + listen_s):
+            async with asyncio.timeout(limit_s + listen_s + stay_s):
                 await _answer(connection, (await client.offer(connection.localDescription.sdp)).sdp)
                 frame = await tracks["video"].recv()
                 seconds = time.monotonic() - started
                 now_ms = int(time.time() * 1000)
                 grey = frame.to_ndarray(format="gray")
                 tone = await _listen(tracks, listen_s) if listen_s else None
+                frames = 1 + await _stay(tracks, stay_s)
         finally:
             with contextlib.suppress(Exception):  # the session may be gone with its gateway
                 await client.delete()
             await connection.close()
     mark = read_mark(grey)
-    return Look(seconds, frame.width, frame.height, mark, mark.age_ms(now_ms) if mark else None, tone)
+    return Look(seconds, frame.width, frame.height, mark, mark.age_ms(now_ms) if mark else None, tone, frames)
+
+
+async def _stay(tracks: dict[str, Any], seconds: float) -> int:
+    frames, until = 0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        await tracks["video"].recv()
+        frames += 1
+    return frames
 
 
 def _peer() -> "RTCPeerConnection":
