@@ -1,7 +1,6 @@
 """Publish and play: what a publisher sends is what a viewer decodes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -15,27 +14,17 @@ from gateway.ports.media import (
 )
 from protocols.errors import BadIdentityError, BadMediaError, NotFoundError
 from tests.support.peers import publisher, until, viewer
+from tests.support.posts import whep, whip
 
 ROOM = "320623/room"
 
 
-def whip(engine: MediaEngine, stream: str = ROOM) -> Callable[[str], Awaitable[str]]:
-    async def post(offer: str) -> str:
-        return (await engine.publish(stream, offer)).sdp
-
-    return post
-
-
-def whep(engine: MediaEngine, stream: str = ROOM) -> Callable[[str], Awaitable[str]]:
-    async def post(offer: str) -> str:
-        return (await engine.play(stream, offer)).sdp
-
-    return post
-
-
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 async def test_picture_and_sound_pass_through(engine: MediaEngine, codec: str) -> None:
-    async with publisher(whip(engine), "320623", codec, audio=True), viewer(whep(engine), audio=True) as seen:
+    async with (
+        publisher(whip(engine, ROOM), "320623", codec, audio=True),
+        viewer(whep(engine, ROOM), audio=True) as seen,
+    ):
         await seen.sees("320623", 5)
         await seen.hears()
         assert set(seen.marks) == {"320623"}
@@ -47,26 +36,26 @@ async def test_picture_and_sound_pass_through(engine: MediaEngine, codec: str) -
 
 async def test_a_joiner_starts_at_the_kept_key_frame(engine: MediaEngine) -> None:
     """Key frames are a minute apart: without the kept group there would be no picture."""
-    async with publisher(whip(engine), key_frame_s=60), viewer(whep(engine)) as first:
+    async with publisher(whip(engine, ROOM), key_frame_s=60), viewer(whep(engine, ROOM)) as first:
         await first.sees("320623", 10)
-        async with viewer(whep(engine)) as late:
+        async with viewer(whep(engine, ROOM)) as late:
             await late.sees("320623", 5)
             await until(lambda: late.age_ms() < 1000)
 
 
 async def test_a_viewer_may_come_before_the_source(engine: MediaEngine) -> None:
-    async with viewer(whep(engine)) as seen:
-        async with publisher(whip(engine), codec="VP8"):
+    async with viewer(whep(engine, ROOM)) as seen:
+        async with publisher(whip(engine, ROOM), codec="VP8"):
             await seen.sees("320623", 3)
-        async with publisher(whip(engine), code="320612", codec="H264"):
+        async with publisher(whip(engine, ROOM), code="320612", codec="H264"):
             await seen.sees("320612", 3)
 
 
 async def test_a_new_publisher_replaces_the_old_one(engine: MediaEngine) -> None:
     events = engine.events()
-    async with publisher(whip(engine), "320623"), viewer(whep(engine)) as seen:
+    async with publisher(whip(engine, ROOM), "320623"), viewer(whep(engine, ROOM)) as seen:
         await seen.sees("320623", 3)
-        async with publisher(whip(engine), "320612"):
+        async with publisher(whip(engine, ROOM), "320612"):
             await seen.sees("320612", 3)
             async with asyncio.timeout(10):
                 async for event in events:
@@ -79,7 +68,7 @@ async def test_a_new_publisher_replaces_the_old_one(engine: MediaEngine) -> None
 async def test_events_tell_how_a_stream_comes_and_goes(engine: MediaEngine) -> None:
     events = engine.events()
     states = []
-    async with publisher(whip(engine)), viewer(whep(engine)) as seen:
+    async with publisher(whip(engine, ROOM)), viewer(whep(engine, ROOM)) as seen:
         await seen.sees("320623")
     async with asyncio.timeout(10):
         async for event in events:
@@ -101,7 +90,7 @@ async def test_end_closes_the_connection_at_once(engine: MediaEngine) -> None:
         made.append(answer.session_id)
         return answer.sdp
 
-    async with publisher(whip(engine)), viewer(post) as seen:
+    async with publisher(whip(engine, ROOM)), viewer(post) as seen:
         await seen.sees("320623")
         await engine.end(made[0])
         await until(lambda: seen.connection.connectionState == "closed")
