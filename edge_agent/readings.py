@@ -43,8 +43,9 @@ def _link(agent: "Agent") -> Iterator[Reading]:
 
 def _spool(agent: "Agent", figures: "SpoolFigures") -> Iterator[Reading]:
     centre, node = agent.settings.centre, agent.node
+    yield "agent_spool_messages", (centre, node), float(sum(figures.depth.values()))
     for lane, count in figures.depth.items():
-        yield "agent_spool_messages", (centre, node, lane), float(count)
+        yield "agent_spool_lane_messages", (centre, node, lane), float(count)
     oldest = figures.oldest_at
     yield "agent_spool_oldest_timestamp_seconds", (centre, node), oldest.timestamp() if oldest else None
     yield "agent_spool_bytes", (centre, node), float(figures.used_bytes)
@@ -71,7 +72,7 @@ def _counted(agent: "Agent") -> Iterator[Reading]:
             yield "agent_alarms_refused_total", (centre, name.removeprefix("refused_")), float(count)
     for name, count in agent.orders.counters.items():
         yield "agent_commands_total", (centre, name), float(count)
-    for name, count in agent.publisher.counters().items():
+    for name, count in agent.publisher.counters.items():
         yield "agent_publish_events_total", (centre, name), float(count)
     yield "certificate_expiry_timestamp_seconds", (agent.node, "agent"), agent.certificate_ends
 

@@ -48,8 +48,15 @@ class Source:
 class Publication:
     """One stream's lease. `renew` may be called at any time; `run` ends with the lease."""
 
-    def __init__(self, order: MediaPublish, source: Source, clock: Clock, verify: "ssl.SSLContext | None") -> None:
-        self.counters: Counter[str] = Counter()
+    def __init__(
+        self,
+        order: MediaPublish,
+        source: Source,
+        clock: Clock,
+        counters: Counter[str],
+        verify: "ssl.SSLContext | None" = None,
+    ) -> None:
+        self.counters = counters
         self.live = False
         self._source = source
         self._clock = clock
@@ -156,6 +163,8 @@ class Publisher:
     def __init__(
         self, sources: dict[str, Source], clock: Clock, tasks: Supervisor, verify: "ssl.SSLContext | None" = None
     ) -> None:
+        self.counters: Counter[str] = Counter()
+        """Over all streams: `sessions` begun, `ended_<reason>`."""
         self._sources = sources
         self._clock = clock
         self._tasks = tasks
@@ -173,7 +182,7 @@ class Publisher:
         if running is not None and self._tasks.running(self._task(order.stream)):
             running.renew(order)
             return
-        publication = Publication(order, self._sources[order.stream], self._clock, self.verify)
+        publication = Publication(order, self._sources[order.stream], self._clock, self.counters, self.verify)
         self._running[order.stream] = publication
         self._tasks.start(self._task(order.stream), publication.run, restart=False)
 
@@ -190,7 +199,3 @@ class Publisher:
         """Return the names of the cameras whose packets flow now."""
         live = (stream for stream, publication in self._running.items() if publication.live)
         return tuple(sorted(split_stream(stream)[1] for stream in live))
-
-    def counters(self) -> Counter[str]:
-        """Return the sum over all publications."""
-        return sum((publication.counters for publication in self._running.values()), Counter())

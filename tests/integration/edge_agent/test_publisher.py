@@ -107,7 +107,7 @@ async def test_renewing_keeps_the_session_and_fresh_makes_a_new_one(server, publ
 async def test_the_lease_ends_the_session(server, publisher):
     publisher.publish(order(server, 2.0))
     await until(lambda: server.sessions and server.sessions[0].frames)
-    await until(lambda: server.sessions[0].deleted and publisher.counters()["ended_lease"] == 1)
+    await until(lambda: server.sessions[0].deleted and publisher.counters["ended_lease"] == 1)
 
 
 async def test_a_peer_that_vanishes_is_noticed_and_published_to_again(server, publisher):
@@ -116,16 +116,16 @@ async def test_a_peer_that_vanishes_is_noticed_and_published_to_again(server, pu
     gone = time.monotonic()
     kill(server.sessions[0].peer)
     await until(lambda: len(server.sessions) == 2 and server.sessions[1].frames, 30)
-    assert publisher.counters()["ended_silent"] == 1
+    assert publisher.counters["ended_silent"] == 1
     assert time.monotonic() - gone < 25
 
 
 async def test_a_refusal_is_tried_again_while_the_lease_lasts(server, publisher):
     server.refuse = (503, "worker_lost")
     publisher.publish(order(server))
-    await until(lambda: publisher.counters()["ended_failed"] >= 2)
+    await until(lambda: publisher.counters["ended_failed"] >= 2)
     server.refuse = (403, "not_allowed")
-    await until(lambda: publisher.counters()["ended_refused"] >= 1)
+    await until(lambda: publisher.counters["ended_refused"] >= 1)
     server.refuse = None
     await until(lambda: server.sessions and server.sessions[0].frames)
 
