@@ -43,14 +43,11 @@ class Carrier:
         self._wanted = wanted
         self._relays: dict[str, Relay] = {}
 
-    def lease(
-        self, stream: str, url: str, token: str, *, for_s: float = math.inf, fresh: bool = False, there: bool = True
-    ) -> None:
-        """Keep a session of `stream` with `url` for so many seconds; repeated to renew. `there`: it has a source."""
+    def lease(self, stream: str, url: str, token: str, *, for_s: float = math.inf, fresh: bool = False) -> None:
+        """Keep a session of `stream` with `url` for so many seconds; repeated to renew."""
         now = self._clock.monotonic()
         relay = self._relays.setdefault(stream, Relay())
         self._perform(stream, relay.lease(url, token, until=now + for_s, fresh=fresh, now=now))
-        self._perform(stream, relay.source(there=there, now=now))
 
     def give_back(self, stream: str) -> None:
         """End a lease; an unknown stream is ignored."""
@@ -62,12 +59,6 @@ class Carrier:
         """Tell whether a lease of the stream runs."""
         relay = self._relays.get(stream)
         return relay is not None and not relay.over
-
-    def source(self, stream: str, *, there: bool) -> None:
-        """Take whether a stream has a source here."""
-        relay = self._relays.get(stream)
-        if relay is not None:
-            self._perform(stream, relay.source(there=there, now=self._clock.monotonic()))
 
     def ended(self, stream: str, session_id: str, reason: str) -> None:
         """Take that a session ended; sessions of others are ignored."""

@@ -24,13 +24,15 @@ waiting  last `release`                 idle
 ========== =============================== ========== =====================================
 phase      event                           next       effect
 ========== =============================== ========== =====================================
-off        lease                           idle       Want
-idle       source is there                 connecting Connect
+off        lease                           connecting Want, Connect
+idle       retry is due                    connecting Connect
 connecting connected                       up
 connecting failed                          idle       (retry after back-off)
 up         ended, lease `fresh`            idle       Disconnect where it still stands; Connect
 any        lease over or given back        off        Disconnect, Release
 ========== =============================== ========== =====================================
+
+A relay connects before its source is there, so that the handshakes of a chain of tiers run at the same time.
 """
 
 from dataclasses import dataclass
@@ -252,7 +254,6 @@ class Relay:
         self._until = 0.0
         self._retry_at: float | None = None
         self._attempt = 0
-        self._there = False
         self._over = False
 
     @property
@@ -265,7 +266,7 @@ class Relay:
         """Monotonic time of the next `tick`, or None."""
         if self.phase is RelayPhase.OFF or self._over:
             return None
-        if self.phase is RelayPhase.IDLE and self._there and self._retry_at is not None:
+        if self.phase is RelayPhase.IDLE and self._retry_at is not None:
             return min(self._until, self._retry_at)
         return self._until
 
@@ -293,11 +294,6 @@ class Relay:
         effects = self._drop()
         self.phase, self._over = RelayPhase.OFF, False
         return [*effects, Release()]
-
-    def source(self, *, there: bool, now: float) -> list[RelayEffect]:
-        """Take whether the stream has a source here."""
-        self._there = there
-        return self._connect(now)
 
     def connected(self, session_id: str, now: float) -> list[RelayEffect]:
         """Take the session that `Connect` made."""
@@ -338,7 +334,7 @@ class Relay:
 
     def _connect(self, now: float) -> list[RelayEffect]:
         due = self._retry_at is not None and now >= self._retry_at
-        if self.phase is not RelayPhase.IDLE or not self._there or not due:
+        if self.phase is not RelayPhase.IDLE or not due:
             return []
         self.phase = RelayPhase.CONNECTING
         return [Connect(self._whip_url, self._token)]

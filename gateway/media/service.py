@@ -258,8 +258,7 @@ class MediaService:
             raise ExpiredError(f"the lease of {args.stream} ended at {args.until.isoformat()}")
         if self._hop(args.stream) is None and not self._is_own(args.stream):
             raise NotFoundError(f"no camera {args.stream} below {self._node}")
-        there = self._there(args.stream)
-        self.relays.lease(args.stream, args.whip_url, args.token, for_s=left, fresh=args.fresh, there=there)
+        self.relays.lease(args.stream, args.whip_url, args.token, for_s=left, fresh=args.fresh)
         self._wake.set()
         return {}
 
@@ -354,7 +353,6 @@ class MediaService:
         demand = self._demands.get(event.stream)
         if demand is not None:
             demand.source(live=event.state is StreamState.LIVE, now=now)
-        self.relays.source(event.stream, there=self._there(event.stream))
         self._bus.publish(CameraChanged(event.stream))
 
     def _session_ended(self, event: SessionEnded) -> None:
@@ -428,9 +426,6 @@ class MediaService:
             return self._ways.hop_to(owner)
         centre, _ = split_stream(stream)
         return None if centre == self._node else self._ways.next_hop(centre)
-
-    def _there(self, stream: str) -> bool:
-        return self.state(stream) in {StreamState.LIVE, StreamState.STARTING}
 
     def _mint(
         self, direction: MediaDirection, stream: str, holder: str, life: timedelta | None

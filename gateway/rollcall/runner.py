@@ -28,12 +28,11 @@ Event = Callable[[float], list[Effect]]
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a runner works with. `engine_time` gives the media engine's monotonic seconds."""
+    """What a runner works with."""
 
     needs: RollCallNeeds
     profile: Profile
     save: Save
-    engine_time: Callable[[], float]
 
 
 class PointRunner:
@@ -49,7 +48,7 @@ class PointRunner:
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
-        self._newer_than = tools.engine_time()
+        self._newer_than = tools.needs.clock.monotonic()
         self._first_still: Still | None = None
         self._break: Break | None = None
         self._saved: dict[str, Any] = {}
@@ -174,10 +173,9 @@ class PointRunner:
             self._post(self._point.unseen)
             return
         self._newer_than = still.arrived_at
-        arrived = self._needs.clock.monotonic() - still.frame_age_ms / 1000
         if self._first_still is None:
             self._first_still = still
-        sample = Sample(arrived, still.mean, still.deviation, still.thumb)
+        sample = Sample(still.arrived_at, still.mean, still.deviation, still.thumb)
         self._post(lambda now: self._point.picture(sample, now))
 
     async def _keep(self) -> None:

@@ -5,8 +5,7 @@ A point is written at every step; `RollCallChanged` fires after each commit. One
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Self
@@ -41,16 +40,15 @@ class RollCallService:
         *,
         profile: Profile | None = None,
         parallel: int = 100,
-        engine_time: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`engine_time` is the media engine's monotonic clock, by default that of the machine."""
+        """`parallel` points are rung at the same moment, the others wait. The clock must be the media engine's."""
         self._store = needs.store
         self._blobs = needs.blobs
         self._ways = needs.ways
         self._clock = needs.clock
         self._metrics = needs.metrics
         self._seats = asyncio.Semaphore(parallel)
-        self._tools = Tools(needs, profile or Profile(), self._save_point, engine_time)
+        self._tools = Tools(needs, profile or Profile(), self._save_point)
         self._supervisor = Supervisor("rollcall", clock=needs.clock)
         self._last: dict[str, PointRecord] = {}
         needs.metrics.live("rollcall_participants", self._participants)

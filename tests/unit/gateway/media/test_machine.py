@@ -1,6 +1,5 @@
 """A stream is asked for once, held while wanted, given back 15 s later, and relayed while leased."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +16,6 @@ from gateway.media.machine import (
     Kind,
     Phase,
     Relay,
-    RelayPhase,
     Release,
     Trouble,
     Want,
@@ -158,18 +156,12 @@ def test_never_two_questions_at_once_and_never_a_wish_without_a_way_on(events):
 
 def leased(now: float = 0.0) -> Relay:
     relay = Relay()
-    assert relay.lease("http://up/whip/x", "t", until=now + 60, fresh=False, now=now) == [Want()]
-    assert relay.source(there=True, now=now) == [Connect("http://up/whip/x", "t")]
+    assert relay.lease("http://up/whip/x", "t", until=now + 60, fresh=False, now=now) == [
+        Want(),
+        Connect("http://up/whip/x", "t"),
+    ]
     assert relay.connected("s1", now) == []
     return relay
-
-
-def test_a_relay_waits_for_its_source():
-    relay = Relay()
-    relay.lease("u", "t", until=60, fresh=False, now=0)
-    assert relay.phase is RelayPhase.IDLE
-    assert relay.source(there=True, now=1) == [Connect("u", "t")]
-    assert relay.source(there=True, now=2) == []
 
 
 def test_a_renewed_lease_moves_the_end_and_keeps_the_session():
@@ -197,19 +189,15 @@ def test_a_dead_relay_is_made_again_while_the_lease_lasts():
 def test_a_lease_given_back_while_connecting_ends_the_session_as_soon_as_it_stands():
     relay = Relay()
     relay.lease("u", "t", until=60, fresh=False, now=0)
-    relay.source(there=True, now=0)
     assert relay.give_back() == []
     assert relay.deadline is None
     assert relay.connected("s1", 1) == [Disconnect("s1"), Release()]
     assert relay.over
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_a_lease_that_runs_out_lets_the_source_go(there):
+def test_a_lease_that_runs_out_lets_the_source_go():
     relay = Relay()
     relay.lease("u", "t", until=60, fresh=False, now=0)
-    relay.source(there=there, now=0)
-    if there:
-        relay.failed(1, 0.5)
+    relay.failed(59, 0.99)
     assert relay.tick(60) == [Release()]
     assert relay.over

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import io
 import random
-import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -51,7 +50,7 @@ class Pictures:
 
     async def still(self, stream, *, newer_than=None, timeout_s=3.0):
         await asyncio.sleep(0.02)
-        at = time.monotonic()
+        at = SystemClock().monotonic()
         assert newer_than is not None
         assert self.held[stream], "a still of a stream that nobody holds"
         match self.stories.get(stream, "live"):
