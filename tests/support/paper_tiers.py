@@ -103,8 +103,9 @@ class PaperTiers:
     async def _events(self, request: Request) -> Response:
         after = int(request.query_params.get("after", 0))
         log = self._log(request.path_params["code"])
-        page = log[after : after + 50]
-        return JSONResponse({"items": page, "next": str(after + len(page)) if page else None})
+        page = [{**event, "number": number} for number, event in enumerate(log, 1)][after : after + 20]
+        more = after + len(page) < len(log)
+        return JSONResponse({"items": page, "next": str(after + len(page)) if more else None})
 
     async def _alarms(self, request: Request) -> Response:
         last = {(e["source"], e["alarm_key"]): e["condition"] for e in self.events}

@@ -63,7 +63,8 @@ class Tier:
         while True:
             cursor = f"&{name}={after}" if after else ""
             body = await self.get(f"{path}{'&' if '?' in path else '?'}limit={PAGE}{cursor}")
-            after = body["next"] or after
+            # The last page has no `next`; the log goes on behind its last item.
+            after = body["next"] or (str(body["items"][-1].get("number", "")) if body["items"] else after)
             yield body["items"], after
             if not body["items"] or body["next"] is None:
                 return
