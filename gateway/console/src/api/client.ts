@@ -86,9 +86,9 @@ const v1 = '/api/v1'
 export const api = {
   signIn: (username: string, password: string) =>
     json<Session>('POST', `${v1}/session`, { username, password }, true),
-  session: () => json<Session>('GET', `${v1}/session`, undefined, true),
+  session: () => json<User>('GET', `${v1}/session`, undefined, true),
   signOut: () => json<void>('DELETE', `${v1}/session`, undefined, true),
-  changePassword: (old: string, fresh: string) => json<void>('POST', `${v1}/session/password`, { old, new: fresh }, true),
+  changePassword: (old: string, fresh: string) => json<User>('POST', `${v1}/session/password`, { old, new: fresh }, true),
 
   centre: () => json<OwnCentre>('GET', `${v1}/centre`),
   centres: () => list<Centre>(`${v1}/centres`),
@@ -122,7 +122,11 @@ export const api = {
 
   users: () => list<User>(`${v1}/users`),
   addUser: (user: { name: string; display_name: string; roles: Role[] }) =>
-    json<User & { password?: string }>('POST', `${v1}/users`, user),
+    json<{ user: User; password: string }>('POST', `${v1}/users`, user),
   enrol: (node: string) => json<Enrolment>('POST', `${v1}/enrolments`, { node }),
-  audit: () => list<AuditRow>(`${v1}/audit`),
+  /** The newest records of the audit chain, oldest first; its numbers count from 1 without a hole. */
+  audit: async (count: number) => {
+    const { records } = await json<{ records: number }>('GET', `${v1}/audit/verdict`)
+    return list<AuditRow>(`${v1}/audit${query({ after: Math.max(0, records - count), limit: count })}`)
+  },
 }

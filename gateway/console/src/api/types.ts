@@ -234,13 +234,13 @@ export interface GapRow {
 }
 
 export interface AuditRow {
-  id?: number | string
+  seq: number
   at: string
-  user: string
+  actor: string
   action: string
-  target?: string | null
-  outcome?: string | number | null
-  [field: string]: unknown
+  target: string
+  outcome: number
+  address: string
 }
 
 export interface Enrolment {

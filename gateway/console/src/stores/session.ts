@@ -1,12 +1,19 @@
 import { defineStore } from 'pinia'
-import { computed, ref } from 'vue'
+import { computed, ref, watch } from 'vue'
 import { api, ApiError } from '@/api/client'
 import type { Role, User } from '@/api/types'
+
+/** Roles that call: roll calls and dispatch calls. */
+export const SPEAKERS: Role[] = ['caller', 'dispatcher', 'duty_officer']
+
+const KEY = 'silian.signed_in'
 
 /** Who sits at this screen. `checked` turns true once the gateway was asked. */
 export const useSession = defineStore('session', () => {
   const user = ref<User | null>(null)
   const checked = ref(false)
+  // The cookie cannot be read here; this mark spares a stranger's screen the question that would only be refused.
+  watch(user, (now) => (now ? localStorage.setItem(KEY, '1') : localStorage.removeItem(KEY)))
 
   const mustChange = computed(() => user.value?.must_change_password === true)
 
@@ -15,11 +22,15 @@ export const useSession = defineStore('session', () => {
   }
 
   async function restore(): Promise<void> {
+    if (!localStorage.getItem(KEY)) {
+      checked.value = true
+      return
+    }
     try {
-      user.value = (await api.session()).user
+      user.value = await api.session()
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error
-      user.value = null
+      forget()
     } finally {
       checked.value = true
     }
@@ -37,11 +48,11 @@ export const useSession = defineStore('session', () => {
 
   function forget(): void {
     user.value = null
+    localStorage.removeItem(KEY)
   }
 
   async function changePassword(old: string, fresh: string): Promise<void> {
-    await api.changePassword(old, fresh)
-    if (user.value) user.value = { ...user.value, must_change_password: false }
+    user.value = await api.changePassword(old, fresh)
   }
 
   return { user, checked, mustChange, may, restore, signIn, signOut, forget, changePassword }
