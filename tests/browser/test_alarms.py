@@ -1,0 +1,50 @@
+"""An alarm raised at a county's sensor arrives on the screen and is taken in hand there."""
+
+from playwright.sync_api import expect
+
+from tests.support.screen import CITY, MINUTE, OpenScreen
+from tests.support.stage import Stage
+
+
+def find(stage: Stage, code: str, key: str):
+    """Return the alarm with that key at one gateway."""
+    page = stage.ask(code, "duty_officer", "/alarms?condition=all&limit=200")
+    return next((alarm for alarm in page["items"] if alarm["alarm_key"] == key), None)
+
+
+def test_an_alarm_arrives_and_is_acknowledged_by_mouse(open_screen: OpenScreen, stage: Stage):
+    page = open_screen("duty_officer").page
+    key = stage.raise_alarm(
+        "320612-box", headline="可燃气体浓度超限", value=27.5, unit="%LEL", detail="化工园区 3 号点位"
+    )
+    row = page.locator(f"[data-key='{key}']")
+    expect(row).to_be_visible(timeout=MINUTE)
+    expect(row).to_contain_text("通州区")
+    expect(row.get_by_role("img", name="红色")).to_be_visible()
+    row.get_by_role("button", name="确认").click()
+    expect(row).to_contain_text("已确认", timeout=MINUTE)
+    acknowledged = find(stage, CITY, key)["acknowledged"]
+    assert acknowledged["centre"] == CITY
+    assert acknowledged["by"]
+
+
+def test_an_alarm_is_acknowledged_by_keyboard_and_shows_its_way(open_screen: OpenScreen, stage: Stage):
+    screen = open_screen("duty_officer")
+    page = screen.page
+    key = stage.raise_alarm("320623-box", severity=2, headline="一小时雨量 52 毫米")
+    screen.go("/alarms")
+    row = page.locator(f"[data-key='{key}']")
+    expect(row).to_be_visible(timeout=MINUTE)
+    for _ in range(300):
+        if "chosen" in (row.get_attribute("class") or ""):
+            break
+        page.keyboard.press("j")
+    expect(page.get_by_role("region", name="告警详情").last).to_contain_text("320623-box", timeout=MINUTE)
+    expect(page.locator(".events")).to_contain_text("告警上报", timeout=MINUTE)
+    expect(page.locator(".events")).to_contain_text("320600")
+    page.keyboard.press("e")
+    expect(row).to_contain_text("已确认", timeout=MINUTE)
+    assert find(stage, CITY, key)["acknowledged"]
+    page.get_by_role("combobox", name="确认").click()
+    page.get_by_role("option", name="未确认").click()
+    expect(row).to_have_count(0)

@@ -1,0 +1,167 @@
+"""Every page in both languages and at both sizes: reachable, readable, quiet, and without scroll bars."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.support.screen import CITY, LARGE, MINUTE, SMALL, OpenScreen
+from tests.support.stage import Stage
+
+PAGES = {
+    "overview": ("/", "dispatcher"),
+    "wall": ("/wall", "dispatcher"),
+    "alarms": ("/alarms", "duty_officer"),
+    "roll-call": ("/roll-call", "caller"),
+    "dispatch": ("/dispatch", "dispatcher"),
+    "links": ("/links", "operations"),
+    "system": ("/system", "operations"),
+    "audit": ("/system", "auditor"),
+}
+OVERFLOW = """() => {
+  const page = document.scrollingElement
+  const found = [...document.querySelectorAll('.shell, .body, main, .page, .login')]
+    .filter((one) => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)
+    .map((one) => `${one.tagName}.${one.className}`)
+  if (page.scrollHeight > innerHeight || page.scrollWidth > innerWidth) found.push('the page')
+  return found
+}"""
+FOCUSED = """() => {
+  const at = document.activeElement
+  return at?.getAttribute('href') ?? at?.getAttribute('aria-label') ?? ''
+}"""
+KEY = re.compile(
+    r"\b(?:app|common|nav|pane|alarm|rollcall|call|device|links|link|system|tree|wall|overview|login|banner)\.\w+"
+)
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+OWN_WORDS = ".rail, .page-head, .panel-head h2, th, dt, .tiles span, .counters span, footer.status"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def furnished(stage: Stage) -> None:
+    """Give the pages something to show: alarms of all four levels, and one roll call that has ended."""
+    wishes = [("320612-box", 1, "可燃气体浓度超限"), ("320623-box", 2, "一小时雨量超过 50 毫米"),
+              ("320681-box", 3, "视频机房温度偏高"), ("320685-box", 4, "大风蓝色预警")]  # fmt: skip
+    for node, severity, headline in wishes:
+        stage.raise_alarm(
+            node, severity=severity, headline=headline, detail="由现场传感器自动上报", value=21.4, unit=""
+        )
+
+
+def settle(page: Page, name: str) -> None:
+    """Wait until the page shows what it is for."""
+    if name in ("overview", "wall"):
+        page.wait_for_function(
+            "() => document.querySelectorAll('.pane[data-state=live]').length >= 5", timeout=2 * MINUTE
+        )
+    if name == "roll-call" and page.locator(".card").count() == 0:
+        page.click("[data-test=begin]")
+        expect(page.locator("[data-test=state]")).to_have_attribute("data-state", "ended", timeout=3 * MINUTE)
+    if name == "alarms":
+        page.locator("[data-alarm]").first.wait_for(timeout=MINUTE)
+        page.locator(".events li").first.wait_for(timeout=MINUTE)
+    if name == "links":
+        page.locator("[data-node]").first.wait_for(timeout=MINUTE)
+    if name in ("system", "audit"):
+        page.locator("td").first.wait_for(timeout=MINUTE)
+    page.wait_for_timeout(400)
+
+
+def serious(page: Page) -> list[str]:
+    """Return axe's critical and serious findings."""
+    findings: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['help']} {[node['html'][:160] for node in one['nodes'][:4]]}"
+        for one in findings
+        if one["impact"] in ("critical", "serious")
+    ]
+
+
+def keep_picture(page: Page, file: Path) -> None:
+    """Keep a picture of the page, its colours rounded so that it packs small."""
+    page.screenshot(path=file)
+    picture = cv2.imread(str(file))
+    cv2.imwrite(str(file), picture & 0xF8, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page(name: str, language: str, open_screen: OpenScreen, gallery: Path):
+    path, role = PAGES[name]
+    screen = open_screen(role, language=language)
+    page = screen.page
+    screen.go(path)
+    settle(page, name)
+    keep_picture(page, gallery / f"{name}-{language}.png")
+    words = page.inner_text("body")
+    assert not KEY.findall(words)
+    if language == "en":
+        own = " ".join(page.locator(OWN_WORDS).all_inner_texts())
+        assert not CHINESE.findall(own.replace("中文", "")), own
+    for width, height in (SMALL, LARGE):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(300)
+        assert page.evaluate(OVERFLOW) == [], (width, height)
+    assert serious(page) == []
+    assert screen.complaints == []
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_the_login_page(language: str, open_screen: OpenScreen, gallery: Path):
+    screen = open_screen(None, language=language)
+    screen.page.goto(screen.url)
+    screen.page.wait_for_selector("form")
+    screen.page.wait_for_timeout(300)
+    keep_picture(screen.page, gallery / f"login-{language}.png")
+    for width, height in (SMALL, LARGE):
+        screen.page.set_viewport_size({"width": width, "height": height})
+        assert screen.page.evaluate(OVERFLOW) == []
+    assert serious(screen.page) == []
+    assert screen.complaints == []
+
+
+def test_the_language_switch_speaks_at_once_and_is_remembered(open_screen: OpenScreen):
+    page = open_screen().page
+    expect(page.locator(".rail")).to_contain_text("视频点名")
+    page.click("[data-test=language]")
+    expect(page.locator(".rail")).to_contain_text("Roll call")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.reload()
+    expect(page.locator(".rail")).to_contain_text("Roll call")
+
+
+def test_a_lost_connection_is_said_and_mended(open_screen: OpenScreen):
+    screen = open_screen()
+    page = screen.page
+    screen.context.set_offline(True)
+    expect(page.locator("[data-test=banner]")).to_contain_text("网络已断开", timeout=MINUTE)
+    screen.context.set_offline(False)
+    expect(page.locator("[data-test=banner]")).to_have_count(0, timeout=MINUTE)
+    expect(page.locator("[data-test=wire]")).to_have_attribute("data-state", "open", timeout=MINUTE)
+
+
+def test_all_can_be_reached_by_keyboard(open_screen: OpenScreen):
+    page = open_screen().page
+    page.wait_for_selector(".acts button")
+    reached: set[str] = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate(FOCUSED))
+    assert {"/", "/wall", "/alarms", "/roll-call", "/dispatch", "/links"} <= reached
+    assert any(label.startswith("观看") for label in reached)
+    assert any(label.startswith("呼叫") for label in reached)
+
+
+def test_the_tree_tells_every_county_of_the_city(open_screen: OpenScreen, stage: Stage):
+    page = open_screen().page
+    centres = stage.ask(CITY, "dispatcher", "/centres")
+    counties = [c for c in (centres["items"] if isinstance(centres, dict) else centres) if c["tier"] == "county"]
+    assert len(counties) == 7
+    for centre in counties:
+        row = page.locator(f".tree li[data-centre='{centre['code']}']")
+        expect(row).to_contain_text(centre["name"])
+        expect(row.get_by_role("img", name="在线").first).to_be_visible(timeout=MINUTE)

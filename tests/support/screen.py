@@ -1,0 +1,66 @@
+"""One person's browser window on one gateway, and how Chromium is started for it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page
+
+CITY = "320600"
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--allow-loopback-in-peer-connection",
+]
+SMALL, LARGE = (1366, 768), (1920, 1080)
+MARK = (Path(__file__).resolve().parents[1] / "browser" / "mark.js").read_text("utf-8")
+MINUTE = 60_000
+"""Milliseconds; the limit for whatever has to travel through the chain on a busy machine."""
+
+
+class Screen:
+    """One person's browser window on one gateway, with all that its console complained about."""
+
+    def __init__(self, context: BrowserContext, page: Page, url: str) -> None:
+        self.context = context
+        self.page = page
+        self.url = url
+        self.complaints: list[str] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        page.on("requestfailed", lambda request: self._foreign(request.url))
+        page.on("request", lambda request: self._foreign(request.url))
+
+    def _note(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text} {message.location.get('url', '')}")
+
+    def _foreign(self, url: str) -> None:
+        if not url.startswith((self.url, "data:", "blob:")):
+            self.complaints.append(f"foreign address asked: {url}")
+
+    def go(self, path: str) -> None:
+        """Choose a page on the rail, as a person does."""
+        self.page.click(f".rail a[href='{path}']")
+
+    def sign_in(self, name: str, password: str) -> None:
+        """Fill the login form and wait for the shell."""
+        self.page.goto(self.url)
+        self.page.fill("input[autocomplete=username]", name)
+        self.page.fill("input[type=password]", password)
+        self.page.click("button[type=submit]")
+        self.page.wait_for_selector(".shell", timeout=MINUTE)
+        self.page.wait_for_selector("[data-test=wire][data-state=open]", timeout=MINUTE)
+
+
+OpenScreen = Callable[..., Screen]
