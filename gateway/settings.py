@@ -265,6 +265,11 @@ class Settings(Section):
         return f"{'https' if self.tls else 'http'}://{host}:{self.http.port}"
 
     @property
+    def database(self) -> Path:
+        """The SQLite file of this gateway."""
+        return self.state.dir / "gateway.db"
+
+    @property
     def pki_dir(self) -> Path:
         """Where this gateway's own authority keeps keys and certificates."""
         return self.state.dir / "pki"

@@ -12,6 +12,7 @@ depends_on = None
 def upgrade() -> None:
     """Bring the schema forward; there is no way back but a backup."""
     _step_1()
+    _append_only()
 
 
 def _step_1() -> None:
@@ -28,3 +29,12 @@ def _step_1() -> None:
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
     )
+
+
+def _append_only() -> None:
+    # Not a lock against who owns the file, but against every mistake and every statement of this program.
+    for deed in ("UPDATE", "DELETE"):
+        op.execute(
+            f"CREATE TRIGGER audit_no_{deed.lower()} BEFORE {deed} ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+        )
