@@ -9,7 +9,7 @@ the outbox. Time is an argument (monotonic seconds).
 | `sent(lane, seqs)` | they are in flight, their timer runs |
 | `on_receipt(receipt)` | stored and refused ones land; what the receiver lost is returned |
 | `due(now)` | what waited too long, to be sent again with the timer doubled |
-| `connected(now)` | nothing is known to be in flight: ask, then send again from the lowest number owed |
+| `connected()` | nothing is known to be in flight: ask, then send again from the lowest number owed |
 
 MQTT 5 forbids resending on a live connection, so a frame that the broker took and nobody stored would never come
 again by itself: the timer is ours.
@@ -57,8 +57,13 @@ class Sender:
         self._live_until = float("-inf")
         self._last: dict[Lane, tuple[str | None, int]] = {}
 
-    def connected(self, now: float) -> None:
-        """Start anew after a (re)connect of either side: whatever is owed will be sent again."""
+    def connected(self, settled: Mapping[Lane, Ranges] | None = None) -> None:
+        """Start anew after a (re)connect of either side: whatever is owed will be sent again.
+
+        `settled`, where given, replaces what this machine remembers: the outbox knows best.
+        """
+        for lane, ranges in (settled or {}).items():
+            self.settled[lane] = ranges.copy()
         for lane in DURABLE_LANES:
             self._flights[lane].clear()
             self._cursor[lane] = 0

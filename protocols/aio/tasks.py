@@ -4,9 +4,10 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from protocols.aio.clock import Clock, SystemClock
 from protocols.backoff import Backoff
@@ -115,3 +116,20 @@ class Supervisor:
             await self._clock.sleep(self._backoff.delay(attempt, random.random()))  # noqa: S311 - jitter, no secret
             attempt += 1
             figure.state = "running"
+
+
+async def together(jobs: "dict[str, Coroutine[Any, Any, None]]") -> None:
+    """Run named jobs until the first one ends or fails; the others are cancelled and awaited, its error is raised.
+
+    Unlike a TaskGroup the error comes plain, and a job that merely returns ends the round too. Cancelling is safe.
+    """
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(job, name=name) for name, job in jobs.items()]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

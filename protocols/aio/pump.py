@@ -1,0 +1,197 @@
+"""Sends what one outbox owes over one connection: the shell around `protocols.sender`, the same up and down.
+
+Each connection begins with the question "what have you got"; a lane's records flow once it is answered, so that a
+peer that is away is not flooded and what it already has is not sent twice.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from protocols.aio.clock import Clock
+from protocols.aio.mqtt import MqttError
+from protocols.aio.tasks import together
+from protocols.aio.uplink_types import Outbox
+from protocols.backoff import Backoff
+from protocols.envelope import DURABLE_LANES, Lane
+from protocols.errors import RefusedError, SilianError, TooLargeError
+from protocols.sender import WINDOW, Sender
+from protocols.uplink import Packed, Parcel, Receipt, pack
+
+logger = logging.getLogger(__name__)
+Publish = Callable[[Lane, bytes], Awaitable[None]]
+TURN = 128
+"""Parcels of the live and backfill lanes sent before the urgent lane is looked at again."""
+ASK_AGAIN = Backoff(base=2.0, cap=15.0, floor=1.0)
+
+
+class Pump:
+    """One per peer; `run` per connection, `on_receipt` for every receipt of the peer.
+
+    counters: frames_sent, records_sent, records_resent, receipts, receipts_foreign, records_stored, records_refused,
+    replayed, gaps, publish_refused, settle_failures.
+    """
+
+    def __init__(self, *, node: str, outbox: Outbox, clock: Clock, counters: Counter[str]) -> None:
+        self.sender = Sender()
+        self._node = node
+        self._outbox = outbox
+        self._clock = clock
+        self._counters = counters
+        self._wake = asyncio.Event()
+        self._more = set(DURABLE_LANES)
+        self._heard: set[Lane] = set()
+        self._ask_at = 0.0
+        self._asked = 0
+        self._store_epoch: str | None = None
+
+    async def run(self, publish: Publish) -> None:
+        """Send for the length of one connection; raises MqttError at its end. Cancelling is safe."""
+        self.sender.connected({lane: await self._outbox.settled(lane) for lane in DURABLE_LANES})
+        self.ask_anew()
+        publishing = _Publishing(publish, self._counters)
+        jobs = {"pump.send": self._send(publishing), "pump.watch": self._watch(), "pump.publish": publishing.run()}
+        await together(jobs)
+
+    def ask_anew(self) -> None:
+        """Ask what the peer has and begin from there: it is new, or came back."""
+        self.sender.connected()
+        self._heard.clear()
+        self._more = set(DURABLE_LANES)
+        self._ask_at, self._asked = 0.0, 0
+        self._wake.set()
+
+    async def on_receipt(self, receipt: Receipt) -> None:
+        """Land a receipt. Errors of the outbox are logged and counted: the record is simply sent again."""
+        if receipt.epoch != self._outbox.epoch or receipt.lane not in DURABLE_LANES:
+            self._counters["receipts_foreign"] += 1
+            return
+        self._counters["receipts"] += 1
+        if self._store_epoch not in (None, receipt.store_epoch):
+            logger.warning("peer has a new store", extra={"node": self._node, "peer": receipt.node})
+        self._store_epoch = receipt.store_epoch
+        lost = self.sender.on_receipt(receipt, self._clock.monotonic())
+        try:
+            settled = await self._outbox.settle(receipt)
+            self._counters["records_stored"] += settled.stored
+            self._counters["records_refused"] += settled.refused
+            if lost:
+                beyond = await self._outbox.replay(receipt.lane, lost)
+                self._counters["replayed"] += lost.count - beyond.count
+                self._counters["gaps"] += beyond.count
+                fields = {"node": self._node, "peer": receipt.node, "lane": receipt.lane, "lost": lost.to_list()[:8]}
+                logger.warning("peer fell back", extra={**fields, "beyond_history": beyond.to_list()[:8]})
+        except SilianError as error:
+            self._counters["settle_failures"] += 1
+            logger.error("receipt not settled", extra={"node": self._node, "error": str(error)})
+        self._heard.add(receipt.lane)
+        self._more.add(receipt.lane)
+        self._wake.set()
+
+    async def _watch(self) -> None:
+        while True:
+            await self._outbox.wait_changed()
+            self._more = set(DURABLE_LANES)
+            self._wake.set()
+
+    async def _send(self, publishing: "_Publishing") -> None:
+        while True:
+            self._wake.clear()
+            self._ask(publishing)
+            await self._resend(publishing)
+            if await self._fresh(publishing):
+                continue
+            deadlines = [at for at in (self.sender.deadline, self._next_ask()) if at is not None]
+            now = self._clock.monotonic()
+            await self._clock.wait(self._wake, min(deadlines) - now if deadlines else None)
+
+    def _next_ask(self) -> float | None:
+        return self._ask_at if len(self._heard) < len(DURABLE_LANES) else None
+
+    def _ask(self, publishing: "_Publishing") -> None:
+        now = self._clock.monotonic()
+        if len(self._heard) == len(DURABLE_LANES) or now < self._ask_at:
+            return
+        for lane in DURABLE_LANES:
+            if lane not in self._heard:
+                (question,) = pack(self._node, self._outbox.epoch, lane, (), ask=True)
+                publishing.put(lane, question)
+        self._ask_at = now + ASK_AGAIN.delay(self._asked, 0.5 + random.random() / 2)  # noqa: S311 - jitter, no secret
+        self._asked += 1
+
+    async def _fresh(self, publishing: "_Publishing") -> bool:
+        """Send what is new, urgent first; tell whether another look is due before waiting."""
+        for lane in DURABLE_LANES:
+            if lane not in self._heard or lane not in self._more:
+                continue
+            room = self.sender.room(lane, self._clock.monotonic())
+            limit = room if lane is Lane.URGENT else min(room, TURN)
+            if limit <= 0:
+                continue
+            self._more.discard(lane)
+            parcels = await self._outbox.pending(lane, self.sender.after(lane), limit)
+            if parcels:
+                if len(parcels) >= limit:
+                    self._more.add(lane)
+                self._counters["records_sent"] += len(parcels)
+                self._put(publishing, lane, parcels)
+                return True
+        return False
+
+    async def _resend(self, publishing: "_Publishing") -> None:
+        for lane, seqs in self.sender.due(self._clock.monotonic()).items():
+            wanted = set(seqs)
+            parcels = await self._outbox.pending(lane, seqs[0] - 1, WINDOW)
+            again = [parcel for parcel in parcels if parcel.first in wanted]
+            reach = parcels[-1].first if len(parcels) >= WINDOW else seqs[-1]
+            self.sender.gone(lane, {seq for seq in wanted if seq <= reach} - {parcel.first for parcel in again})
+            self._counters["records_resent"] += len(again)
+            if again:
+                self._put(publishing, lane, again)
+
+    def _put(self, publishing: "_Publishing", lane: Lane, parcels: "list[Parcel] | tuple[Parcel, ...]") -> None:
+        for packed in pack(self._node, self._outbox.epoch, lane, parcels):
+            publishing.put(lane, packed)
+        seqs = [parcel.first for parcel in parcels]
+        self.sender.sent(lane, seqs, self._clock.monotonic(), last=max(parcel.last for parcel in parcels))
+
+
+class _Publishing:
+    """Publishes frames in order without waiting for the broker's acknowledgement of each: the window bounds them."""
+
+    def __init__(self, publish: Publish, counters: Counter[str]) -> None:
+        self._publish = publish
+        self._counters = counters
+        self._queue: asyncio.Queue[tuple[Lane, Packed]] = asyncio.Queue()
+
+    def put(self, lane: Lane, packed: Packed) -> None:
+        """Queue one frame."""
+        self._queue.put_nowait((lane, packed))
+
+    async def run(self) -> None:
+        """Publish until the connection ends, which raises MqttError."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        async with asyncio.TaskGroup() as group:
+            while not ended.done():
+                fetch = group.create_task(self._queue.get(), name="pump.frame")
+                await asyncio.wait({fetch, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if fetch.done():
+                    lane, packed = fetch.result()
+                    self._counters["frames_sent"] += 1
+                    group.create_task(self._one(lane, packed, ended), name="pump.publish")
+                else:
+                    fetch.cancel()
+        ended.result()
+
+    async def _one(self, lane: Lane, packed: Packed, ended: "asyncio.Future[None]") -> None:
+        try:
+            await self._publish(lane, packed.payload)
+        except MqttError as error:
+            if not ended.done():
+                ended.set_exception(error)
+        except (RefusedError, TooLargeError) as error:
+            # Nothing is lost: the records stay owed, their timer runs, and the cause is on record.
+            self._counters["publish_refused"] += 1
+            logger.error("broker refused a frame", extra={"lane": lane, "seqs": packed.seqs[:4], "error": str(error)})
