@@ -15,7 +15,7 @@ MQTT 5 forbids resending on a live connection, so a frame that the broker took a
 again by itself: the timer is ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from protocols.envelope import DURABLE_LANES, Lane
@@ -87,15 +87,19 @@ class Sender:
         """Return how many parcels are on the wire without a receipt."""
         return sum(len(one) for one in self._flights.values()) if lane is None else len(self._flights[lane])
 
-    def sent(self, lane: Lane, seqs: "tuple[int, ...] | list[int]", now: float, *, last: int | None = None) -> None:
-        """Note that the parcels `seqs` (their first numbers) are on the wire; `last` moves the reading cursor on."""
+    def flying(self, lane: Lane, seq: int) -> bool:
+        """Tell whether this parcel is on the wire already (after a rewind the outbox is read over it again)."""
+        return seq in self._flights[lane]
+
+    def sent(self, lane: Lane, seqs: Sequence[int], now: float, *, last: int = 0) -> None:
+        """Note that the parcels `seqs` (their first numbers) are on the wire; the outbox has been read up to `last`."""
         flights = self._flights[lane]
         if lane is not Lane.BACKFILL:
             self._live_until = now + LIVE_MEMORY_S
         for seq in seqs:
             attempt = flights[seq].attempt + 1 if seq in flights else 0
             flights[seq] = _Flight(now + self._patience(attempt), now, attempt)
-        self._cursor[lane] = max(self._cursor[lane], last or 0, *seqs) if seqs else max(self._cursor[lane], last or 0)
+        self._cursor[lane] = max(self._cursor[lane], last)
 
     def due(self, now: float) -> dict[Lane, list[int]]:
         """Return what waited too long for a receipt; send it again and call `sent`."""
@@ -107,7 +111,7 @@ class Sender:
         self.resent += sum(len(seqs) for seqs in found.values())
         return found
 
-    def gone(self, lane: Lane, seqs: "set[int] | list[int]") -> None:
+    def gone(self, lane: Lane, seqs: Collection[int]) -> None:
         """Forget flights whose parcels the outbox no longer owes."""
         for seq in seqs:
             self._flights[lane].pop(seq, None)
@@ -126,7 +130,8 @@ class Sender:
                 sample = now - flight.sent_at
                 self.rtt_s = sample if self.rtt_s is None else 0.875 * self.rtt_s + 0.125 * sample
         for refusal in receipt.refused:
-            flights.pop(refusal.seq, None)
+            if flights.pop(refusal.seq, None) is not None:
+                self._rewind(lane, refusal.seq)  # the outbox owes its number as void now
         lost = Ranges()
         if self._is_news(receipt):
             settled = self.settled[lane]
@@ -134,7 +139,7 @@ class Sender:
             self.settled[lane] = settled.minus(lost)
         self.settled[lane].merge(stored)
         if lost:
-            self._rewind(lane, lost)
+            self._rewind(lane, next(iter(lost))[0])
         if receipt.ask:
             for flight in flights.values():
                 flight.due = now
@@ -145,10 +150,9 @@ class Sender:
         """Monotonic time at which `due` has something, None while nothing is in flight."""
         return min((flight.due for flights in self._flights.values() for flight in flights.values()), default=None)
 
-    def _rewind(self, lane: Lane, lost: Ranges) -> None:
-        """Read the outbox again from the lowest lost number; what is in flight above it is sent twice, harmlessly."""
-        lowest = next(iter(lost))[0]
-        self._cursor[lane] = min(self._cursor[lane], lowest - 1)
+    def _rewind(self, lane: Lane, seq: int) -> None:
+        """Read the outbox again from `seq` on."""
+        self._cursor[lane] = min(self._cursor[lane], seq - 1)
 
     def _is_news(self, receipt: Receipt) -> bool:
         """Tell a receipt in order from one that a broker delivered again: only news may say that something is lost."""

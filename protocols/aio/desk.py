@@ -8,14 +8,17 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from protocols.aio.clock import Clock
 from protocols.aio.mqtt import Message, MqttError, MqttLink
 from protocols.aio.tasks import together
-from protocols.aio.uplink_types import Receive
-from protocols.errors import SilianError
+from protocols.errors import RefusedError, SilianError
 from protocols.receiver import GapWatch
 from protocols.uplink import Frame, Receipt
+
+if TYPE_CHECKING:
+    from protocols.aio.uplink import Receive
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +34,13 @@ class Desk:
     """One per connection. `take` every durable frame; run `run` beside the reader.
 
     `publish(node, receipt)` sends a receipt. counters: frames_received, records_received, receipts_sent,
-    receive_failures, gap_asks.
+    receive_failures, gap_asks, publish_refused.
     """
 
     def __init__(
         self,
         *,
-        receive: Receive,
+        receive: "Receive",
         publish: Callable[[str, bytes], Awaitable[None]],
         link: MqttLink,
         session: str,
@@ -113,7 +116,7 @@ class Desk:
         asks = job.message is None
         try:
             receipt = await self._receive(job.node, job.frame)
-        except Exception as error:  # noqa: BLE001 - nothing was stored; the sender's timer brings the frame again
+        except Exception as error:
             self._counters["receive_failures"] += 1
             fields = {"node": job.node, "lane": job.frame.lane, "records": len(job.frame.records)}
             known = isinstance(error, SilianError)
@@ -127,7 +130,11 @@ class Desk:
         self._watch.saw(job.node, receipt, self._clock.monotonic())
         self._watched.set()
         self._counters["receipts_sent"] += 1
-        await self._publish(job.node, receipt.model_dump_json(exclude_none=True).encode())
+        try:
+            await self._publish(job.node, receipt.model_dump_json(exclude_none=True).encode())
+        except RefusedError as error:
+            self._counters["publish_refused"] += 1
+            logger.error("broker refused a receipt", extra={"node": job.node, "error": str(error)})
 
     async def _ask_for_gaps(self) -> None:
         while True:

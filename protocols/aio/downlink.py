@@ -4,16 +4,34 @@ Receives `up/*`, answers with receipts after the commit, sends `down/*` from one
 and heartbeats. **Frames of one node and lane are handled one after the other, nodes beside each other.**
 """
 
+import asyncio
+import contextlib
+import logging
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from protocols.aio.clock import Clock
-from protocols.aio.mqtt import BrokerAddress
-from protocols.aio.uplink import Outbox, Receive, UplinkStatus
+from pydantic import ValidationError
+
+from protocols import topics
+from protocols.aio.clock import Clock, new_ulid
+from protocols.aio.desk import Desk
+from protocols.aio.mqtt import BrokerAddress, Message, MqttError, MqttLink
+from protocols.aio.pump import Pump
+from protocols.aio.tasks import Supervisor, together
+from protocols.aio.uplink import DRAIN_S, Outbox, Receive, UplinkStatus
 from protocols.backoff import Backoff
-from protocols.envelope import Event
-from protocols.health import Heartbeat, Presence
+from protocols.envelope import Event, Lane, first_fault
+from protocols.errors import BadSchemaError, BadTopicError, RefusedError, SilianError
+from protocols.health import HEARTBEAT, Heartbeat, LinkReason, LinkStatus, Presence
+from protocols.topics import Direction
+from protocols.uplink import Frame, Receipt, Refusal, parse_frame, parse_receipt
+
+logger = logging.getLogger(__name__)
+SESSIONS_REMEMBERED = 16
+OWN_BROKER = Backoff(base=0.25, cap=5.0, floor=0.1)
+"""The own broker is near: look for it often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +51,26 @@ class DownlinkHandlers:
     on_status: Callable[[UplinkStatus], None] = lambda _: None
 
 
+@dataclass(slots=True)
+class _Child:
+    """What the downlink knows of one node below."""
+
+    node: str
+    session: str | None = None
+    online: bool = False
+    past: list[str] = field(default_factory=list)
+    takeovers: int = 0
+    pump: Pump | None = None
+    peer_session: str | None = None
+
+
 class Downlink:
     """Drive with `run()`; read `status` (of the connection to the own broker) and `counters` at any time.
 
     counters: connects, connect_failures, frames_received, frames_bad, frames_foreign, records_received, receipts_sent,
-    receive_failures, heartbeats, telemetry_unheard, frames_sent, records_sent, records_resent, receipts,
-    receipts_bad, records_refused, replayed, gaps, gap_asks, publish_refused, takeovers.
+    receive_failures, heartbeats, telemetry_unheard, handler_failures, frames_sent, records_sent, records_resent,
+    receipts, receipts_bad, receipts_foreign, records_stored, records_refused, replayed, gaps, gap_asks,
+    settle_failures, publish_refused, takeovers, crashes.
     """
 
     def __init__(
@@ -51,34 +83,245 @@ class Downlink:
         clock: Clock,
         backoff: Backoff | None = None,
     ) -> None:
+        self.node = node
         self.counters: Counter[str] = Counter()
-        raise AssertionError("body follows")
+        self._address = address
+        self._handlers = handlers
+        self._store_epoch = store_epoch
+        self._clock = clock
+        self._backoff = backoff or OWN_BROKER
+        self._children: dict[str, _Child] = {}
+        self._status = UplinkStatus(LinkStatus.NEVER, None, clock.now())
+        self._stopping = asyncio.Event()
+        self._hint = asyncio.Event()
+        self._attempt = 0
+        self._link: MqttLink | None = None
+        self._desk: Desk | None = None
+        self._pumps: Supervisor | None = None
 
     @property
     def status(self) -> UplinkStatus:
         """Return the state of the connection to the own broker."""
-        raise AssertionError("body follows")
+        return self._status
 
     def serve(self, node: str) -> None:
         """Start sending what is owed to `node` (known from the registry); naming it again does nothing."""
-        raise AssertionError("body follows")
+        self._pump_for(self._child(node))
 
     def takeovers(self, node: str) -> int:
         """Return how often a second session of `node` replaced a living one (duplicated identity)."""
-        raise AssertionError("body follows")
+        return self._child(node).takeovers
 
     def rtt_s(self, node: str) -> float | None:
         """Return the receipt round trip of records sent down to `node`, None before the first."""
-        raise AssertionError("body follows")
+        pump = self._child(node).pump
+        return None if pump is None else pump.sender.rtt_s
 
     async def run(self) -> None:
         """Keep the connection until cancelled or `stop`ped; network trouble never ends it."""
-        raise AssertionError("body follows")
+        while not self._stopping.is_set():
+            self._hint.clear()
+            try:
+                await self._connected()
+            except (MqttError, RefusedError) as error:
+                reason = error.reason if isinstance(error, MqttError) else LinkReason.AUTH
+                self._change(LinkStatus.DOWN, reason, str(error))
+            except Exception as error:
+                self.counters["crashes"] += 1
+                logger.exception("downlink crashed", extra={"node": self.node})
+                self._change(LinkStatus.DOWN, LinkReason.PEER_CLOSED, f"{type(error).__name__}: {error}")
+            if self._stopping.is_set():
+                break
+            pause = self._backoff.delay(self._attempt, random.random())  # noqa: S311 - jitter, no secret
+            self._attempt += 1
+            await self._clock.wait(self._hint, pause)
+        self._change(LinkStatus.DOWN, LinkReason.AGENT_STOPPED, "stopped")
 
     async def stop(self) -> None:
         """End `run` after the frames in hand are committed and receipted; safe to call twice."""
-        raise AssertionError("body follows")
+        self._stopping.set()
+        self._hint.set()
 
     def network_is_back(self) -> None:
         """Hint that the broker may be back: the running pause ends and the back-off starts over."""
-        raise AssertionError("body follows")
+        self._attempt = 0
+        self._hint.set()
+
+    async def _connected(self) -> None:
+        address = self._address() if callable(self._address) else self._address
+        reached = self.counters["connects"]
+        try:
+            async with MqttLink(address, f"{self.node}-downlink", receive_maximum=128) as link:
+                self.counters["connects"] += 1
+                await self._session_on(link)
+        except MqttError:
+            self.counters["connect_failures"] += reached == self.counters["connects"]
+            raise
+        finally:
+            self._link = self._desk = self._pumps = None
+
+    async def _session_on(self, link: MqttLink) -> None:
+        desk = self._desk = Desk(
+            receive=self._handlers.receive,
+            publish=lambda node, body: link.publish(topics.receipts(node, Direction.UP), body),
+            link=link,
+            session=new_ulid(self._clock),
+            clock=self._clock,
+            counters=self.counters,
+        )
+        async with Supervisor(f"downlink {self.node}", clock=self._clock) as pumps:
+            self._link, self._pumps = link, pumps
+            root = f"{topics.ROOT}/+"
+            ups = [f"{root}/up/{lane}" for lane in Lane]
+            await link.subscribe(*ups, f"{root}/rcpt/down", f"{root}/state")
+            self._attempt = 0
+            self._change(LinkStatus.UP, None, "")
+            for child in self._children.values():
+                self._pump_for(child)
+            jobs = {"downlink.read": self._read(link, desk), "downlink.desk": desk.run()}
+            await together({**jobs, "downlink.stop": self._drain(desk)})
+
+    async def _drain(self, desk: Desk) -> None:
+        await self._stopping.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await desk.drained()
+
+    async def _read(self, link: MqttLink, desk: Desk) -> None:
+        async for message in link.messages():
+            try:
+                await self._take(message, link, desk)
+            except SilianError as error:
+                if isinstance(error, MqttError):
+                    raise
+                link.ack(message)  # it would be as bad the next time; nothing in it can be refused by number
+                kind = "receipts_bad" if "/rcpt/" in message.topic else "frames_bad"
+                self.counters["frames_foreign" if isinstance(error, BadTopicError) else kind] += 1
+                logger.warning("message not understood", extra={"topic": message.topic, "error": str(error)})
+
+    async def _take(self, message: Message, link: MqttLink, desk: Desk) -> None:
+        topic = topics.parse(message.topic)
+        child = self._child(topic.node)
+        if isinstance(topic, topics.StateTopic):
+            await self._take_presence(child, message)
+        elif isinstance(topic, topics.ReceiptTopic):
+            await self._take_receipt(child, parse_receipt(message.payload))
+        else:
+            frame = parse_frame(message.payload)
+            if frame.node != topic.node or frame.lane is not topic.lane:
+                raise BadTopicError(f"frame of {frame.node}/{frame.lane} on the branch of {topic.node}/{topic.lane}")
+            if frame.lane is not Lane.TELEMETRY:
+                desk.take(topic.node, frame, message)
+                return
+            await self._take_telemetry(child, frame, desk)
+        link.ack(message)
+
+    async def _take_presence(self, child: _Child, message: Message) -> None:
+        if not message.payload:
+            return  # a retained state that was cleared
+        try:
+            presence = Presence.model_validate_json(message.payload)
+        except ValidationError as error:
+            raise BadSchemaError(first_fault(error)) from None
+        if presence.node != child.node:
+            raise BadTopicError(f"presence of {presence.node} on the branch of {child.node}")
+        twin = presence.online and presence.session in child.past and presence.session != child.session
+        if presence.session != child.session:
+            child.past = [*child.past[1 - SESSIONS_REMEMBERED :], child.session] if child.session else child.past
+            child.session = presence.session
+        child.online = presence.online
+        if twin:
+            # A session that had been replaced is back: two boxes bear this name and chase each other off the broker.
+            child.takeovers += 1
+            self.counters["takeovers"] += 1
+            presence = presence.model_copy(update={"reason": LinkReason.TAKEOVER})
+        if presence.online:
+            await self._greet(child, presence.session, twin=twin)
+            self._pump_for(child)
+        elif self._desk is not None:
+            self._desk.forget(child.node)
+        await self._guarded(self._handlers.on_presence(child.node, presence), child.node)
+
+    async def _greet(self, child: _Child, session: str, *, twin: bool) -> None:
+        """Let the child know that we are here (anew): it asks what we have and sends what we lack."""
+        refused = (Refusal(seq=1, code=LinkReason.TAKEOVER, detail="another session bears this name"),) if twin else ()
+        await self._hear(child.node, session, 0, refused)
+
+    async def _take_telemetry(self, child: _Child, frame: Frame, desk: Desk) -> None:
+        for record in frame.records:
+            event = record.event
+            if event.type == HEARTBEAT:
+                try:
+                    beat = Heartbeat.model_validate(event.data)
+                except ValidationError as error:
+                    raise BadSchemaError(first_fault(error)) from None
+                self.counters["heartbeats"] += 1
+                await self._hear(child.node, frame.epoch, record.seq, ())
+                await self._guarded(self._handlers.on_heartbeat(child.node, beat), child.node)
+            elif self._handlers.on_telemetry is not None:
+                await self._guarded(self._handlers.on_telemetry(child.node, event), child.node)
+            else:
+                self.counters["telemetry_unheard"] += 1
+
+    async def _take_receipt(self, child: _Child, receipt: Receipt) -> None:
+        pump = self._pump_for(child)
+        if receipt.session is not None and receipt.session != child.peer_session:
+            if child.peer_session is not None and pump is not None:
+                pump.ask_anew()
+            child.peer_session = receipt.session
+        if pump is not None:
+            await pump.on_receipt(receipt)
+
+    async def _hear(self, node: str, epoch: str, number: int, refused: tuple[Refusal, ...]) -> None:
+        if self._link is None or self._desk is None:
+            return
+        receipt = Receipt(
+            node=self.node,
+            epoch=epoch,
+            lane=Lane.TELEMETRY,
+            refused=refused,
+            high=number,
+            store_epoch=self._store_epoch,
+            at=self._clock.now(),
+        )
+        body = self._desk.stamp(receipt).model_dump_json(exclude_none=True).encode()
+        await self._link.publish(topics.receipts(node, Direction.UP), body, qos=0)
+
+    async def _guarded(self, call: Awaitable[None], node: str) -> None:
+        """Await a handler of the gateway; its crash is logged and counted and does not end the link."""
+        try:
+            await call
+        except Exception:
+            self.counters["handler_failures"] += 1
+            logger.exception("handler failed", extra={"node": node})
+
+    def _child(self, node: str) -> _Child:
+        return self._children.setdefault(node, _Child(node))
+
+    def _pump_for(self, child: _Child) -> Pump | None:
+        """Return the pump of a child and see that it runs while we are connected."""
+        name = f"pump[{child.node}]"
+        if self._pumps is not None and not self._pumps.running(name):
+            self._pumps.start(name, lambda: self._pump(child))
+        return child.pump
+
+    async def _pump(self, child: _Child) -> None:
+        if child.pump is None:
+            outbox = await self._handlers.outbox(child.node)
+            child.pump = Pump(node=self.node, outbox=outbox, clock=self._clock, counters=self.counters)
+        link = self._link
+        if link is None:
+            return
+        try:
+            await child.pump.run(
+                lambda lane, body: link.publish(topics.records(child.node, Direction.DOWN, lane), body)
+            )
+        except MqttError:
+            return  # the reader of the link hears it too and speaks for all
+
+    def _change(self, status: LinkStatus, reason: LinkReason | None, detail: str) -> None:
+        if (self._status.status, self._status.reason) == (status, reason):
+            return
+        self._status = UplinkStatus(status, reason, self._clock.now(), detail)
+        logger.info("downlink %s", status, extra={"node": self.node, "reason": reason, "detail": detail})
+        self._handlers.on_status(self._status)

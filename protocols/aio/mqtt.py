@@ -117,7 +117,8 @@ class MqttLink:
 
     Entering connects (MQTT 5, then 3.1.1 where the broker forces it) and raises MqttError with a named reason.
     `session_expiry_s` 0 starts clean; above 0 the broker keeps subscriptions and unacknowledged messages so long,
-    which is also what lets a will be delayed.
+    which is also what lets a will be delayed. Leaving by an exception (or cancelled) sends no DISCONNECT, so that the
+    will speaks; leaving normally does.
     """
 
     def __init__(
@@ -160,7 +161,7 @@ class MqttLink:
     ) -> None:
         wire, self._wire = self._wire, None
         if wire is not None:
-            await wire.close()
+            await wire.close(abort=error is not None)
 
     @property
     def version(self) -> int:
@@ -371,8 +372,8 @@ class _Wire:
         if code >= 0x80:
             raise RefusedError(f"the broker refused a publish to {topic} (0x{code:02x})", f"mqtt_0x{code:02x}")
 
-    async def close(self) -> None:
-        """Disconnect (a clean one, so no will) and give everything back; never raises."""
+    async def close(self, *, abort: bool = False) -> None:
+        """Disconnect and give everything back; never raises. With `abort` just hang up: the will speaks."""
         import aiomqtt
 
         self._closing = True
@@ -382,7 +383,7 @@ class _Wire:
         if client is None or inner is None:
             return
         try:
-            if inner.is_connected():
+            if inner.is_connected() and not abort:
                 with contextlib.suppress(aiomqtt.MqttError, OSError):
                     await client.__aexit__(None, None, None)
         finally:

@@ -8,17 +8,20 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from protocols.aio.clock import Clock
 from protocols.aio.mqtt import MqttError
 from protocols.aio.tasks import together
-from protocols.aio.uplink_types import Outbox
 from protocols.backoff import Backoff
 from protocols.envelope import DURABLE_LANES, Lane
 from protocols.errors import RefusedError, SilianError, TooLargeError
 from protocols.sender import WINDOW, Sender
 from protocols.uplink import Packed, Parcel, Receipt, pack
+
+if TYPE_CHECKING:
+    from protocols.aio.uplink import Outbox
 
 logger = logging.getLogger(__name__)
 Publish = Callable[[Lane, bytes], Awaitable[None]]
@@ -34,7 +37,7 @@ class Pump:
     replayed, gaps, publish_refused, settle_failures.
     """
 
-    def __init__(self, *, node: str, outbox: Outbox, clock: Clock, counters: Counter[str]) -> None:
+    def __init__(self, *, node: str, outbox: "Outbox", clock: Clock, counters: Counter[str]) -> None:
         self.sender = Sender()
         self._node = node
         self._outbox = outbox
@@ -135,8 +138,9 @@ class Pump:
             if parcels:
                 if len(parcels) >= limit:
                     self._more.add(lane)
-                self._counters["records_sent"] += len(parcels)
-                self._put(publishing, lane, parcels)
+                fresh = [parcel for parcel in parcels if not self.sender.flying(lane, parcel.first)]
+                self._counters["records_sent"] += len(fresh)
+                self._put(publishing, lane, fresh, reach=parcels[-1].last)
                 return True
         return False
 
@@ -149,13 +153,12 @@ class Pump:
             self.sender.gone(lane, {seq for seq in wanted if seq <= reach} - {parcel.first for parcel in again})
             self._counters["records_resent"] += len(again)
             if again:
-                self._put(publishing, lane, again)
+                self._put(publishing, lane, again, reach=0)
 
-    def _put(self, publishing: "_Publishing", lane: Lane, parcels: "list[Parcel] | tuple[Parcel, ...]") -> None:
+    def _put(self, publishing: "_Publishing", lane: Lane, parcels: Sequence[Parcel], *, reach: int) -> None:
         for packed in pack(self._node, self._outbox.epoch, lane, parcels):
             publishing.put(lane, packed)
-        seqs = [parcel.first for parcel in parcels]
-        self.sender.sent(lane, seqs, self._clock.monotonic(), last=max(parcel.last for parcel in parcels))
+        self.sender.sent(lane, [parcel.first for parcel in parcels], self._clock.monotonic(), last=reach)
 
 
 class _Publishing:
@@ -172,10 +175,10 @@ class _Publishing:
 
     async def run(self) -> None:
         """Publish until the connection ends, which raises MqttError."""
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         async with asyncio.TaskGroup() as group:
             while not ended.done():
-                fetch = group.create_task(self._queue.get(), name="pump.frame")
+                fetch: asyncio.Future[Any] = group.create_task(self._queue.get(), name="pump.frame")
                 await asyncio.wait({fetch, ended}, return_when=asyncio.FIRST_COMPLETED)
                 if fetch.done():
                     lane, packed = fetch.result()
@@ -185,7 +188,7 @@ class _Publishing:
                     fetch.cancel()
         ended.result()
 
-    async def _one(self, lane: Lane, packed: Packed, ended: "asyncio.Future[None]") -> None:
+    async def _one(self, lane: Lane, packed: Packed, ended: "asyncio.Future[Any]") -> None:
         try:
             await self._publish(lane, packed.payload)
         except MqttError as error:
