@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from gateway.adapters import migrations
 from gateway.adapters.store_mark import Mark, file_identity
 from gateway.adapters.store_outbox import StoreOutbox, quarantined, resend, tidy
-from gateway.adapters.store_tables import lanes, meta, outbox
+from gateway.adapters.store_tables import lanes, meta, outbox, quarantine
 from gateway.ports.store import UPPER, Quarantined
 from protocols.aio.clock import Clock, new_ulid
 from protocols.command import REPLY
@@ -321,6 +321,17 @@ class SqliteStore:
         """Return records that peers refused, newest first."""
         async with self.reading() as reader:
             return await quarantined(reader, limit)
+
+    async def quarantined(self) -> dict[str, int]:
+        """Return how many records each peer refused that were not sent again."""
+        counts = select(quarantine.c.peer, func.count().label("rows")).where(quarantine.c.resent.is_(False))
+        async with self.reading() as reader:
+            return {row.peer: row.rows for row in await reader.execute(counts.group_by(quarantine.c.peer))}
+
+    def size(self) -> int:
+        """Return the bytes that the database takes on the disk."""
+        files = (self._path, self._path.with_name(self._path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
 
     async def resend(self, quarantine_id: int) -> None:
         """Owe a refused record again under a new number; raises NotFoundError, WrongMomentError if done already."""

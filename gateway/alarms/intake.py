@@ -63,8 +63,8 @@ def key_of(event: Event) -> Key:
     return event.source, str(event.data["alarm_key"])
 
 
-async def apply(uow: UnitOfWork, arrivals: Sequence[Arrival]) -> None:
-    """Write what the events change, and a line of the log for each."""
+async def apply(uow: UnitOfWork, arrivals: Sequence[Arrival]) -> list[bool]:
+    """Write what the events change, and a line of the log for each; returns whether each changed its alarm."""
     keys = {key_of(arrival.event) for arrival in arrivals}
     entries = await _load(uow, keys)
     known = await _acknowledgements(uow, keys)
@@ -83,6 +83,7 @@ async def apply(uow: UnitOfWork, arrivals: Sequence[Arrival]) -> None:
     if acks:
         await uow.execute(insert(acknowledgements), acks)
     await _save(uow, entries)
+    return [bool(line["applied"]) for line in lines]
 
 
 def _change(arrival: Arrival, key: Key, entries: dict[Key, Entry], known: Iterable[Acknowledgement]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from gateway.alarms import intake
 from gateway.alarms.needs import Area, Arrival, Outgoing
 from gateway.alarms.rows import log_view, view
 from gateway.alarms.tables import alarms, log
+from gateway.metrics import Metrics
 from gateway.ports.store import Store, UnitOfWork
 from protocols.alarm import ACKNOWLEDGED, AcknowledgedData, Condition
 from protocols.envelope import Event, Lane
@@ -40,7 +41,8 @@ class Wanted:
 class Alarms:
     """The alarms of the subtree; `check` and `apply` make it an event handler of the links room."""
 
-    def __init__(self, store: Store, outgoing: Outgoing, area: Area) -> None:
+    def __init__(self, store: Store, outgoing: Outgoing, area: Area, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._store = store
         self._outgoing = outgoing
         self._area = area
@@ -51,7 +53,20 @@ class Alarms:
 
     async def apply(self, uow: UnitOfWork, arrivals: Sequence[Arrival]) -> None:
         """Write what the events change, and a line of the log for each."""
-        await intake.apply(uow, arrivals)
+        taken = await intake.apply(uow, arrivals)
+        uow.after_commit(lambda: self._measure(arrivals, taken))
+
+    def _measure(self, arrivals: Sequence[Arrival], taken: Sequence[bool]) -> None:
+        for arrival, applied in zip(arrivals, taken, strict=True):
+            if arrival.event.type == ACKNOWLEDGED:
+                continue
+            severity = str(arrival.event.data.get("severity"))
+            centre = str(arrival.event.data.get("centre"))
+            self._metrics.count("alarms_received_total", centre=centre, severity=severity)
+            if not applied:
+                self._metrics.count("alarms_late_total")
+            took = (arrival.received_at - arrival.event.time).total_seconds()
+            self._metrics.observe("alarm_delivery_duration_seconds", max(0.0, took), severity=severity)
 
     async def acknowledge(self, alarm_id: str, *, by: str, note: str = "") -> dict[str, Any]:
         """Take an alarm in hand and tell the tiers above; returns it.

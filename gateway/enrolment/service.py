@@ -6,7 +6,7 @@ import binascii
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -67,6 +67,11 @@ class Enrolment:
         self._broker = broker
         self._metrics = metrics
         self._expiry: dict[str, datetime] = {}
+        self._enrolled: list[Callable[[str], Awaitable[None]]] = []
+
+    def on_enrolled(self, listener: Callable[[str], Awaitable[None]]) -> None:
+        """Await `listener` with each node that was given its first certificate."""
+        self._enrolled.append(listener)
 
     @property
     def authority(self) -> Authority:
@@ -122,6 +127,8 @@ class Enrolment:
             used = {"used_at": unit.now, "key_hash": key_hash, "certificate": certificate}
             await unit.execute(update(TOKENS).where(TOKENS.c.secret_hash == secret_hash).values(**used))
         self._issued(token.node, certificate, "enrolled")
+        for listener in self._enrolled:
+            await listener(token.node)
         return self._answer(token.node, certificate)
 
     async def renew(self, request: RenewRequest) -> tuple[str, EnrolAnswer]:

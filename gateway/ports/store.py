@@ -140,6 +140,18 @@ class Store(Protocol):
         """Return records that peers refused, newest first."""
         ...
 
+    async def quarantined(self) -> Mapping[str, int]:
+        """Return how many records each peer refused that were not sent again."""
+        ...
+
+    def waiting(self) -> Mapping[tuple[str, Lane], int]:
+        """Return the number of parcels owed per peer and lane."""
+        ...
+
+    def size(self) -> int:
+        """Return the bytes that the database takes on the disk."""
+        ...
+
     async def resend(self, quarantine_id: int) -> None:
         """Owe a refused record again under a new number; raises NotFoundError, WrongMomentError if done already."""
         ...

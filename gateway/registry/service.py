@@ -119,6 +119,11 @@ class Registry:
         """Return the link of one node, or None where it was never heard of."""
         return self._book.link(node)
 
+    def clock_offset(self, node: str) -> float | None:
+        """Return the clock of a direct child minus ours, in seconds, as its newest heartbeat shows; else None."""
+        beat = self._book.beats.get(node)
+        return None if beat is None else (beat.heartbeat.sent_at - beat.at).total_seconds()
+
     def heard(self, node: str, heartbeat: Heartbeat, at: datetime, rtt_ms: float | None) -> None:
         """Take a direct child's heartbeat: box health, and how it judges its own pictures."""
         for stream in self._book.heard(node, heartbeat, at, rtt_ms):

@@ -1,0 +1,340 @@
+"""One gateway, put together: the only place where adapters are chosen and rooms are introduced to each other.
+
+::
+
+    Gateway
+    ├── store, blobs, media engine, broker          adapters, chosen from the settings
+    ├── registry, links, alarms, federation         the heart: what comes in, what is owed
+    ├── media, rollcall, dispatch                   pictures and people
+    ├── users, audit, enrolment                     who may
+    └── site (console, API), management             two listeners
+
+Starting goes from the inside out, stopping the other way round: nobody is served by a part that is not there.
+"""
+
+import asyncio
+import importlib.metadata
+import logging
+from contextlib import AsyncExitStack
+from functools import partial
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+
+from gateway.adapters.blob_files import FileBlobs
+from gateway.adapters.broker_choice import choose_broker
+from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
+from gateway.adapters.store_sqlite import SqliteStore
+from gateway.alarms.api import routes as alarm_routes
+from gateway.alarms.bulletins import Bulletins
+from gateway.alarms.service import Alarms
+from gateway.audit.api import routes as audit_routes
+from gateway.audit.service import Audit
+from gateway.dispatch.api import routes as dispatch_routes
+from gateway.dispatch.needs import DispatchNeeds
+from gateway.dispatch.service import DispatchRules, DispatchService
+from gateway.enrolment.api import routes as enrolment_routes
+from gateway.enrolment.authority import Authority
+from gateway.enrolment.service import Enrolment
+from gateway.events import EventBus
+from gateway.federation.service import Federation, Upstream
+from gateway.figures import Parts, install_figures
+from gateway.links.api import routes as links_routes
+from gateway.links.service import Links
+from gateway.media.api import routes as media_routes
+from gateway.media.machine import Kind
+from gateway.media.needs import MediaNeeds
+from gateway.media.service import MediaService
+from gateway.metrics import Metrics
+from gateway.registry.api import BrokerFacts, Facts, MediaFacts, UpperView
+from gateway.registry.api import routes as registry_routes
+from gateway.registry.service import Registry
+from gateway.rollcall.api import routes as rollcall_routes
+from gateway.rollcall.machine import Profile
+from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.service import RollCallService
+from gateway.screen import renderers
+from gateway.settings import AnswerPolicy, Settings
+from gateway.state_lock import StateLock
+from gateway.users.api import routes as user_routes
+from gateway.users.service import Users
+from gateway.web.application import Site, build_site
+from gateway.web.management import build_management, watch_loop
+from gateway.web.media_tokens import MediaTokens
+from gateway.web.server import HttpServer, Listen
+from gateway.web.stream import EventStream
+from gateway.web.stream import routes as stream_routes
+from protocols.aio.clock import Clock, SystemClock
+from protocols.aio.tasks import Supervisor
+from protocols.alarm import ALARM_TYPES
+from protocols.command import CALL_ENDED, CommandName
+from protocols.enrolment import BrokerPlace
+from protocols.health import CATALOGUE, LINK_STATE, LinkStatus
+
+logger = logging.getLogger(__name__)
+
+
+def version() -> str:
+    """Return the installed version, `0` from a source tree that is not installed."""
+    try:
+        return importlib.metadata.version("silian")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
+
+
+class Gateway:
+    """One running gateway. `async with Gateway(settings)`; raises ConfigError, NeedsError where it cannot start."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.node = settings.centre.code
+        self.clock = clock or SystemClock()
+        self.table = settings.centres()
+        self.events = EventBus()
+        self.metrics = Metrics()
+        self.tasks = Supervisor("gateway", clock=self.clock)
+        self._stack = AsyncExitStack()
+        self._state = settings.state.dir.resolve()
+        self._foundations()
+        self._heart()
+        self._pictures()
+        self._doors()
+        self._introduce()
+
+    # what it is made of
+
+    def _foundations(self) -> None:
+        self._state.mkdir(parents=True, exist_ok=True)
+        self._lock = StateLock(self._state / "gateway.lock")
+        self.store = SqliteStore(self._state / "gateway.db", self.node, self.clock, self.events.publish)
+        self.blobs = FileBlobs(self._state / "blobs")
+        media = self.settings.media
+        self.engine = EmbeddedMediaEngine(
+            state_dir=self._state / "media",
+            advertise=media.advertise or (media.host,),
+            port=media.port,
+            backend=media.backend,
+        )
+        now, wanted = self.clock.now(), self.settings.broker
+        self.authority = Authority.load(self.settings.pki_dir, self.node, now)
+        listener = self.authority.server_files("broker", (wanted.host, *wanted.names), now)
+        self.broker = choose_broker(self.settings, listener, self.authority.client_files(now))
+
+    def _heart(self) -> None:
+        self.registry = Registry(self.table, self.node, self.store, self.events, self.clock)
+        self.links = Links(
+            node=self.node,
+            store=self.store,
+            clock=self.clock,
+            directory=self.registry,
+            counts=self.metrics,
+            broker=lambda: self.broker.address,
+            has_upper=self.settings.upstream.url is not None,
+        )
+        self.alarms = Alarms(self.store, self.links, self.registry, self.metrics)
+        self.bulletins = Bulletins(self.store, self.links, self.registry)
+        self.federation = self._upstream()
+
+    def _upstream(self) -> Federation | None:
+        wanted = self.settings.upstream
+        if wanted.url is None:
+            return None
+        upstream = Upstream(wanted.url, self.settings.identity_dir, self._upstream_token, version())
+        return Federation(
+            upstream, node=self.node, store=self.store, clock=self.clock, events=self.events, below=self.links
+        )
+
+    def _upstream_token(self) -> str | None:
+        wanted = self.settings.upstream
+        if wanted.token_file is not None and wanted.token_file.is_file():
+            return wanted.token_file.read_text("utf-8").strip() or None
+        return wanted.token
+
+    def _pictures(self) -> None:
+        tokens = MediaTokens.load(self._state / "keys" / "media.key", self.node)
+        needs = MediaNeeds(self.engine, self.registry, self.links, tokens, self.clock, self.events)
+        self.media = MediaService(needs, node=self.node, base_url=lambda: self.base_url)
+        self.audit = Audit(self.store, self.metrics)
+        wanted = self.settings.rollcall
+        self.rollcall = RollCallService(
+            RollCallNeeds(
+                store=self.store,
+                blobs=self.blobs,
+                ways=self.registry,
+                commands=self.links,
+                pictures=self.media.holding(Kind.ROLL_CALL),
+                clock=self.clock,
+                metrics=self.metrics,
+            ),
+            profile=Profile(answer_within_s=wanted.answer_within_s, picture_within_s=wanted.picture_within_s),
+            parallel=wanted.parallel,
+        )
+        answer = self.settings.answer
+        self.dispatch = DispatchService(
+            DispatchNeeds(
+                store=self.store,
+                ways=self.registry,
+                commands=self.links,
+                streams=self.media.holding(Kind.CALL),
+                journal=self.audit,
+                clock=self.clock,
+                bus=self.events,
+                metrics=self.metrics,
+            ),
+            base_url=lambda: self.base_url,
+            rules=DispatchRules(ring_s=answer.ring_s, answers=answer.policy is AnswerPolicy.CONSOLE),
+        )
+
+    def _doors(self) -> None:
+        self.users = Users(
+            self.store,
+            self.clock,
+            self.metrics,
+            self.settings.users,
+            centre=self.node,
+            key_file=self._state / "keys" / "session.key",
+        )
+        self.enrolment = Enrolment(
+            self.store, self.authority, self.table, self.settings.enrolment, self._announced, self.metrics
+        )
+        self.stream = EventStream(self.events, renderers(self.registry, self.alarms, self.upper), self._hello)
+        self.site = self._build_site()
+        self.http = HttpServer(self.site, self._listen())
+        management = self.settings.management
+        self.management = HttpServer(
+            build_management(self.metrics), Listen(management.host, management.port), "management"
+        )
+
+    def _introduce(self) -> None:
+        """Say who takes which events and commands."""
+        for type_ in ALARM_TYPES:
+            self.links.on_event(type_, self.alarms)
+        for type_ in (CATALOGUE, LINK_STATE):
+            self.links.on_event(type_, self.registry)
+        self.links.on_event(CALL_ENDED, self.dispatch)
+        self.links.on_command(CommandName.MEDIA_PUBLISH, self.media.on_publish)
+        self.links.on_command(CommandName.MEDIA_UNPUBLISH, self.media.on_unpublish)
+        self.links.on_command(CommandName.CALL_RING, self.dispatch.on_ring)
+        self.links.on_command(CommandName.CALL_END, self.dispatch.on_end)
+        self.enrolment.on_enrolled(self.links.expect)
+
+    def _build_site(self) -> FastAPI:
+        secure = self.settings.tls or self.settings.http.behind_proxy
+        routers = [
+            registry_routes(self.registry, self.facts, self.upper, self.clock.now),
+            links_routes(self.links),
+            alarm_routes(self.alarms, self.bulletins),
+            media_routes(self.media),
+            rollcall_routes(self.rollcall),
+            dispatch_routes(self.dispatch, self.media.holding(Kind.CALL)),
+            user_routes(self.users, secure_cookie=secure),
+            audit_routes(self.audit),
+            enrolment_routes(self.enrolment),
+            stream_routes(self.stream, self.users),
+        ]
+        site = Site(
+            centre=self.node,
+            version=version(),
+            authenticator=self.users,
+            journal=self.audit,
+            metrics=self.metrics,
+            routers=routers,
+            ready=self.ready,
+            body_limit_bytes=self.settings.http.body_limit_bytes,
+        )
+        return build_site(site)
+
+    def _listen(self) -> Listen:
+        http = self.settings.http
+        certificate, key = http.tls_certificate, http.tls_key
+        if self.settings.tls and certificate is None:
+            own = self.authority.server_files("https", (http.host, *self.settings.broker.names), self.clock.now())
+            certificate, key = own.certificate, own.key
+        return Listen(http.host, http.port, certificate, key, http.behind_proxy)
+
+    # its life
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start(self._stack)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        logger.info("gateway up", extra={"centre": self.node, "url": self.base_url, "version": version()})
+        return self
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        stack.enter_context(self._lock)
+        # Store, broker and media worker need nothing of each other, and each takes its time.
+        async with asyncio.TaskGroup() as group:
+            for part in (self.store, self.broker, self.engine):
+                group.create_task(stack.enter_async_context(part), name=f"start[{type(part).__name__}]")
+        await self.registry.load()
+        await self.users.start()
+        await self.users.ensure_first_login(self._state / "first-login.txt")
+        await self.enrolment.start()
+        stack.push_async_callback(self.tasks.stop)
+        self.tasks.start("loop-lag", partial(watch_loop, self.metrics))
+        self.tasks.start("figures", install_figures(self._figured()).run)
+        for room in (self.management, self.http, self.media, self.rollcall, self.dispatch, self.links):
+            await stack.enter_async_context(room)
+        if self.federation is not None:
+            await stack.enter_async_context(self.federation)
+        stack.callback(self.stream.close)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        logger.info("gateway stopping", extra={"centre": self.node})
+        await self._stack.__aexit__(kind, error, trace)
+
+    def _figured(self) -> Parts:
+        return Parts(self.metrics, self.registry, self.store, self.broker, self.engine, self.clock, version())
+
+    # what it says of itself
+
+    @property
+    def base_url(self) -> str:
+        """Where others reach this gateway, with the real port."""
+        if self.settings.http.public_url is not None or self.settings.http.port:
+            return self.settings.base_url
+        return f"{self.settings.base_url.rpartition(':')[0]}:{self.http.port}"
+
+    def facts(self) -> Facts:
+        """Describe the parts for `GET /api/v1/centre`."""
+        health = self.broker.health
+        return Facts(
+            version=version(),
+            broker=BrokerFacts(kind=health.kind, production=health.production),
+            media=MediaFacts(engine="embedded", backend=self.settings.media.backend),
+            prometheus_url=self.settings.prometheus.url,
+        )
+
+    def upper(self) -> UpperView | None:
+        """Describe the own uplink, None at the top."""
+        if self.federation is None:
+            return None
+        return UpperView.model_validate(self.federation.status(), from_attributes=True)
+
+    def ready(self) -> dict[str, bool]:
+        """Name each part and whether it works."""
+        return {
+            "store": bool(self.store.epoch),
+            "broker": self.broker.health.up,
+            "links": self.links.downlink.status.status is LinkStatus.UP,
+        }
+
+    def _hello(self) -> dict[str, str]:
+        return {"centre": self.node, "version": version(), "time": self.clock.now().isoformat()}
+
+    def _announced(self) -> BrokerPlace:
+        """Return the broker's address as nodes are told at their enrolment."""
+        wanted = self.settings.broker
+        anywhere = wanted.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+        public = urlsplit(self.settings.http.public_url or "").hostname
+        host = (public or next(iter(wanted.names), "127.0.0.1")) if anywhere else wanted.host
+        if self.broker.health.kind == "url":
+            host = self.broker.address.host
+        return BrokerPlace(host=host, port=self.broker.port)

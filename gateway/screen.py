@@ -1,0 +1,59 @@
+"""What the event stream says of each past-tense event: the changed object as its GET shows it, or its id."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.alarms.service import Alarms
+from gateway.events import (
+    AlarmChanged,
+    CallChanged,
+    CameraChanged,
+    CatalogueChanged,
+    LinkChanged,
+    MediaRestarted,
+    RollCallChanged,
+)
+from gateway.ports.store import UPPER
+from gateway.registry.api import UpperView, link_view
+from gateway.registry.service import Registry
+from gateway.web.stream import Message, Renderer
+
+
+def renderers(
+    registry: Registry, alarms: Alarms, upper: Callable[[], UpperView | None]
+) -> Mapping[type[Any], Renderer]:
+    """Return a renderer per event type."""
+
+    async def link(event: LinkChanged) -> Message:
+        if event.node == UPPER:
+            return Message("link.changed", {"upper": upper()})
+        found = registry.link(event.node)
+        return Message("link.changed", link_view(registry, found) if found else {"node": event.node})
+
+    async def alarm(event: AlarmChanged) -> Message:
+        return Message("alarm.changed", await alarms.get(event.alarm_id))
+
+    async def camera(event: CameraChanged) -> Message:
+        return Message("camera.changed", {"id": event.stream})
+
+    async def catalogue(event: CatalogueChanged) -> Message:
+        return Message("catalogue.changed", {"node": event.node})
+
+    async def roll_call(event: RollCallChanged) -> Message:
+        return Message("rollcall.changed", {"id": event.roll_call_id})
+
+    async def call(event: CallChanged) -> Message:
+        return Message("call.changed", {"id": event.call_id})
+
+    async def restarted(event: MediaRestarted) -> Message:
+        return Message("media.restart", {"streams": list(event.streams)})
+
+    return {
+        LinkChanged: link,
+        AlarmChanged: alarm,
+        CameraChanged: camera,
+        CatalogueChanged: catalogue,
+        RollCallChanged: roll_call,
+        CallChanged: call,
+        MediaRestarted: restarted,
+    }
