@@ -44,7 +44,8 @@ class WavOutput:
     """Writes a WAV file, valid at any moment up to the last close."""
 
     def __init__(self, path: Path) -> None:
-        self._file = wave.open(str(path), "wb")  # noqa: SIM115 - lives as long as this object
+        self._bytes = path.open("wb")  # noqa: SIM115 - opened apart: a wave writer that cannot open complains later
+        self._file = wave.open(self._bytes, "wb")
         self._file.setnchannels(1)
         self._file.setsampwidth(2)
         self._file.setframerate(RATE)
@@ -56,6 +57,7 @@ class WavOutput:
     def close(self) -> None:
         """Write the header and close."""
         self._file.close()
+        self._bytes.close()
 
 
 class AlsaOutput:

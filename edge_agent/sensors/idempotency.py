@@ -11,6 +11,8 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocols.errors import SpoolFullError
+
 KEEP_S = 72 * 3600
 _Write = tuple[str, tuple[object, ...]]
 
@@ -30,6 +32,7 @@ class Requests:
     def __init__(self, path: Path) -> None:
         self._lock = asyncio.Lock()
         self._waiting: list[_Write] = []
+        self._finished: set[str] = set()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
@@ -45,10 +48,11 @@ class Requests:
             row = await asyncio.to_thread(self._find, key)
         if row is None:
             return None
-        return Known(tuple(json.loads(row[1])), bytes(row[0]) == hashlib.sha256(body).digest(), bool(row[2]))
+        same, done = bytes(row[0]) == hashlib.sha256(body).digest(), bool(row[2]) or key in self._finished
+        return Known(tuple(json.loads(row[1])), same, done)
 
     async def begin(self, key: str, body: bytes, ids: tuple[str, ...], now: float) -> None:
-        """Fix the ids of a new request; durable on return. `now` is Unix seconds."""
+        """Fix the ids of a new request; durable on return. `now` is Unix seconds. Raises SpoolFullError."""
         digest = hashlib.sha256(body).digest()
         write: _Write = ("INSERT OR IGNORE INTO request VALUES (?, ?, ?, 0, ?)", (key, digest, json.dumps(ids), now))
         self._waiting.append(write)
@@ -56,10 +60,17 @@ class Requests:
             if write in self._waiting:  # else another request's commit took it along
                 batch, self._waiting = self._waiting, []
                 batch.append(("DELETE FROM request WHERE at < ?", (now - KEEP_S,)))
-                await asyncio.shield(asyncio.to_thread(self._commit, batch))
+                written = set(self._finished)
+                try:
+                    await asyncio.shield(asyncio.to_thread(self._commit, batch))
+                except sqlite3.Error as error:
+                    self._waiting = [kept for kept in batch if kept is not write] + self._waiting
+                    raise SpoolFullError(f"the request cannot be noted on disk: {error}") from error
+                self._finished -= written
 
     def finish(self, key: str) -> None:
         """Note that the alarms are stored; written with the next request. Losing it only costs a repeated put."""
+        self._finished.add(key)
         self._waiting.append(("UPDATE request SET done = 1 WHERE key = ?", (key,)))
 
     def _find(self, key: str) -> tuple[bytes, str, int] | None:
@@ -70,9 +81,14 @@ class Requests:
 
     def _commit(self, batch: list[_Write]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
-        for statement, values in batch:
-            self._db.execute(statement, values)
-        self._db.execute("COMMIT")
+        try:
+            for statement, values in batch:
+                self._db.execute(statement, values)
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
 
     def close(self) -> None:
         """Write what waits and close the file."""
