@@ -44,8 +44,8 @@ class WavOutput:
     """Writes a WAV file, valid at any moment up to the last close."""
 
     def __init__(self, path: Path) -> None:
-        self._bytes = path.open("wb")  # noqa: SIM115 - opened apart: a wave writer that cannot open complains later
-        self._file = wave.open(self._bytes, "wb")
+        self._bytes = path.open("wb")  # opened apart: a wave writer that cannot open complains later
+        self._file = wave.open(self._bytes, "wb")  # noqa: SIM115 - lives as long as this object
         self._file.setnchannels(1)
         self._file.setsampwidth(2)
         self._file.setframerate(RATE)
