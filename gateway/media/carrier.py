@@ -100,12 +100,15 @@ class Carrier:
         relay = self._relays[stream]
         try:
             session_id = await self._dial(stream, url, token)
-        except SilianError as error:
+        except Exception as error:  # without an end the machine would wait for ever
+            known = isinstance(error, SilianError)
+            reason = error.code if isinstance(error, SilianError) else SilianError.code
             logger.warning(
                 "media session failed",
-                extra={"kind": self._name, "stream": stream, "url": url, "reason": error.code, "error": str(error)},
+                extra={"kind": self._name, "stream": stream, "url": url, "reason": reason, "error": str(error)},
+                exc_info=None if known else error,
             )
-            self.figures[error.code] += 1
+            self.figures[reason] += 1
             self._perform(stream, relay.failed(self._clock.monotonic(), self._chance()))
             return
         logger.info("media session up", extra={"kind": self._name, "stream": stream, "url": url})

@@ -286,8 +286,12 @@ class MediaService:
             self.release(stream, UPPER)
 
     async def _ask(self, stream: str, *, fresh: bool) -> None:
-        trouble = await self._ask_hop(stream, fresh=fresh)
         demand = self._demands[stream]
+        try:
+            trouble = await self._ask_hop(stream, fresh=fresh)
+        except Exception:  # without an answer the demand would wait for ever
+            logger.exception("stream not asked for", extra={"stream": stream})
+            trouble = Trouble.FAILED
         if trouble is not demand.trouble:
             logger.info("stream wanted", extra={"stream": stream, "reason": trouble or "none"})
         self.figures.asked[trouble or "done"] += 1

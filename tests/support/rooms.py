@@ -70,9 +70,10 @@ class Ways:
         return next((node for node in sorted(self.nodes) if node[:6] == centre), None)
 
     def hop_to(self, node: str) -> str | None:
-        if node in self.nodes and not (not is_gateway(node) and node[:6] in self.nodes):
-            return node
-        return next((n for n in self.nodes if is_gateway(n) and self.table.covers(n, node[:6])), None)
+        if node not in self.nodes:
+            return None
+        gateways = (n for n in self.nodes if is_gateway(n) and self.table.covers(n, node[:6]))
+        return next(gateways, node)
 
     def owner(self, stream: str) -> str | None:
         return next((camera.owner for camera in self.all_cameras if camera.stream == stream), None)
