@@ -373,7 +373,9 @@ class EmbeddedMediaEngine:
             with contextlib.suppress(LinkError):
                 await self._worker().request(Close(session, EndReason.CLOSED))
 
-        self._tasks.start(f"close[{session}]", close, restart=False)
+        name = f"close[{session}]"
+        if not self._tasks.running(name):
+            self._tasks.start(name, close, restart=False)
 
 
 def bind_address(advertise: Sequence[str]) -> str:
