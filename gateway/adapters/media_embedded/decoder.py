@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from gateway.adapters.media_embedded.lineage import die_with_parent
+
 if TYPE_CHECKING:
     from av import VideoFrame
 
@@ -93,9 +95,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 def main() -> None:
     """Run as `python -m gateway.adapters.media_embedded.decoder --parent PID`."""
-    from gateway.adapters.media_embedded.worker import die_with_parent
-
-    die_with_parent(int(sys.argv[2]))
+        die_with_parent(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     import av

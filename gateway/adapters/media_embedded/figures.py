@@ -23,6 +23,7 @@ def figures_of(hub: Hub, ports: Iterable[SocketPort], backend: str) -> Figures:
         for legs in stream.legs.values():
             for leg in legs:
                 dropped.update(leg.dropped)
+        dropped.update(stream.totals.dropped)
         dropped.update({"gop_overflow": stream.gop.overflows})
     kinds = Counter(session.spec.kind.value for session in hub.sessions.values())
     streams = tuple(_stream(hub, stream, now) for stream in hub.streams.values())

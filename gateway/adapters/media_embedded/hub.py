@@ -30,6 +30,7 @@ HANDSHAKE_SLICE_S = 0.002
 MAX_EARLY, EARLY_EACH, EARLY_S = 256, 8, 2.0
 """Hellos that overtook their first binding request are kept: addresses, datagrams of each, seconds."""
 MAX_HANDSHAKES = 4096
+MAX_SESSIONS = 4096
 RECEIVE_BITRATE = 4_000_000
 """What publishers are told to send at most, bits per second (REMB)."""
 
@@ -59,8 +60,11 @@ class Hub:
 
     # -- sessions ------------------------------------------------------------------------------------------------
 
-    def open(self, spec: Open, port: SocketPort) -> None:
-        """Begin a session."""
+    def open(self, spec: Open, port: SocketPort) -> bool:
+        """Begin a session; False where the worker has as many as it takes."""
+        if len(self.sessions) >= MAX_SESSIONS:
+            self.drop("too_many_sessions")
+            return False
         now = moment.now()
         session = Session(spec, self._shared, port, self, now)
         self.sessions[spec.session] = session
@@ -70,6 +74,7 @@ class Hub:
         if self._ticker is None:
             self._due_at = self._loop.time() + TICK_S
             self._ticker = self._loop.call_at(self._due_at, self._tick)
+        return True
 
     def restart(self, name: str, local: Credentials) -> bool:
         """ICE restart of a session; False if there is none of that name."""
@@ -103,6 +108,8 @@ class Hub:
     def _forget_if_idle(self, stream: Stream) -> None:
         waiting = any(s.spec.stream == stream.name for s in self.sessions.values())
         if stream.idle and not waiting:
+            self.dropped.update(stream.totals.dropped)
+            self.dropped.update({"gop_overflow": stream.gop.overflows})
             del self.streams[stream.name]
 
     # -- what sessions call (Exchange) ---------------------------------------------------------------------------

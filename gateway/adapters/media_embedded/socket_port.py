@@ -11,6 +11,7 @@ BUFFER = 4 << 20
 SLICE = 256
 """Datagrams taken per turn of the loop, so that timers are never starved."""
 LONGEST = 2048
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h; need CAP_NET_ADMIN
 
 Receiver = Callable[[bytes, Address], None]
 
@@ -27,8 +28,8 @@ class SocketPort:
             self._socket.settimeout(0)
             if family == socket.AF_INET6:
                 self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+            self._enlarge(SO_RCVBUFFORCE, socket.SO_RCVBUF)
+            self._enlarge(SO_SNDBUFFORCE, socket.SO_SNDBUF)
             self._socket.bind((host, number))
         except OSError:
             self._socket.close()
@@ -37,6 +38,13 @@ class SocketPort:
         self.refused = self.unsent = 0
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._drain)
+
+    def _enlarge(self, force: int, plain: int) -> None:
+        """Ask for large buffers: beyond the system's limit where we may, else up to it."""
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, force, BUFFER)
+        except OSError:
+            self._socket.setsockopt(socket.SOL_SOCKET, plain, BUFFER)
 
     def _drain(self) -> None:
         for _ in range(SLICE):

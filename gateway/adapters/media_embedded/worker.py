@@ -6,14 +6,16 @@ It ends when the socket pair does, or with its parent. It writes nothing and kno
 import argparse
 import asyncio
 import contextlib
-import ctypes
-import os
+import gc
+import logging
 import signal
 import socket
+from typing import Any
 
 from gateway.adapters.media_embedded import dtls, moment
 from gateway.adapters.media_embedded.figures import figures_of
 from gateway.adapters.media_embedded.hub import Event, Hub
+from gateway.adapters.media_embedded.lineage import die_with_parent
 from gateway.adapters.media_embedded.paths import PATHS
 from gateway.adapters.media_embedded.rules import h264, vp8
 from gateway.adapters.media_embedded.rules.gop import KeyFrame
@@ -35,6 +37,7 @@ from gateway.adapters.media_embedded.wire import (
     read_ask,
 )
 
+logger = logging.getLogger(__name__)
 MAX_BACKLOG = 8 << 20
 """Unread bytes towards control at which the worker gives control up and ends."""
 PICTURE_EVERY_S = 0.02
@@ -80,7 +83,9 @@ class Worker:
 
     def _write(self, data: bytes) -> None:
         if self._writer.transport.get_write_buffer_size() > MAX_BACKLOG:
-            raise WireError("control does not read")
+            logger.error("control does not read, the media worker ends")
+            self._writer.transport.abort()
+            return
         self._writer.write(data)
 
     async def serve(self) -> None:
@@ -128,12 +133,10 @@ class Worker:
 
     def _open(self, spec: Open) -> bool:
         if not spec.candidates:
-            self.hub.open(spec, self._ports[0])
-            return True
+            return self.hub.open(spec, self._ports[0])
         port = self._reserved.get(spec.session)
-        if port is None:
+        if port is None or not self.hub.open(spec, port):
             return False
-        self.hub.open(spec, port)
         self._own[spec.session] = self.hub.sessions[spec.session]
         return True
 
@@ -182,16 +185,16 @@ async def run(descriptor: int) -> None:
         writer.write(pack_answer(Reply(first.number, ok=False)))
         await writer.drain()
         return
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: _failed(worker, context))
+    gc.freeze()
     writer.write(pack_answer(Reply(first.number, port=port)))
     await worker.serve()
 
 
-def die_with_parent(parent: int) -> None:
-    """Ask the kernel to end this process with its parent (PR_SET_PDEATHSIG), and end now if it is gone already."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    if os.getppid() != parent:
-        raise SystemExit(1)
+def _failed(worker: Worker, context: dict[str, Any]) -> None:
+    """Count what should not have happened and go on: one packet's fault must not end everybody's picture."""
+    worker.hub.drop("internal_error")
+    logger.error("media worker: %s", context.get("message"), exc_info=context.get("exception"))
 
 
 def main() -> None:
@@ -202,6 +205,7 @@ def main() -> None:
     arguments = parser.parse_args()
     die_with_parent(arguments.parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s media-worker %(levelname)s %(message)s")
     with contextlib.suppress(WireError):
         asyncio.run(run(arguments.control))
 

@@ -3,7 +3,8 @@
 Law: **legs outlive the source.** When a source goes, legs stay and wait; when one comes, they go on with it.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from gateway.adapters.media_embedded.rules.gop import Gop, KeyFrame
 from gateway.adapters.media_embedded.rules.ingest import Ingest
@@ -14,6 +15,8 @@ from gateway.adapters.media_embedded.rules.wish import KeyFrameWish
 from gateway.ports.media import StreamState
 
 STALLED_AFTER_S = 2.0
+LONG_GROUP_S = 1.5
+"""A joiner that must be sent more than this also makes the source be asked: a new key frame shortens its way."""
 
 Out = list[tuple[str, bytes]]
 """Datagrams with the session that each belongs to."""
@@ -30,6 +33,7 @@ class Totals:
     lost: int = 0
     frames: int = 0
     key_frames: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
 
 
 class Stream:
@@ -76,6 +80,7 @@ class Stream:
             self.totals.lost += counters.lost
             self.totals.frames += counters.frames if ingest.kind == "video" else 0
             self.totals.key_frames += counters.key_frames
+            self.totals.dropped.update(counters.dropped)
 
     def add_leg(self, leg: Leg, now: float) -> Out:
         """Add a connected viewer: it starts at the last key frame, or one is asked for (see `wish`)."""
@@ -83,7 +88,7 @@ class Stream:
         out = self._own(leg, leg.join(self.gop, self._source_number, now))
         if leg.catching_up:
             self._catching.append(leg)
-        elif leg.starved:
+        if leg.starved or (leg.catching_up and now - self.gop.packets[0].at > LONG_GROUP_S):
             self.wish.ask()
         return out
 
@@ -94,6 +99,7 @@ class Stream:
                 if leg.owner == owner:
                     self.totals.packets_out += leg.packets
                     self.totals.octets_out += leg.octets
+                    self.totals.dropped.update(leg.dropped)
             self.legs[kind] = [leg for leg in legs if leg.owner != owner]
         self._catching = [leg for leg in self._catching if leg.owner != owner]
 

@@ -2,7 +2,7 @@
 
 **An address is believed only after an authenticated binding request or response.** Feed `handle` and `tick`, perform
 the effects. Consent (RFC 7675): a lite agent hears the other side's checks, a controlling one sends its own; after
-30 s without, the session is over.
+30 s without (10 s between gateways), the session is over.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,9 @@ from gateway.adapters.media_embedded.rules.stun import Address, Message
 CONSENT_S = 30.0  # RFC 7675 section 5.1
 CONNECT_S = 20.0
 """A session whose other side has not been heard by then never connected."""
-CHECK_EVERY_S = 5.0
+UPWARD_CONSENT_S = 10.0
+"""Between gateways a dead path is given up sooner, because whoever relays can simply begin anew."""
+CHECK_EVERY_S = 2.5
 FIRST_RETRY_S = 0.05
 SILENT_PATH_S = 8.0
 """A selected path without a check for this long gives way to another authenticated path that has them."""
@@ -194,7 +196,7 @@ class ControllingAgent:
         """Send what is due; call every 20 ms until selected, then about once a second."""
         if self.selected is None and now - self._began > CONNECT_S:
             return [Lost(consent=False)]
-        if self.selected is not None and now - self._heard > CONSENT_S:
+        if self.selected is not None and now - self._heard > UPWARD_CONSENT_S:
             return [Lost(consent=True)]
         if now < self._due:
             return []
