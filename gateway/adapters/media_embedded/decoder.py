@@ -95,7 +95,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 def main() -> None:
     """Run as `python -m gateway.adapters.media_embedded.decoder --parent PID`."""
-        die_with_parent(int(sys.argv[2]))
+    die_with_parent(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     import av
