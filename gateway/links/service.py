@@ -73,8 +73,9 @@ class Links:
             return self._store.outbox(node)
 
         handlers = DownlinkHandlers(self.take_up, outbox, self._presence, self._heartbeat)
+        # The rooms are made before the database is open: its epoch is asked for when the first receipt needs it.
         return Downlink(
-            node=self._node, address=broker, handlers=handlers, store_epoch=self._store.epoch, clock=self._clock
+            node=self._node, address=broker, handlers=handlers, store_epoch=lambda: self._store.epoch, clock=self._clock
         )
 
     async def __aenter__(self) -> Self:

@@ -79,7 +79,7 @@ class Downlink:
         node: str,
         address: BrokerAddress | Callable[[], BrokerAddress],
         handlers: DownlinkHandlers,
-        store_epoch: str,
+        store_epoch: str | Callable[[], str],
         clock: Clock,
         backoff: Backoff | None = None,
     ) -> None:
@@ -281,7 +281,7 @@ class Downlink:
             lane=Lane.TELEMETRY,
             refused=refused,
             high=number,
-            store_epoch=self._store_epoch,
+            store_epoch=self._store_epoch() if callable(self._store_epoch) else self._store_epoch,
             at=self._clock.now(),
         )
         body = self._desk.stamp(receipt).model_dump_json(exclude_none=True).encode()
