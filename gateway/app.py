@@ -157,6 +157,9 @@ class Gateway:
         needs = MediaNeeds(self.engine, self.registry, self.links, tokens, self.clock, self.events)
         self.media = MediaService(needs, node=self.node, base_url=lambda: self.base_url)
         self.audit = Audit(self.store, self.metrics)
+        self._people()
+
+    def _people(self) -> None:
         wanted = self.settings.rollcall
         self.rollcall = RollCallService(
             RollCallNeeds(
@@ -168,7 +171,13 @@ class Gateway:
                 clock=self.clock,
                 metrics=self.metrics,
             ),
-            profile=Profile(answer_within_s=wanted.answer_within_s, picture_within_s=wanted.picture_within_s),
+            profile=Profile(
+                answer_within_s=wanted.answer_within_s,
+                attempts=wanted.attempts,
+                picture_within_s=wanted.picture_within_s,
+                observe_s=wanted.observe_s,
+                frame_age_limit_ms=wanted.frame_age_limit_ms,
+            ),
             parallel=wanted.parallel,
         )
         answer = self.settings.answer
@@ -184,7 +193,9 @@ class Gateway:
                 metrics=self.metrics,
             ),
             base_url=lambda: self.base_url,
-            rules=DispatchRules(ring_s=answer.ring_s, answers=answer.policy is AnswerPolicy.CONSOLE),
+            rules=DispatchRules(
+                ring_s=answer.ring_s, answer_s=answer.ring_s, answers=answer.policy is AnswerPolicy.CONSOLE
+            ),
         )
 
     def _doors(self) -> None:

@@ -155,9 +155,15 @@ class UpstreamSection(Section):
 class RollCallSection(Section):
     """Video roll call (视频点名)."""
 
-    answer_within_s: float = Field(default=10.0, gt=0, description="Seconds a point has to answer the ring.")
+    answer_within_s: float = Field(default=10.0, gt=0, description="Seconds a point has to answer one ring.")
+    attempts: int = Field(default=2, ge=1, le=10, description="Rings before a point counts as not answering.")
     picture_within_s: float = Field(
-        default=15.0, gt=0, description="Seconds from the ring to the first decoded picture."
+        default=15.0, gt=0, description="Seconds from the answer to the first decoded picture."
+    )
+    observe_s: float = Field(
+        default=8.0,
+        ge=2,
+        description="Seconds a picture is watched before the verdict; the same for so long is frozen.",
     )
     frame_age_limit_ms: int = Field(
         default=2000, gt=0, description="An older picture is not fresh, hence not 'present'."
@@ -178,7 +184,9 @@ class AnswerSection(Section):
     policy: AnswerPolicy = Field(
         default=AnswerPolicy.CONSOLE, description='"console" rings the own console, "refuse" declines.'
     )
-    ring_s: float = Field(default=30.0, gt=0, description="Seconds a call rings before it ends with no_answer.")
+    ring_s: float = Field(
+        default=60.0, gt=0, description="Seconds a call rings, here or below, before it ends with no_answer."
+    )
 
 
 class UsersSection(Section):

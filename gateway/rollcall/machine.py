@@ -34,7 +34,7 @@ from protocols.rollcall import AbsenceReason, PointState
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Times of a roll call in seconds (domain.md 3.4)."""
+    """Times of a roll call in seconds (domain.md 3.4). A picture older than `frame_age_limit_ms` is not fresh."""
 
     answer_within_s: float = 30.0
     attempts: int = 2
@@ -43,6 +43,7 @@ class Profile:
     look_every_s: float = 1.5
     least_looks: int = 4
     grace_s: float = 20.0
+    frame_age_limit_ms: int = 2000
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,9 @@ class PointRunner:
             self._post(self._point.unseen)
             return
         self._newer_than = still.arrived_at
+        if still.frame_age_ms > tools.profile.frame_age_limit_ms:
+            self._post(self._point.unseen)
+            return
         if self._first_still is None:
             self._first_still = still
         sample = Sample(still.arrived_at, still.mean, still.deviation, still.thumb)
