@@ -38,7 +38,7 @@ KEY = re.compile(
     r"\b(?:app|common|nav|pane|alarm|rollcall|call|device|links|link|system|tree|wall|overview|login|banner)\.\w+"
 )
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-OWN_WORDS = ".rail, .page-head, .panel-head h2, th, dt, .tiles span, .counters span, footer.status"
+OWN_WORDS = ".rail, .page-head, th, dt, .tiles span, .counters span, footer.status, .views, .layouts"
 
 
 @pytest.fixture(scope="module", autouse=True)
