@@ -151,10 +151,14 @@ def _reading(api: APIRouter, alarms: Alarms) -> None:
 
     @api.get("/alarms/events", response_model=LogPage)
     async def events(
-        _: Anybody, after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 200
+        _: Anybody,
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+        source: str | None = None,
+        alarm_key: str | None = None,
     ) -> dict[str, Any]:
-        """Read the event log in order of arrival."""
-        return await alarms.events(after, limit)
+        """Read the event log in order of arrival; `source` and `alarm_key` name one alarm."""
+        return await alarms.events(after, limit, source=source, alarm_key=alarm_key)
 
     @api.get("/alarms/{alarm_id}", response_model=AlarmView)
     async def one(alarm_id: str, _: Anybody) -> dict[str, Any]:

@@ -134,10 +134,16 @@ class Alarms:
             found.append(tuple_(alarms.c.first_raised_at, alarms.c.id) < tuple_(*_read_cursor(wanted.cursor)))
         return found
 
-    async def events(self, after: int, limit: int) -> dict[str, Any]:
-        """Return the event log after line `after`, in order of arrival."""
+    async def events(
+        self, after: int, limit: int, *, source: str | None = None, alarm_key: str | None = None
+    ) -> dict[str, Any]:
+        """Return the event log after line `after`, in order of arrival; of one alarm where it is named."""
+        statement = select(log).where(log.c.number > after).order_by(log.c.number).limit(limit + 1)
+        if source is not None:
+            statement = statement.where(log.c.alarm_source == source)
+        if alarm_key is not None:
+            statement = statement.where(log.c.alarm_key == alarm_key)
         async with self._store.reading() as reader:
-            statement = select(log).where(log.c.number > after).order_by(log.c.number).limit(limit + 1)
             rows = (await reader.execute(statement)).all()
         more = len(rows) > limit
         items = rows[:limit]

@@ -72,11 +72,12 @@ export interface Link {
 }
 
 export interface UpperLink {
-  node?: string
+  node: string | null
   status: LinkStatus
   reason: string | null
   since: string | null
-  rtt_ms?: number | null
+  rtt_ms: number | null
+  waiting: number
 }
 
 export interface LinkList {
@@ -93,7 +94,7 @@ export interface Camera {
   label: string | null
   owner: string | null
   picture: { verdict: Verdict; frame_age_ms: number | null; checked_at: string | null; fault?: string | null } | null
-  stream: { state: string; viewers: number; codec: string | null; frame_rate: number | null } | null
+  stream: { state: string; viewers: number; codec: string | null; frame_rate: number | null; trouble?: string | null } | null
 }
 
 export interface MediaGrant {
@@ -118,7 +119,7 @@ export interface Alarm {
   value: number | null
   unit: string | null
   condition: 'active' | 'cleared'
-  acknowledged: { by: string; at: string; centre: string } | null
+  acknowledged: { by: string; at: string; centre: string; note?: string } | null
   visibility: string
   first_raised_at: string
   last_observed_at: string
@@ -130,14 +131,14 @@ export interface Alarm {
 
 export interface Hop {
   node: string
-  at?: string
-  received_at?: string
+  at: string
 }
 
 export interface AlarmEvent {
   event_id: string
   source: string
   type: string
+  alarm_source: string
   alarm_key: string
   origincounter: number
   condition: string | null
@@ -180,8 +181,8 @@ export interface RollCallPoint {
   first_frame_s: number | null
   frame_age_ms: number | null
   still: string | null
-  link: { status?: string; reason?: string | null } | string | null
-  note: string | null
+  link: string
+  note: string
 }
 
 export interface RollCall {
@@ -212,25 +213,24 @@ export interface Call {
 }
 
 export interface QuarantineRow {
-  id: string | number
-  peer?: string
-  lane?: string
-  seq?: number
+  id: number
+  peer: string
+  lane: string
+  event: { type?: string; subject?: string | null }
   code: string
   detail: string
-  at?: string
-  event_type?: string
-  [field: string]: unknown
+  refused_at: string
+  resent: boolean
 }
 
 export interface GapRow {
-  node?: string
-  peer?: string
-  lane?: string
-  first?: number
-  last?: number
-  at?: string
-  [field: string]: unknown
+  id: number
+  node: string
+  epoch: string
+  lane: string
+  first: number
+  last: number
+  found_at: string
 }
 
 export interface AuditRow {

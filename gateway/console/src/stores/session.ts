@@ -6,6 +6,8 @@ import type { Role, User } from '@/api/types'
 /** Roles that call: roll calls and dispatch calls. */
 export const SPEAKERS: Role[] = ['caller', 'dispatcher', 'duty_officer']
 
+/** Roles that may see live pictures. */
+export const WATCHERS: Role[] = [...SPEAKERS, 'operations']
 const KEY = 'silian.signed_in'
 
 /** Who sits at this screen. `checked` turns true once the gateway was asked. */
