@@ -141,7 +141,7 @@ class Gateway:
         wanted = self.settings.upstream
         if wanted.url is None:
             return None
-        upstream = Upstream(wanted.url, self.settings.identity_dir, self._upstream_token, version())
+        upstream = Upstream(wanted.url, self.settings.identity_dir, self._upstream_token, version(), wanted.broker)
         return Federation(
             upstream, node=self.node, store=self.store, clock=self.clock, events=self.events, below=self.links
         )

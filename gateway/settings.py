@@ -150,6 +150,11 @@ class UpstreamSection(Section):
     )
     token: str | None = Field(default=None, description="One-time enrolment token; prefer token_file.")
     token_file: Path | None = Field(default=None, description="File that holds the one-time enrolment token.")
+    broker: str | None = Field(
+        default=None,
+        pattern=r"^[^:/\s]+:[0-9]{1,5}$",
+        description="host:port of the broker where it is not the one told at enrolment, e.g. behind a port mapping.",
+    )
 
 
 class RollCallSection(Section):

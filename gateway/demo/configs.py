@@ -111,6 +111,7 @@ class ConfigFiles:
             content["upstream"] = {
                 "url": base_url(self.plan, self.plan.gateway(gateway.parent)),
                 "token_file": self.token_file(gateway.code),
+                "broker": f"127.0.0.1:{self.plan.gateway(gateway.parent).broker}",
             }
         return content
 
@@ -120,8 +121,9 @@ class ConfigFiles:
             "url": base_url(self.plan, self.plan.gateway(agent.gateway)),
             "enrolment_token_file": self.token_file(agent.node),
         }
-        if check and agent.centre == CUT_COUNTY:
-            link["broker"] = f"127.0.0.1:{self.plan.cut_line}"
+        # Ports may differ from those told at the enrolment, which stands in the identity for good.
+        port = self.plan.gateway(agent.gateway).broker
+        link["broker"] = f"127.0.0.1:{self.plan.cut_line if check and agent.centre == CUT_COUNTY else port}"
         return {
             "node": {"id": agent.node},
             "gateway": link,

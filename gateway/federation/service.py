@@ -35,6 +35,8 @@ class Upstream:
     identity_dir: Path
     token: Callable[[], str | None]
     version: str
+    broker: str | None = None
+    """`host:port` where it is not the one told at enrolment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,11 @@ class Federation:
     async def _run(self) -> None:
         identity = await self._enrolled()
         tls = TlsFiles(identity.authority, identity.certificate, identity.key)
-        address = BrokerAddress(identity.broker_host, identity.broker_port, tls)
+        host, port = identity.broker_host, identity.broker_port
+        if self._upstream.broker is not None:
+            host, _, text = self._upstream.broker.rpartition(":")
+            port = int(text)
+        address = BrokerAddress(host, port, tls)
         handlers = UplinkHandlers(self._below.take_down, self._heartbeat, self._changed)
         self._uplink = Uplink(
             node=self._node,

@@ -38,7 +38,9 @@ def test_agents_read_their_files(files):
 
 def test_the_check_leads_one_county_over_the_line(files, tmp_path):
     files.write_all(check=True)
-    assert [a.node for a in files.plan.agents if load_agent(files.agent_file(a.node)).gateway.broker] == ["320685-box"]
+    line = f"127.0.0.1:{files.plan.cut_line}"
+    over = [a.node for a in files.plan.agents if load_agent(files.agent_file(a.node)).gateway.broker == line]
+    assert over == ["320685-box"]
 
 
 def test_files_with_secrets_are_private(files):
