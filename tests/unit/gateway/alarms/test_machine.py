@@ -1,0 +1,114 @@
+"""The state of one alarm: whatever the order of arrival, the same events end in the same state."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.alarms.machine import Acknowledgement, AlarmState, Change, acknowledge, apply
+from protocols.alarm import AlarmData, Condition, Severity, Visibility
+
+T0 = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+
+
+def change(counter: int, condition: Condition = Condition.ACTIVE, count: int = 1) -> Change:
+    at = T0 + timedelta(seconds=counter)
+    data = AlarmData(
+        alarm_key="gas-1/high",
+        centre="320623",
+        sensor="gas-1",
+        severity=Severity.RED,
+        headline=f"燃气浓度过高 {counter}",
+        observed_at=at,
+        count=count,
+    )
+    return Change(counter, condition, data, at, at)
+
+
+def ack(upto: int, seconds: float = 0, centre: str = "320600") -> Acknowledgement:
+    return Acknowledgement("duty", T0 + timedelta(seconds=seconds), centre, upto)
+
+
+def run(changes: list[Change], known: list[Acknowledgement] | None = None) -> AlarmState:
+    state: AlarmState | None = None
+    for one in changes:
+        state = apply(state, one, known or ()) or state
+    assert state is not None
+    return state
+
+
+def test_a_raise_opens_and_a_repeat_counts_up() -> None:
+    state = run([change(1), change(2, count=40)])
+    assert (state.condition, state.count, state.opened, state.applied) == (Condition.ACTIVE, 41, 1, 2)
+    assert state.first_raised_at == T0 + timedelta(seconds=1)
+
+
+def test_a_late_older_record_changes_nothing() -> None:
+    state = run([change(5)])
+    assert apply(state, change(4, Condition.CLEARED)) is None
+    assert apply(state, change(5)) is None
+
+
+def test_a_raise_after_a_clear_opens_anew_and_waits_for_a_person_again() -> None:
+    state = run([change(1)])
+    state = acknowledge(state, ack(1)) or state
+    assert state.acknowledged is not None
+    state = apply(state, change(2, Condition.CLEARED)) or state
+    assert state.acknowledged is not None
+    state = apply(state, change(3)) or state
+    assert (state.acknowledged, state.opened, state.count) == (None, 3, 1)
+
+
+def test_an_acknowledgement_of_the_last_episode_does_not_silence_the_new_one() -> None:
+    state = run([change(1), change(2, Condition.CLEARED), change(3)])
+    assert acknowledge(state, ack(2)) is None
+
+
+def test_an_acknowledgement_that_came_before_its_raise_counts() -> None:
+    assert run([change(1)], [ack(1)]).acknowledged == ack(1)
+    assert run([change(2)], [ack(1)]).acknowledged is None
+
+
+def test_the_earliest_acknowledgement_counts_at_every_tier() -> None:
+    early, late = ack(1, 1, "320623"), ack(1, 9)
+    state = run([change(1)])
+    one = acknowledge(acknowledge(state, late) or state, early)
+    other = acknowledge(state, early) or state
+    assert one is not None
+    assert acknowledge(other, late) is None
+    assert one.acknowledged == other.acknowledged == early
+
+
+def test_visibility_outlives_an_episode() -> None:
+    state = run([change(1), change(2, Condition.CLEARED)])
+    shelved = AlarmState(
+        **{name: getattr(state, name) for name in state.__slots__} | {"visibility": Visibility.SHELVED}
+    )
+    again = apply(shelved, change(3))
+    assert again is not None
+    assert again.visibility is Visibility.SHELVED
+
+
+conditions = st.sampled_from(Condition)
+
+
+@given(st.lists(st.tuples(conditions, st.integers(1, 9)), min_size=1, max_size=12), st.randoms())
+def test_the_newest_event_decides_the_condition_whatever_the_order(events, chance) -> None:
+    changes = [change(number, condition, count) for number, (condition, count) in enumerate(events, 1)]
+    shuffled = list(changes)
+    chance.shuffle(shuffled)
+    state = run(shuffled)
+    newest = changes[-1]
+    assert (state.condition, state.applied, state.data) == (newest.condition, newest.counter, newest.data)
+
+
+@given(st.lists(st.integers(0, 6), max_size=6), st.randoms())
+def test_acknowledgements_end_the_same_whatever_the_order(uptos, chance) -> None:
+    acks = [ack(upto, seconds=number) for number, upto in enumerate(uptos)]
+    state = run([change(3)], acks)
+    other = run([change(3)])
+    chance.shuffle(acks)
+    for one in acks:
+        other = acknowledge(other, one) or other
+    assert state.acknowledged == other.acknowledged
+    assert (state.acknowledged is None) == (not any(upto >= 3 for upto in uptos))
