@@ -71,7 +71,7 @@ from protocols.aio.tasks import Supervisor
 from protocols.alarm import ALARM_TYPES
 from protocols.command import CALL_ENDED, CommandName
 from protocols.enrolment import BrokerPlace
-from protocols.health import CATALOGUE, LINK_STATE, LinkStatus
+from protocols.health import CATALOGUE, LINK_STATE
 
 logger = logging.getLogger(__name__)
 
@@ -334,7 +334,7 @@ class Gateway:
         return {
             "store": bool(self.store.epoch),
             "broker": self.broker.health.up,
-            "links": self.links.downlink.status.status is LinkStatus.UP,
+            "links": self.links.connected,
         }
 
     def _hello(self) -> dict[str, str]:

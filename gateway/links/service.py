@@ -65,20 +65,37 @@ class Links:
         self._up = Policy(self._check_from_below, self._handlers, self._forward_up)
         self._down = Policy(self._check_from_above, {COMMAND: self._commands}, _stay)
         self._takeovers: dict[str, int] = {}
-        self.watch = Watch(clock, self._link_changed, lambda: self.downlink.status.status is LinkStatus.UP)
-        self.downlink = self._make_downlink(broker)
+        self._broker = broker
+        self._downlink: Downlink | None = None
+        self.watch = Watch(clock, self._link_changed, lambda: self.connected)
 
-    def _make_downlink(self, broker: Callable[[], BrokerAddress]) -> Downlink:
+    @property
+    def downlink(self) -> Downlink:
+        """The connection to the own broker."""
+        if self._downlink is None:
+            raise AssertionError("the links are used outside `async with`")
+        return self._downlink
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether the own broker is reached."""
+        return self._downlink is not None and self._downlink.status.status is LinkStatus.UP
+
+    def _make_downlink(self) -> Downlink:
         async def outbox(node: str) -> Outbox:
             return self._store.outbox(node)
 
         handlers = DownlinkHandlers(self.take_up, outbox, self._presence, self._heartbeat)
-        # The rooms are made before the database is open: its epoch is asked for when the first receipt needs it.
         return Downlink(
-            node=self._node, address=broker, handlers=handlers, store_epoch=lambda: self._store.epoch, clock=self._clock
+            node=self._node,
+            address=self._broker,
+            handlers=handlers,
+            store_epoch=lambda: self._store.epoch,
+            clock=self._clock,
         )
 
     async def __aenter__(self) -> Self:
+        self._downlink = self._make_downlink()
         for link in self._directory.links():
             if link.direct:
                 self.watch.restore(link.node, link.status, link.reason)
@@ -169,7 +186,8 @@ class Links:
         """Register a node that was enrolled and has not been seen: its link is `never`."""
         if node not in {link.node for link in self._directory.links()}:
             await self._link_changed(Change(node, LinkStatus.NEVER, None, ""))
-        self.downlink.serve(node)
+        if self._downlink is not None:
+            self._downlink.serve(node)
 
     async def _heartbeat(self, node: str, heartbeat: Heartbeat) -> None:
         rtt = self.downlink.rtt_s(node)

@@ -1,0 +1,101 @@
+"""Alarms, acknowledgements, links and commands through chained gateways over real brokers."""
+
+from pathlib import Path
+
+import pytest
+
+from protocols.alarm import Condition
+from protocols.command import CommandName, MediaUnpublish, Outcome
+from protocols.health import LinkReason, LinkStatus
+from tests.support.chain import logged, node, tiers, until
+
+pytestmark = pytest.mark.external
+
+
+async def test_an_alarm_arrives_once_at_every_tier_and_its_acknowledgement_goes_up(tmp_path: Path) -> None:
+    async with tiers(tmp_path, "320000", "320600") as (province, city), node(city, "320681-box", tmp_path) as box:
+        raised = await box.raise_alarm("gas-1/high", severity=1)
+        for gateway in (city, province):
+            (line,) = await until(lambda g=gateway: logged(g))
+            assert (line.event_id, line.applied) == (raised.id, True)
+        assert [hop["node"] for hop in line.hops] == ["320600", "320000"]
+        (alarm,) = (await city.alarms.page(_all()))["items"]
+        await city.alarms.acknowledge(alarm["id"], by="duty", note="已派员")
+        seen = await until(lambda: _acknowledged(province))
+        assert (seen["by"], seen["centre"], seen["note"]) == ("duty", "320600", "已派员")
+        assert (await province.alarms.page(_all()))["items"][0]["id"] == alarm["id"]
+
+
+async def test_many_alarms_arrive_once_and_in_order_per_key(tmp_path: Path) -> None:
+    async with tiers(tmp_path, "320000", "320600") as (province, city), node(city, "320681-box", tmp_path) as box:
+        sent = []
+        for number in range(600):
+            condition = Condition.CLEARED if number % 3 == 2 else Condition.ACTIVE
+            sent.append(await box.raise_alarm(f"key-{number % 7}", condition, severity=1 + number % 4))
+        for gateway in (city, province):
+            await until(lambda g=gateway: _count(g, 600))
+            lines = await logged(gateway)
+            assert sorted(line.event_id for line in lines) == sorted(event.id for event in sent)
+            newest = {event.data["alarm_key"]: event for event in sent}
+            for item in (await gateway.alarms.page(_all()))["items"]:
+                last = newest[item["alarm_key"]]
+                assert item["condition"] == ("cleared" if "cleared" in last.type else "active")
+
+
+async def test_links_are_named_up_and_down_at_every_tier(tmp_path: Path) -> None:
+    async with tiers(tmp_path, "320000", "320600") as (province, city):
+        async with node(city, "320681-box", tmp_path):
+            await until(lambda: _status(city, "320681-box") is LinkStatus.UP)
+            await until(lambda: _status(province, "320681-box") is LinkStatus.UP)
+            await until(lambda: _status(province, "320600") is LinkStatus.UP)
+            upper = city.upper()
+            assert upper is not None
+            assert (upper.status, upper.node) == (LinkStatus.UP, "320000")
+        for gateway in (city, province):
+            link = await until(lambda g=gateway: _down(g, "320681-box"))
+            assert link.reason is LinkReason.AGENT_STOPPED
+
+
+async def test_a_command_reaches_a_node_two_tiers_below_and_its_reply_comes_back(tmp_path: Path) -> None:
+    async with tiers(tmp_path, "320000", "320600") as (province, city), node(city, "320681-box", tmp_path) as box:
+        box.answer = lambda _: (Outcome.DONE, {"said": "好"})
+        await box.announce("room")
+        await until(lambda: province.registry.owner("320681/room") == "320681-box")
+        assert province.registry.next_hop("320681") == "320600"
+        assert city.registry.next_hop("320681") == "320681-box"
+        args = MediaUnpublish(stream="320681/room")
+        reply = await province.links.ask("320681-box", CommandName.MEDIA_UNPUBLISH, args, within_s=20)
+        assert (reply.outcome, reply.result) == (Outcome.DONE, {"said": "好"})
+        assert len(box.commands) == 1
+
+
+async def test_a_command_to_a_silent_node_expires(tmp_path: Path) -> None:
+    async with tiers(tmp_path, "320600") as (city,), node(city, "320681-box", tmp_path, linked=False):
+        args = MediaUnpublish(stream="320681/room")
+        reply = await city.links.ask("320681-box", CommandName.MEDIA_UNPUBLISH, args, within_s=0.2)
+        assert reply.outcome is Outcome.EXPIRED
+
+
+def _all():
+    from gateway.alarms.service import Wanted
+
+    return Wanted(limit=500)
+
+
+async def _acknowledged(gateway):
+    items = (await gateway.alarms.page(_all()))["items"]
+    return items[0]["acknowledged"] if items else None
+
+
+async def _count(gateway, number):
+    return len(await logged(gateway)) >= number
+
+
+def _status(gateway, name):
+    link = gateway.registry.link(name)
+    return link.status if link else None
+
+
+def _down(gateway, name):
+    link = gateway.registry.link(name)
+    return link if link and link.status is LinkStatus.DOWN else None
