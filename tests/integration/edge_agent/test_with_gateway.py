@@ -1,0 +1,141 @@
+"""One agent at one gateway, both real: enrolment, link, alarm, picture, roll call, a call, a goodbye."""
+
+import asyncio
+import time
+
+import pytest
+
+from edge_agent.app import Agent
+from edge_agent.settings import parse as agent_settings
+from gateway.app import Gateway
+from gateway.media.machine import Kind
+from gateway.settings import Settings as GatewaySettings
+from protocols.alarm import SensorReport
+from protocols.command import (
+    CallAnswer,
+    CallRing,
+    CommandName,
+    Outcome,
+    RollCallAnswer,
+    RollCallRing,
+    parse_args,
+)
+from protocols.health import LinkReason, LinkStatus, Verdict
+from tests.support.until import until
+
+pytestmark = pytest.mark.external
+NODE, STREAM = "320623-box", "320623/room"
+CALL = "01JD8Z5W3K4M5N6P7Q8R9S0T1V"
+
+
+@pytest.fixture
+async def gateway(tmp_path):
+    settings = GatewaySettings.model_validate(
+        {
+            "centre": {"code": "320600"},
+            "state": {"dir": tmp_path / "gateway"},
+            "http": {"port": 0},
+            "management": {"port": 0},
+            "broker": {"port": 0},
+        }
+    )
+    async with Gateway(settings) as made:
+        yield made
+
+
+@pytest.fixture
+async def agent(gateway, tmp_path):
+    token = (await gateway.enrolment.invite(NODE, "test")).token
+    settings = agent_settings(
+        {
+            "node": {"id": NODE},
+            "gateway": {"url": gateway.base_url, "enrolment_token": str(token)},
+            "state": {"dir": tmp_path / "agent", "quota_mb": 16, "ballast_mb": 1},
+            "management": {"port": 0},
+            "cameras": [{"name": "room", "title": "指挥大厅", "kind": "testcard", "audio": "tone"}],
+        }
+    )
+    made = Agent(settings)
+    running = asyncio.ensure_future(made.run())
+    await made.ready.wait()
+    try:
+        await until(lambda: linked(gateway), 30)
+        yield made
+    finally:
+        made.stop()
+        await running
+
+
+def link_of(gateway):
+    return gateway.registry.link(NODE)
+
+
+def linked(gateway):
+    return link_of(gateway) is not None and link_of(gateway).status is LinkStatus.UP
+
+
+async def test_link_catalogue_and_health_arrive(gateway, agent):
+    await until(lambda: any(camera.id == STREAM for camera in gateway.registry.cameras()))
+    assert gateway.registry.owner(STREAM) == NODE
+    await until(lambda: link_of(gateway).box is not None and link_of(gateway).box.disk_free_bytes)
+    assert agent.link.up
+    assert agent.certificate_ends > time.time()
+
+
+async def test_an_alarm_is_receipted_and_leaves_the_spool(gateway, agent):
+    report = SensorReport(alarm_key="gas-1/high", sensor="gas-1", severity=1, headline="可燃气体超限")
+    (id_,) = await agent.intake.take([report], "test")
+    async with asyncio.timeout(20):
+        while sum((await agent.spool.figures()).depth.values()):
+            await asyncio.sleep(0.05)
+    assert agent.link.uplink.counters["records_stored"] >= 1
+    assert agent.link.uplink.counters["records_refused"] == 0
+    assert id_
+
+
+async def test_a_picture_comes_while_it_is_wanted_and_only_then(gateway, agent):
+    await until(lambda: any(camera.id == STREAM for camera in gateway.registry.cameras()))
+    assert agent.publisher.names() == ()
+    began = time.monotonic()
+    gateway.media.want(STREAM, "test", Kind.VIEW)
+    await until(lambda: gateway.media.holding(Kind.VIEW).live(STREAM))
+    print("first packets after", time.monotonic() - began)
+    still = await gateway.media.still(STREAM, timeout_s=5)
+    assert still.deviation > 20
+    gateway.media.release(STREAM, "test")
+    await until(lambda: not agent.publisher.names(), 40)
+
+
+async def test_a_roll_call_is_answered_with_the_owners_own_view(gateway, agent):
+    ring = RollCallRing(roll_call_id=CALL, centre="320623", camera="room")
+    reply = await gateway.links.ask(NODE, CommandName.ROLLCALL_RING, ring, within_s=10)
+    assert reply.outcome is Outcome.DONE, reply
+    answer = parse_args(RollCallAnswer, reply.result)
+    assert answer.camera.verdict in {Verdict.LIVE, Verdict.UNPROVEN}
+    assert answer.camera.frame_age_ms < 3000
+    assert answer.answered_by == "自动应答"
+
+
+async def test_a_call_is_answered_and_an_unknown_camera_is_refused(gateway, agent):
+    def ring(camera):
+        return CallRing(
+            call_id=CALL,
+            centre="320623",
+            camera=camera,
+            caller="张三",
+            caller_centre="320600",
+            caller_stream=f"320600/call-{CALL.lower()}",
+            whep_url=f"{gateway.base_url}/whep/320600/call-{CALL.lower()}",
+            token="none",
+        )
+
+    reply = await gateway.links.ask(NODE, CommandName.CALL_RING, ring("none"), within_s=10)
+    assert (reply.outcome, reply.code) == (Outcome.REFUSED, "not_found")
+    reply = await gateway.links.ask(NODE, CommandName.CALL_RING, ring("room"), within_s=10)
+    assert parse_args(CallAnswer, reply.result).callee_stream == STREAM
+
+
+async def test_a_clean_stop_is_a_goodbye(gateway, agent):
+    agent.stop()
+    await until(lambda: link_of(gateway).status is LinkStatus.DOWN, 30)
+    assert link_of(gateway).reason is LinkReason.AGENT_STOPPED
