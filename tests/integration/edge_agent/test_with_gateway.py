@@ -75,7 +75,7 @@ def linked(gateway):
 
 
 async def test_link_catalogue_and_health_arrive(gateway, agent):
-    await until(lambda: any(camera.id == STREAM for camera in gateway.registry.cameras()))
+    await until(lambda: any(camera.stream == STREAM for camera in gateway.registry.cameras()))
     assert gateway.registry.owner(STREAM) == NODE
     await until(lambda: link_of(gateway).box is not None and link_of(gateway).box.disk_free_bytes)
     assert agent.link.up
@@ -94,11 +94,11 @@ async def test_an_alarm_is_receipted_and_leaves_the_spool(gateway, agent):
 
 
 async def test_a_picture_comes_while_it_is_wanted_and_only_then(gateway, agent):
-    await until(lambda: any(camera.id == STREAM for camera in gateway.registry.cameras()))
+    await until(lambda: any(camera.stream == STREAM for camera in gateway.registry.cameras()))
     assert agent.publisher.names() == ()
     began = time.monotonic()
-    gateway.media.want(STREAM, "test", Kind.VIEW)
-    await until(lambda: gateway.media.holding(Kind.VIEW).live(STREAM))
+    gateway.media.want(STREAM, "test", Kind.VIEWER)
+    await until(lambda: gateway.media.holding(Kind.VIEWER).live(STREAM))
     print("first packets after", time.monotonic() - began)
     still = await gateway.media.still(STREAM, timeout_s=5)
     assert still.deviation > 20
