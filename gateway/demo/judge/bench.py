@@ -246,8 +246,11 @@ class Bench:
 
     async def _all_here(self) -> bool:
         await self._read_logs()
-        if any(self._due(code).compare(log).lost for code, log in self._logs.items()):
-            return False
+        for code, log in self._logs.items():
+            finding = self._due(code).compare(log)
+            self._missing_warnings(code, finding)
+            if finding.lost:
+                return False
         return not any(same_events(self._settled[below], self._logs[above]).lost for below, above in ABOVE)
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FRESH_MS = 2000
 """An older picture is not fresh (roll-call rule of the gateways)."""
+CATCH_UP_S = 2.5
+"""A join starts at the last key frame and is paced to the present; a stream that stays behind is a replay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +81,25 @@ async def look(whep_url: str, token: str, *, limit_s: float = 10.0, listen_s: fl
                 await _answer(connection, (await client.offer(connection.localDescription.sdp)).sdp)
                 frame = await tracks["video"].recv()
                 seconds = time.monotonic() - started
-                now_ms = int(time.time() * 1000)
-                grey = frame.to_ndarray(format="gray")
+                mark, age_ms = await _newest(tracks, frame)
                 tone = await _listen(tracks, listen_s) if listen_s else None
                 frames = 1 + await _stay(tracks, stay_s)
         finally:
             with contextlib.suppress(Exception):  # the session may be gone with its gateway
                 await client.delete()
             await connection.close()
-    mark = read_mark(grey)
-    return Look(seconds, frame.width, frame.height, mark, mark.age_ms(now_ms) if mark else None, tone, frames)
+    return Look(seconds, frame.width, frame.height, mark, age_ms, tone, frames)
+
+
+async def _newest(tracks: dict[str, Any], frame: Any) -> tuple[testmark.Mark | None, int | None]:
+    """Read the mark of the first picture, or of a later one while the stream catches up with the present."""
+    until = time.monotonic() + CATCH_UP_S
+    while True:
+        mark = read_mark(frame.to_ndarray(format="gray"))
+        age_ms = mark.age_ms(int(time.time() * 1000)) if mark else None
+        if age_ms is None or age_ms <= FRESH_MS or time.monotonic() > until:
+            return mark, age_ms
+        frame = await tracks["video"].recv()
 
 
 async def _stay(tracks: dict[str, Any], seconds: float) -> int:
