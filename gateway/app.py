@@ -154,7 +154,7 @@ class Gateway:
 
     def _pictures(self) -> None:
         tokens = MediaTokens.load(self._state / "keys" / "media.key", self.node)
-        needs = MediaNeeds(self.engine, self.registry, self.links, tokens, self.clock, self.events)
+        needs = MediaNeeds(self.engine, self.registry, self.links, tokens, self.clock, self.events, self.metrics)
         self.media = MediaService(needs, node=self.node, base_url=lambda: self.base_url)
         self.audit = Audit(self.store, self.metrics)
         self._people()

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from typing import Any, Self
 
@@ -18,6 +17,7 @@ from gateway.dispatch.machine import Call, CallState, Close, Connect, Direction,
 from gateway.dispatch.needs import Arrived, DispatchNeeds
 from gateway.dispatch.records import CallRecord
 from gateway.dispatch.tables import CALLS
+from gateway.dispatch.transit import Transit
 from gateway.events import CallChanged
 from gateway.ports.store import UPPER, UnitOfWork
 from gateway.web.journal import AuditEntry
@@ -42,8 +42,6 @@ from protocols.ids import split_stream
 logger = logging.getLogger(__name__)
 LOOK_S = 1.0
 TELL_WITHIN_S = 30.0
-RING_TOKEN_LIFE = timedelta(hours=2)
-"""The callee may have to open the caller's stream again during the whole call."""
 DUTY_ROOM = "room"
 PAGE = 50
 
@@ -71,6 +69,7 @@ class _Live:
     call: Call
     ring: CallRing | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class DispatchService:
@@ -81,8 +80,8 @@ class DispatchService:
     ) -> None:
         """`base_url` is where nodes below reach this gateway."""
         self._needs = needs
-        self._base_url = base_url
         self._rules = rules or DispatchRules()
+        self._transit = Transit(needs, base_url)
         self._live: dict[str, _Live] = {}
         self._supervisor = Supervisor("dispatch", clock=needs.clock)
         self._works = 0
@@ -124,7 +123,7 @@ class DispatchService:
         self._live[call_id] = live
         await self._insert(record, by)
         if refused is not None:
-            await self._perform(live, live.call.refused(refused))
+            await self._step(live, lambda: live.call.refused(refused))
         else:
             self._spawn(f"ring[{centre}]", partial(self._ring, live, camera or self._camera(centre)))
         return record
@@ -145,10 +144,9 @@ class DispatchService:
 
     async def _ring(self, live: _Live, camera: str) -> None:
         record = live.record
-        node = record.callee_node
+        node = self._transit.target_of(record.callee_centre)
         if node is None:
-            raise AssertionError("a call without a node ends before it rings")
-        granted = self._needs.streams.play_pass(record.caller_stream, node, RING_TOKEN_LIFE)
+            raise AssertionError("a call without a way ends before it rings")
         args = CallRing(
             call_id=record.id,
             centre=record.callee_centre,
@@ -156,16 +154,16 @@ class DispatchService:
             caller=record.caller_user,
             caller_centre=record.caller_centre,
             caller_stream=record.caller_stream,
-            whep_url=f"{self._base_url()}{granted.path}",
-            token=granted.token,
+            whep_url="",
+            token="",
         )
         try:
-            reply = await self._needs.commands.ask(node, CommandName.CALL_RING, args, within_s=self._rules.ring_s)
-            effects = self._take_reply(live, reply)
+            local = self._transit.local(args, node)
+            reply = await self._needs.commands.ask(node, CommandName.CALL_RING, local, within_s=self._rules.ring_s)
+            await self._step(live, lambda: self._take_reply(live, reply))
         except SilianError as error:
             logger.warning("ring failed", extra={"call": record.id, "node": node, "error": str(error)})
-            effects = live.call.refused(EndReason.LINK)
-        await self._perform(live, effects)
+            await self._step(live, lambda: live.call.refused(EndReason.LINK))
 
     def _take_reply(self, live: _Live, reply: Reply) -> list[Effect]:
         if live.call.state is not CallState.RINGING:
@@ -188,11 +186,14 @@ class DispatchService:
     # Being called.
 
     async def on_ring(self, command: Command) -> dict[str, Any]:
-        """Carry out `call.ring`: ring the own console and wait for its answer. Raises RefusedError with the reason."""
+        """Carry out `call.ring`: ring the own console and wait for its answer, or pass it on to a centre below.
+
+        Raises RefusedError with the reason, ExpiredError, LinkError.
+        """
         args = parse_args(CallRing, command.args)
         own = self._needs.ways.own().code
         if args.centre != own:
-            raise NotFoundError(f"this is {own}, not {args.centre}")
+            return await self._transit.ring(args, command)
         if not self._rules.answers:
             raise RefusedError("this centre takes no calls by its settings", EndReason.DECLINED)
         if self._live:
@@ -202,8 +203,9 @@ class DispatchService:
         try:
             await live.settled.wait()
         except asyncio.CancelledError:
-            # The command's deadline: nobody waits for the answer any more.
-            self._spawn("unanswered", partial(self._peer_ended, live, EndReason.NO_ANSWER))
+            # At the deadline nobody waits for the answer any more; before it, this gateway is being stopped.
+            if command.expired(self._needs.clock.now()):
+                self._spawn("unanswered", partial(self._peer_ended, live, EndReason.NO_ANSWER))
             raise
         record = live.record
         if record.answered_at is None or record.callee_stream is None or record.answered_by is None:
@@ -245,6 +247,8 @@ class DispatchService:
     async def on_end(self, command: Command) -> dict[str, Any]:
         """Carry out `call.end` of the tier above; an unknown call is fine."""
         args = parse_args(CallEnd, command.args)
+        if await self._transit.end(args):
+            return {}
         live = self._live.get(args.call_id)
         if live is not None and live.record.direction is Direction.IN:
             await self._peer_ended(live, reason_of(args.reason, EndReason.HANGUP))
@@ -255,16 +259,20 @@ class DispatchService:
         live = await self._running(call_id)
         if live.record.direction is not Direction.IN:
             raise WrongMomentError("this centre made the call itself")
-        effects = live.call.connected(self._needs.clock.monotonic())
-        live.record.answered_by = by
-        live.record.callee_stream = f"{live.record.callee_centre}/call-{call_id.lower()}"
-        await self._perform(live, effects, by=by)
+
+        def take() -> list[Effect]:
+            effects = live.call.connected(self._needs.clock.monotonic())
+            live.record.answered_by = by
+            live.record.callee_stream = f"{live.record.callee_centre}/call-{call_id.lower()}"
+            return effects
+
+        await self._step(live, take, by=by)
         return live.record
 
     async def hang_up(self, call_id: str, *, by: str) -> CallRecord:
         """End or decline a call; raises NotFoundError, WrongMomentError when it has ended."""
         live = await self._running(call_id)
-        await self._perform(live, live.call.hang_up(), by=by)
+        await self._step(live, live.call.hang_up, by=by)
         return live.record
 
     # Reading.
@@ -295,9 +303,10 @@ class DispatchService:
         parse_args(CallEnd, event.data)
 
     async def apply(self, uow: UnitOfWork, arrivals: Sequence[Arrived]) -> None:
-        """Take `call.ended` of callees below; calls of other gateways pass by."""
+        """Take `call.ended` of callees below; what passes through here is let go."""
         for arrived in arrivals:
             end = parse_args(CallEnd, arrived.event.data)
+            self._transit.ended_by(arrived.event.source, end.call_id)
             live = self._live.get(end.call_id)
             if live is not None and live.record.callee_node == arrived.event.source:
                 uow.tell(EndTold(end.call_id, reason_of(end.reason, EndReason.HANGUP)))
@@ -310,7 +319,7 @@ class DispatchService:
     # Inside.
 
     async def _peer_ended(self, live: _Live, reason: EndReason) -> None:
-        await self._perform(live, live.call.peer_ended(reason))
+        await self._step(live, lambda: live.call.peer_ended(reason))
 
     async def _running(self, call_id: str) -> _Live:
         live = self._live.get(call_id)
@@ -319,9 +328,14 @@ class DispatchService:
             raise WrongMomentError(f"the call ended: {ended.reason}")
         return live
 
-    async def _perform(self, live: _Live, effects: list[Effect], *, by: str = "") -> None:
-        if not effects:
-            return
+    async def _step(self, live: _Live, step: Callable[[], list[Effect]], *, by: str = "") -> None:
+        # One step after the other: a hang-up that meets an answer must not be written down before it.
+        async with live.lock:
+            effects = step()
+            if effects:
+                await self._perform(live, effects, by)
+
+    async def _perform(self, live: _Live, effects: list[Effect], by: str) -> None:
         record, streams = live.record, self._needs.streams
         self._note(live)
         for effect in effects:
@@ -364,9 +378,9 @@ class DispatchService:
             async with self._needs.store.unit() as uow:
                 data = end.model_dump(mode="json")
                 await uow.owe(UPPER, Lane.URGENT, uow.mint(CALL_ENDED, data, subject=record.id))
-        elif record.callee_node is not None:
+        elif (node := self._transit.target_of(record.callee_centre)) is not None:
             try:
-                await self._needs.commands.tell(record.callee_node, CommandName.CALL_END, end, within_s=TELL_WITHIN_S)
+                await self._needs.commands.tell(node, CommandName.CALL_END, end, within_s=TELL_WITHIN_S)
             except LinkError as error:
                 logger.warning("callee not told", extra={"call": record.id, "error": str(error)})
 
@@ -405,13 +419,13 @@ class DispatchService:
         while True:
             for live in tuple(self._live.values()):
                 far, own = live.record.far_stream, live.record.own_stream
-                effects = live.call.sides(
-                    far=far is not None and streams.live(far),
-                    own=own is not None and streams.live(own),
-                    now=clock.monotonic(),
-                )
-                await self._perform(live, effects or live.call.tick(clock.monotonic()))
+                heard = {"far": far is not None and streams.live(far), "own": own is not None and streams.live(own)}
+                await self._step(live, partial(self._look, live.call, **heard))
             await clock.sleep(LOOK_S)
+
+    def _look(self, call: Call, *, far: bool, own: bool) -> list[Effect]:
+        now = self._needs.clock.monotonic()
+        return call.sides(far=far, own=own, now=now) or call.tick(now)
 
     def _figures(self) -> list[tuple[tuple[str, ...], float]]:
         states = [live.record.state for live in self._live.values()]

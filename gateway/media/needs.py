@@ -7,6 +7,7 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from gateway.events import EventBus
+from gateway.metrics import Metrics
 from gateway.ports.media import MediaEngine
 from gateway.web.media_tokens import MediaTokens
 from protocols.aio.clock import Clock
@@ -118,3 +119,4 @@ class MediaNeeds:
     tokens: MediaTokens
     clock: Clock
     bus: EventBus
+    metrics: Metrics

@@ -59,6 +59,7 @@ LOOK_S = 2.0
 """How often the agents' picture verdicts are compared with the last ones."""
 LONGEST_LEASE_S = 300.0
 UPPER = "upper"
+FAULTS = frozenset(EndReason) - {EndReason.CLOSED, EndReason.REPLACED, EndReason.SHUTDOWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class MediaService:
         self._tokens = needs.tokens
         self._clock = needs.clock
         self._bus = needs.bus
+        self._metrics = needs.metrics
         self._chance = chance
         self._demands: dict[str, Demand] = {}
         self._states: dict[str, StreamState] = {}
@@ -244,8 +246,11 @@ class MediaService:
         return self._ways.camera(stream)
 
     async def stream_stats(self) -> dict[str, StreamStats]:
-        """Return the engine's figures by stream."""
-        stats = await self._engine.stats()
+        """Return the engine's figures by stream; none while the media worker is being replaced."""
+        try:
+            stats = await self._engine.stats()
+        except LinkError:
+            return {}
         return {stream.stream: stream for stream in stats.streams}
 
     # What the tier above asks.
@@ -354,6 +359,8 @@ class MediaService:
             self._states.pop(event.stream, None)
         else:
             self._states[event.stream] = event.state
+        if event.first_frame_s is not None:
+            self._metrics.observe("media_time_to_first_frame_seconds", event.first_frame_s)
         demand = self._demands.get(event.stream)
         if demand is not None:
             demand.source(live=event.state is StreamState.LIVE, now=now)
@@ -361,6 +368,8 @@ class MediaService:
 
     def _session_ended(self, event: SessionEnded) -> None:
         logger.info("media session ended", extra={"stream": event.stream, "kind": event.kind, "reason": event.reason})
+        if event.reason in FAULTS:
+            self._metrics.count("media_session_failures_total", reason=event.reason)
         self._forget(event.session_id)
         self.relays.ended(event.stream, event.session_id, event.reason)
         self.pulls.ended(event.stream, event.session_id, event.reason)

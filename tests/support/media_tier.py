@@ -69,7 +69,7 @@ class Tier:
         self.store = SqliteStore(directory / "gateway.db", self.node, self.clock, self.bus.publish)
         metrics = Metrics()
         tokens = MediaTokens(Ed25519PrivateKey.generate(), self.node)
-        needs = MediaNeeds(self.engine, ways, self.commands, tokens, self.clock, self.bus)
+        needs = MediaNeeds(self.engine, ways, self.commands, tokens, self.clock, self.bus, metrics)
         self.media = MediaService(needs, node=self.node, base_url=lambda: self.url)
         pictures = self.media.holding(Kind.ROLL_CALL)
         rollcall = RollCallNeeds(

@@ -314,6 +314,7 @@ async def test_a_far_side_that_goes_dark_ends_the_call(tmp_path):
     async with centre.store, centre.service() as service:
         made = await service.call("320612", camera=None, by="wang")
         await reached(service, made.id, CallState.CONNECTED)
+        await until(lambda: len(centre.journal.deeds) == 2)
         centre.streams.lives |= {"320612/room", made.caller_stream}
         for _ in range(40):
             await clock.advance(1.0)
@@ -322,6 +323,67 @@ async def test_a_far_side_that_goes_dark_ends_the_call(tmp_path):
         for _ in range(32):
             await clock.advance(1.0)
         assert (await reached(service, made.id, CallState.ENDED)).reason is EndReason.LINK
+
+
+@pytest.fixture
+async def province(tmp_path):
+    ways = Ways.city(("320612", "320623"), here="320000")
+    ways.nodes["320600"] = OneLink("320600")
+    centre = Centre(tmp_path / "province.db", ways, SystemClock())
+    async with centre.store:
+        yield centre
+
+
+def passes(above: Centre, node: str, below: DispatchService) -> None:
+    above.commands.on(node, "call.ring", below.on_ring)
+    above.commands.on(node, "call.end", below.on_end)
+
+
+async def test_a_call_from_two_tiers_above_goes_from_gateway_to_gateway(province, city):
+    rung = agent_answers(city)
+    async with province.service() as top, city.service() as middle:
+        passes(province, "320600", middle)
+        made = await top.call("320612", camera=None, by="zhao")
+        call = await reached(top, made.id, CallState.CONNECTED)
+        assert call.far_stream == "320612/room"
+        assert rung[0].whep_url == f"http://320600/whep/{call.caller_stream}", "the county knows its own gateway only"
+        assert city.streams.pulled == {call.caller_stream: f"http://320000/whep/{call.caller_stream}"}
+        assert await middle.page() == [], "a call that passes is not the city's own"
+        await top.hang_up(made.id, by="zhao")
+        await until(lambda: city.commands.count("call.end", "320612-box"))
+        assert city.streams.pulled == {}
+
+
+async def test_what_the_county_says_passes_up_and_leaves_nothing(province, city):
+    async def refuse(command: Command) -> dict[str, object]:
+        raise RefusedError("no", "busy")
+
+    city.commands.on("320612-box", "call.ring", refuse)
+    async with province.service() as top, city.service() as middle:
+        passes(province, "320600", middle)
+        made = await top.call("320612", camera=None, by="zhao")
+        assert (await reached(top, made.id, CallState.ENDED)).reason is EndReason.BUSY
+        assert city.streams.pulled == {}
+
+
+async def test_a_hang_up_from_two_tiers_below_frees_the_stream_on_the_way(province, city, county):
+    city.ways.nodes["320623"] = OneLink("320623")
+    province.ways.nodes["320623"] = OneLink("320623")
+    async with province.service() as top, city.service() as middle, county.service() as below:
+        passes(province, "320600", middle)
+        join(city, county, below)
+        made = await top.call("320623", camera=None, by="zhao")
+        await incoming(below)
+        await below.answer(made.id, by="如东值班")
+        await reached(top, made.id, CallState.CONNECTED)
+        assert list(city.streams.pulled) == [made.caller_stream]
+        assert county.streams.pulled == {made.caller_stream: f"http://320600/whep/{made.caller_stream}"}
+        await below.hang_up(made.id, by="如东值班")
+        event = await owed(county)
+        await deliver(city, middle, event)
+        await deliver(province, top, event)
+        assert city.streams.pulled == {}
+        assert (await reached(top, made.id, CallState.ENDED)).reason is EndReason.HANGUP
 
 
 async def owed(centre: Centre) -> Event:

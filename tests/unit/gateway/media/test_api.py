@@ -64,7 +64,7 @@ async def site():
     clock, engine = ManualClock(), PaperEngine()
     tokens = MediaTokens(Ed25519PrivateKey.generate(), "320600")
     ways = Ways.city(("320612",))
-    needs = MediaNeeds(engine, ways, Commands("320600", clock), tokens, clock, EventBus())
+    needs = MediaNeeds(engine, ways, Commands("320600", clock), tokens, clock, EventBus(), Metrics())
     async with MediaService(needs, node="320600", base_url=lambda: "http://city") as media:
         made = build_site(
             Site(

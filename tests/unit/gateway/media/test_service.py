@@ -9,6 +9,7 @@ from gateway.events import EventBus, LinkChanged, MediaRestarted
 from gateway.media.machine import Kind, Trouble
 from gateway.media.needs import MediaNeeds
 from gateway.media.service import MediaService
+from gateway.metrics import Metrics
 from gateway.ports.media import EndReason, SessionKind, StreamChanged, StreamState
 from gateway.web.media_tokens import MediaDirection, MediaTokens
 from protocols.aio.clock import ManualClock, new_ulid
@@ -31,7 +32,7 @@ class Gateway:
         self.commands = Commands(ways.here, clock)
         self.tokens = MediaTokens(Ed25519PrivateKey.generate(), ways.here)
         self.bus = EventBus()
-        needs = MediaNeeds(self.engine, ways, self.commands, self.tokens, clock, self.bus)
+        needs = MediaNeeds(self.engine, ways, self.commands, self.tokens, clock, self.bus, Metrics())
         self.media = MediaService(needs, node=ways.here, base_url=lambda: f"http://{ways.here}", chance=lambda: 0.5)
         self.published: list[MediaPublish] = []
         self.given_back: list[str] = []
