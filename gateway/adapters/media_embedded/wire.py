@@ -5,10 +5,10 @@ One socket pair, no file on disk. Every request has a number and gets exactly on
 
 import asyncio
 import struct
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from gateway.adapters.media_embedded.rules.description import Track
 from gateway.adapters.media_embedded.rules.ice import Credentials
@@ -154,12 +154,12 @@ class Ask:
     """A numbered request."""
 
     number: int
-    request: Request = field(metadata={"discriminator": "op"})
+    request: Annotated[Request, Field(discriminator="op")]
 
 
 Answer = Reply | Up | Over | Changed
 _asks: TypeAdapter[Ask] = TypeAdapter(Ask)
-_answers: TypeAdapter[Answer] = TypeAdapter(Answer)
+_answers: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="op")])
 
 
 def pack_ask(ask: Ask) -> bytes:

@@ -25,7 +25,7 @@ LEAST_STEP_MS = 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the viewer negotiated for one track; `payload_types` by codec (`h264` also with its profile)."""
+    """What the viewer negotiated for one track; `payload_types` by codec, `h264` also with its profile."""
 
     kind: str
     ssrc: int
@@ -199,8 +199,9 @@ class Leg:
         return placed
 
     def payload_type(self, codec: str) -> int | None:
-        """Return the viewer's number for a codec, or None where it did not offer it."""
-        return self.plan.payload_types.get(codec)
+        """Return the viewer's number for a codec; H.264 of a profile that it did not offer goes as any H.264."""
+        own = self.plan.payload_types
+        return own.get(codec, own.get(codec.partition("/")[0]))
 
     def resend(self, sequences: tuple[int, ...]) -> list[bytes]:
         """Answer a NACK with the same bytes again; what is too old is counted."""

@@ -1,0 +1,134 @@
+"""One incoming track: every packet leaves once, gaps are asked for, losses are told."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.adapters.media_embedded.rules import ingest as rule
+from gateway.adapters.media_embedded.rules.ingest import Codec, Ingest
+from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
+from gateway.adapters.media_embedded.rules.rtp import Packet
+
+VP8, RTX = 96, 97
+KEY, DELTA = b"\x10\x00key", b"\x10\x01delta"
+
+
+def video() -> Ingest:
+    return Ingest("video", {VP8: Codec("vp8", 90000)}, {RTX: VP8})
+
+
+def packet(sequence: int, payload: bytes = DELTA, *, ssrc: int = 1, kind: int = VP8, timestamp: int = 0) -> Packet:
+    return Packet(kind, True, sequence & 0xFFFF, timestamp, ssrc, payload, {})
+
+
+def repair(sequence: int, payload: bytes = DELTA) -> Packet:
+    return packet(9000, sequence.to_bytes(2, "big") + payload, ssrc=2, kind=RTX)
+
+
+def test_a_retransmission_fills_its_gap_and_a_probe_ends_here() -> None:
+    track = video()
+    assert track.receive(packet(10), 0.0) is not None
+    assert track.receive(packet(12), 0.0) is not None
+    came = track.receive(repair(11), 0.1)
+    assert came is not None
+    assert came.payload == DELTA
+    assert track.receive(repair(11), 0.1) is None, "Chromium probes by repeating real packets"
+    assert track.receive(packet(10), 0.1) is None
+    assert track.receive(packet(9, b"", kind=RTX), 0.1) is None
+    assert track.counters.dropped == {"duplicate": 2, "probe": 1}
+
+
+def test_gaps_are_asked_for_again_and_then_given_up() -> None:
+    track = video()
+    track.receive(packet(65534), 0.0)
+    track.receive(packet(1), 0.0)
+    assert track.missing(0.005) == [], "reordering is given a moment"
+    assert track.missing(0.02) == [65535, 0]
+    assert track.missing(0.03) == []
+    assert track.missing(0.1) == [65535, 0]
+    track.receive(packet(65535), 0.15)
+    assert track.missing(0.2) == [0]
+    assert track.missing(rule.GIVE_UP_S + 0.1) == []
+    assert (track.counters.lost, track.damaged) == (1, True)
+    assert track.receive(packet(0), 1.0) is None, "too late to be of use"
+    track.receive(packet(2, KEY, timestamp=5), 1.1)
+    assert not track.damaged
+
+
+def test_sound_is_not_asked_for_again() -> None:
+    track = Ingest("audio", {111: Codec("opus", 48000)}, {})
+    track.receive(packet(1, kind=111), 0.0)
+    track.receive(packet(3, kind=111), 0.0)
+    assert track.missing(0.1) == []
+    track.missing(2.0)
+    assert track.counters.lost == 1
+
+
+def test_a_jump_or_another_ssrc_begins_a_new_generation() -> None:
+    track = video()
+    first = track.receive(packet(10), 0.0)
+    jumped = track.receive(packet(30000), 0.1)
+    other = track.receive(packet(30001, ssrc=5), 0.2)
+    assert first is not None
+    assert jumped is not None
+    assert other is not None
+    assert first.generation < jumped.generation < other.generation
+    assert track.counters.lost == 0
+
+
+def test_unknown_payload_types_are_counted() -> None:
+    track = video()
+    assert track.receive(packet(1, kind=35), 0.0) is None
+    assert track.counters.dropped == {"unknown_payload_type": 1}
+
+
+def test_frames_key_frames_and_rate() -> None:
+    track = video()
+    for number in range(60):
+        now = number / 15
+        track.receive(packet(2 * number, KEY if number % 30 == 0 else DELTA, timestamp=number * 6000), now)
+        track.receive(packet(2 * number + 1, DELTA, timestamp=number * 6000), now)
+    counters = track.counters
+    assert (counters.frames, counters.key_frames, counters.key_interval_s) == (60, 2, 2.0)
+    assert 14 <= track.frame_rate(59 / 15) <= 16
+    assert counters.frame_at == 59 / 15
+
+
+def test_reports_tell_loss_and_echo_the_senders_report() -> None:
+    track = video()
+    assert track.report(0.0) is None
+    for sequence in (65530, 65531, 65534, 65535, 0):
+        track.receive(packet(sequence), 0.0)
+    assert track.heard(SenderInfo(1, 0x0000_1111_2222_0000, 0, 0, 0), 1.0)
+    assert not track.heard(SenderInfo(99, 0, 0, 0, 0), 1.0)
+    report = track.report(1.5)
+    assert report is not None
+    assert (report.ssrc, report.total_lost, report.fraction_lost) == (1, 2, 2 * 256 // 7)
+    assert report.highest == 0x10000, "the cycle count stands above the sequence number"
+    assert (report.last_sr, report.delay) == (0x1111_2222, 32768)
+    again = track.report(2.0)
+    assert again is not None
+    assert (again.fraction_lost, again.total_lost) == (0, 2)
+
+
+@given(st.lists(st.integers(0, 400), max_size=300), st.integers(0, 0xFFFF))
+def test_every_packet_leaves_at_most_once(order: list[int], start: int) -> None:
+    track = video()
+    left = []
+    for place, offset in enumerate(order):
+        media = track.receive(packet(start + offset, offset.to_bytes(2, "big")), place / 100)
+        track.missing(place / 100)
+        if media is not None:
+            left.append((media.generation, media.number))
+            assert media.payload == offset.to_bytes(2, "big")
+    assert len(left) == len(set(left))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 0xFFFF), st.sampled_from([VP8, RTX, 33]), st.binary(max_size=8)), max_size=200)
+)
+def test_any_packets_are_taken_within_bounds(packets: list[tuple[int, int, bytes]]) -> None:
+    track = video()
+    for place, (sequence, kind, payload) in enumerate(packets):
+        track.receive(packet(sequence, payload, kind=kind, ssrc=1 + place % 3 % 2), place / 1000)
+        assert len(track._missing) <= rule.WINDOW
+        track.report(place / 1000)

@@ -1,0 +1,222 @@
+"""A viewer's leg: its stream of numbers and times never breaks, whatever happens to the source."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.adapters.media_embedded.rules import leg as rule
+from gateway.adapters.media_embedded.rules import rtp, vp8
+from gateway.adapters.media_embedded.rules.gop import Gop
+from gateway.adapters.media_embedded.rules.ingest import Media
+from gateway.adapters.media_embedded.rules.leg import Leg, Plan
+from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
+
+NUMBERS = {"h264": 102, "h264/42e0": 106, "vp8": 96}
+
+
+def plan(kind: str = "video") -> Plan:
+    return Plan(kind, 77, dict(NUMBERS), rtp.extension_block({4: b"0"}), 65000, 0xFFFFF000)
+
+
+def media(
+    number: int, *, frame: int | None = None, key: bool = False, codec: str = "h264/42e0", generation: int = 1
+) -> Media:
+    stamp = (number if frame is None else frame) * 6000
+    return Media(generation, number, codec, True, stamp & 0xFFFFFFFF, b"payload %d" % number, key, number / 15)
+
+
+class Bench:
+    """A leg with its group of pictures and a clock."""
+
+    def __init__(self, kind: str = "video") -> None:
+        self.leg, self.gop, self.sent = Leg(plan(kind), "viewer"), Gop(), []
+
+    def feed(self, packet: Media, *, source: int = 1, now: float | None = None) -> list[rtp.Packet]:
+        self.gop.add(packet)
+        got = [rtp.parse(d) for d in self.leg.take(packet, self.gop, source, packet.at if now is None else now)]
+        self.sent += got
+        return got
+
+    def finish(self, now: float) -> None:
+        while self.leg.catching_up:
+            self.sent += [rtp.parse(d) for d in self.leg.due(self.gop, now)]
+
+    def numbers(self) -> list[int]:
+        unwrapper = rtp.Unwrapper(16)
+        return [unwrapper.unwrap(packet.sequence) for packet in self.sent]
+
+
+def test_a_viewer_waits_for_a_key_frame_and_has_its_own_header() -> None:
+    bench = Bench()
+    assert bench.feed(media(1)) == []
+    assert bench.leg.starved
+    (first,) = bench.feed(media(2, key=True))
+    assert not bench.leg.starved
+    assert (first.ssrc, first.sequence, first.payload_type, first.extensions) == (77, 65000, 106, {4: b"0"})
+    assert bench.feed(media(3))[0].sequence == 65001
+
+
+def test_a_join_gets_the_kept_group_in_order_squeezed_and_then_lives() -> None:
+    gop, leg = Gop(), Leg(plan(), "viewer")
+    for number in range(200):
+        gop.add(media(number, key=number == 0))
+    sent = [rtp.parse(d) for d in leg.join(gop, 1, 20.0)]
+    assert len(sent) == rule.FIRST_BURST
+    gop.add(media(200))
+    assert leg.take(media(200), gop, 1, 20.0) == [], "what is new waits its turn"
+    while leg.catching_up:
+        batch = leg.due(gop, 20.0)
+        assert len(batch) <= rule.BURST
+        sent += map(rtp.parse, batch)
+    gop.add(media(201))
+    sent += map(rtp.parse, leg.take(media(201), gop, 1, 20.1))
+    assert [packet.payload for packet in sent] == [b"payload %d" % number for number in range(202)]
+    steps = {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in itertools.pairwise(sent[:201])}
+    assert steps == {90}, "one millisecond apart"
+    assert (sent[201].timestamp - sent[200].timestamp) & 0xFFFFFFFF == 6000, "then as the source says"
+
+
+def test_a_newer_key_frame_shortens_the_way() -> None:
+    bench = Bench()
+    for number in range(100):
+        bench.gop.add(media(number, key=number == 0))
+    bench.sent += map(rtp.parse, bench.leg.join(bench.gop, 1, 9.0))
+    bench.gop.add(media(100, key=True))
+    bench.finish(9.0)
+    bench.feed(media(101))
+    assert [p.payload for p in bench.sent[-2:]] == [b"payload 100", b"payload 101"]
+    assert bench.numbers() == list(range(bench.numbers()[0], bench.numbers()[0] + len(bench.sent)))
+
+
+def test_late_packets_keep_the_place_of_their_number() -> None:
+    bench = Bench()
+    bench.feed(media(10, key=True))
+    bench.feed(media(12))
+    (late,) = bench.feed(media(11))
+    assert late.sequence == 65001
+    assert bench.feed(media(9)) == [], "older than the leg"
+
+
+def test_a_new_source_goes_on_without_a_break() -> None:
+    bench = Bench()
+    bench.feed(media(500, key=True), now=1.0)
+    bench.feed(media(501), now=1.1)
+    bench.gop.clear()
+    assert bench.feed(media(90000, generation=1), source=2, now=5.1) == [], "waits for a key frame"
+    assert bench.leg.starved
+    (first,) = bench.feed(media(90001, key=True, codec="vp8"), source=2, now=5.1)
+    assert (first.sequence, first.payload_type) == (65002, 96)
+    assert (first.timestamp - bench.sent[1].timestamp) & 0xFFFFFFFF == pytest.approx(4 * 90000, abs=90)
+
+
+def test_sound_goes_on_at_once() -> None:
+    bench = Bench("audio")
+    bench.leg.plan.payload_types["opus"] = 111
+    bench.feed(media(5, codec="opus"), now=0.0)
+    (first,) = bench.feed(media(8000, codec="opus"), source=2, now=1.0)
+    assert first.sequence == 65001
+
+
+def test_a_codec_that_was_not_offered_is_counted() -> None:
+    bench = Bench()
+    assert bench.feed(media(1, key=True, codec="av1")) == []
+    assert bench.leg.dropped == {"codec_not_offered": 1}
+
+
+def test_the_profile_decides_then_any_h264() -> None:
+    leg = Leg(plan(), "viewer")
+    assert leg.payload_type("h264/42e0") == 106
+    assert leg.payload_type("h264/6400") == 102
+
+
+def test_probes_pass_as_probes() -> None:
+    bench = Bench()
+    bench.feed(media(1, key=True))
+    (probe,) = bench.feed(media(2)._replace(payload=b""))
+    assert (probe.payload, probe.sequence) == (b"", 65001)
+
+
+def test_nacks_are_answered_with_the_same_bytes() -> None:
+    bench = Bench()
+    bench.gop.add(media(1, key=True))
+    (datagram,) = bench.leg.take(media(1, key=True), bench.gop, 1, 0.0)
+    assert bench.leg.resend((65000, 64999)) == [datagram]
+    assert bench.leg.dropped == {"nack_too_old": 1}
+
+
+def test_a_fresh_join_is_repeated_for_a_while() -> None:
+    bench = Bench()
+    bench.feed(media(1, key=True), now=10.0)
+    bench.feed(media(2), now=10.1)
+    assert [rtp.parse(d).sequence for d in bench.leg.again(10.5)] == [65000, 65001]
+    assert bench.leg.again(10.6) == []
+    assert bench.leg.again(10.0 + rule.AGAIN_WITHIN_S + 1) == []
+
+
+def test_picture_ids_go_on_over_a_switch() -> None:
+    bench = Bench()
+    old = media(1, key=True, codec="vp8")._replace(payload=b"\x90\xc0\x80\x07\x05\x00a")
+    new = media(1, key=True, codec="vp8")._replace(payload=b"\x90\xc0\xff\xf0\x99\x00b")
+    then = media(2, codec="vp8")._replace(payload=b"\x90\xc0\xff\xf1\x9a\x01c")
+    bench.feed(old, now=0.0)
+    bench.gop.clear()
+    bench.feed(new, source=2, now=1.0)
+    bench.feed(then, source=2, now=1.1)
+    heads = [vp8.descriptor(packet.payload) for packet in bench.sent]
+    assert [head.picture_id for head in heads] == [7, 8, 9]
+    assert [packet.payload[4] for packet in bench.sent] == [5, 6, 7]
+
+
+def test_reports_keep_picture_and_sound_together() -> None:
+    bench = Bench()
+    source = SenderInfo(1, 100 << 32, 6000, 0, 0)
+    assert bench.leg.report(source, 1.0, 1.0) is None
+    bench.feed(media(1, key=True), now=1.0)
+    report = bench.leg.report(source, 1.0, 1.5)
+    assert report is not None
+    assert report.ntp == (100 << 32) + (1 << 31)
+    assert (report.timestamp - bench.sent[0].timestamp) & 0xFFFFFFFF == 45000
+    assert (report.packets, report.octets) == (1, len(b"payload 1"))
+
+
+ACTION = st.one_of(
+    st.tuples(st.just("packet"), st.integers(-3, 4), st.booleans()),
+    st.tuples(st.just("switch"), st.integers(0, 60000), st.booleans()),
+    st.tuples(st.just("due"), st.just(0), st.booleans()),
+    st.tuples(st.just("join"), st.just(0), st.booleans()),
+)
+
+
+@given(st.lists(ACTION, max_size=150))
+def test_one_number_has_one_content_and_no_number_is_left_out(actions: list[tuple[str, int, bool]]) -> None:
+    """SRTP's nonce rule, over any mix of reordering, joins, bursts and changes of source."""
+    gop, leg = Gop(), Leg(plan(), "viewer")
+    contents: dict[int, bytes] = {}
+    unwrapper = rtp.Unwrapper(16)
+    source, place, now = 1, 1000, 0.0
+    seen: set[int] = set()
+    for action, step, flag in actions:
+        now += 0.01
+        out: list[bytes] = []
+        if action == "switch":
+            source, place, seen = source + 1, 1000 + step, set()
+            gop.clear()
+        elif action == "due":
+            out = leg.due(gop, now)
+        elif action == "packet":
+            number = place + step
+            place = max(place, number)
+            if number in seen:
+                continue  # the ingest lets nothing through twice
+            seen.add(number)
+            packet = media(number, frame=number // 2, key=flag and number % 2 == 0, generation=1)
+            gop.add(packet)
+            out = leg.take(packet, gop, source, now)
+        elif leg.starved:
+            out = leg.join(gop, source, now)
+        for datagram in out:
+            number = unwrapper.unwrap(rtp.parse(datagram).sequence)
+            assert contents.setdefault(number, datagram) == datagram
+    assert leg.dropped.get("repeated_number", 0) == 0

@@ -1,0 +1,246 @@
+"""Offers and answers, with real offers of aiortc and Chromium, and with rubbish."""
+
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.sdp import SessionDescription
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.adapters.media_embedded import sdp
+from gateway.adapters.media_embedded.rules.description import Local
+from gateway.adapters.media_embedded.rules.ice import Credentials
+from protocols.errors import BadMediaError
+
+LOCAL = Local(Credentials("ours", "p" * 22), ":".join(["AB"] * 32), (("127.0.0.1", 5000),))
+SSRCS = {"video": 11, "audio": 22}
+
+CHROMIUM = "\r\n".join(
+    """v=0
+o=- 4611731400430051336 2 IN IP4 127.0.0.1
+s=-
+t=0 0
+a=group:BUNDLE 0 1
+a=extmap-allow-mixed
+a=msid-semantic: WMS
+m=video 9 UDP/TLS/RTP/SAVPF 96 97 103 104 107 108 109 114 39 40 45 46 98 99
+c=IN IP4 0.0.0.0
+a=rtcp:9 IN IP4 0.0.0.0
+a=ice-ufrag:Qn0l
+a=ice-pwd:3rPtWcvqvd1vkXIpbF7P+E1V
+a=ice-options:trickle
+a=fingerprint:sha-256 PRINT
+a=setup:actpass
+a=mid:0
+a=extmap:1 urn:ietf:params:rtp-hdrext:toffset
+a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time
+a=extmap:9 urn:ietf:params:rtp-hdrext:sdes:mid
+a=recvonly
+a=rtcp-mux
+a=rtcp-rsize
+a=rtpmap:96 VP8/90000
+a=rtcp-fb:96 goog-remb
+a=rtcp-fb:96 transport-cc
+a=rtcp-fb:96 ccm fir
+a=rtcp-fb:96 nack
+a=rtcp-fb:96 nack pli
+a=rtpmap:97 rtx/90000
+a=fmtp:97 apt=96
+a=rtpmap:103 H264/90000
+a=rtcp-fb:103 nack
+a=rtcp-fb:103 nack pli
+a=fmtp:103 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f
+a=rtpmap:104 rtx/90000
+a=fmtp:104 apt=103
+a=rtpmap:107 H264/90000
+a=fmtp:107 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42001f
+a=rtpmap:108 rtx/90000
+a=fmtp:108 apt=107
+a=rtpmap:109 H264/90000
+a=fmtp:109 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f
+a=rtpmap:114 rtx/90000
+a=fmtp:114 apt=109
+a=rtpmap:39 H264/90000
+a=fmtp:39 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=f4001f
+a=rtpmap:40 rtx/90000
+a=fmtp:40 apt=39
+a=rtpmap:45 AV1/90000
+a=fmtp:45 level-idx=5;profile=0;tier=0
+a=rtpmap:46 rtx/90000
+a=fmtp:46 apt=45
+a=rtpmap:98 VP9/90000
+a=fmtp:98 profile-id=0
+a=rtpmap:99 rtx/90000
+a=fmtp:99 apt=98
+m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110
+c=IN IP4 0.0.0.0
+a=rtcp:9 IN IP4 0.0.0.0
+a=ice-ufrag:Qn0l
+a=ice-pwd:3rPtWcvqvd1vkXIpbF7P+E1V
+a=ice-options:trickle
+a=fingerprint:sha-256 PRINT
+a=setup:actpass
+a=mid:1
+a=extmap:9 urn:ietf:params:rtp-hdrext:sdes:mid
+a=recvonly
+a=rtcp-mux
+a=rtpmap:111 opus/48000/2
+a=rtcp-fb:111 transport-cc
+a=fmtp:111 minptime=10;useinbandfec=1
+a=rtpmap:63 red/48000/2
+a=fmtp:63 111/111
+a=rtpmap:9 G722/8000
+a=rtpmap:0 PCMU/8000
+a=rtpmap:8 PCMA/8000
+a=rtpmap:13 CN/8000
+a=rtpmap:110 telephone-event/48000
+""".replace("PRINT", ":".join(["cd"] * 32)).split("\n")
+)
+PUBLISHING = CHROMIUM.replace("a=recvonly", "a=sendonly")
+
+
+def play(offer: str) -> sdp.Agreement:
+    return sdp.answer(offer, LOCAL, sending=True, ssrcs=SSRCS)
+
+
+def test_a_viewer_is_given_every_codec_that_can_be_forwarded() -> None:
+    agreed = play(CHROMIUM)
+    video, audio = agreed.tracks
+    assert video.payload_types() == {"vp8": 96, "h264/4200": 103, "h264": 103, "h264/42e0": 109, "h264/f400": 39}
+    assert audio.payload_types() == {"opus": 111}
+    assert (video.mid, video.mid_extension, video.ssrc, video.repairs) == ("0", 9, 11, {})
+    assert agreed.remote.credentials == Credentials("Qn0l", "3rPtWcvqvd1vkXIpbF7P+E1V")
+    text = SessionDescription.parse(agreed.sdp)
+    assert [media.rtcp_mux for media in text.media] == [True, True]
+    assert [media.direction for media in text.media] == ["sendonly", "sendonly"]
+    for line in (
+        "a=ice-lite",
+        "a=group:BUNDLE 0 1",
+        "a=setup:passive",
+        "a=end-of-candidates",
+        "a=ssrc:11 cname:silian",
+    ):
+        assert line in agreed.sdp.split("\r\n")
+    assert "sha-384" not in agreed.sdp
+    assert "transport-cc" not in agreed.sdp, "we do not send what we do not do"
+
+
+def test_a_publisher_is_given_rtx_and_feedback() -> None:
+    agreed = sdp.answer(PUBLISHING, LOCAL, sending=False, ssrcs={})
+    video = agreed.tracks[0]
+    assert video.repairs == {97: 96, 104: 103, 114: 109, 40: 39}
+    assert "a=rtcp-fb:96 goog-remb" in agreed.sdp
+    assert "a=rtcp-fb:96 nack pli" in agreed.sdp
+    assert "AV1" not in agreed.sdp
+    assert "a=recvonly" in agreed.sdp
+
+
+def test_what_cannot_be_used_is_rejected_in_its_place() -> None:
+    data = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:2\r\na=sctp-port:5000\r\n"
+    agreed = play(CHROMIUM + data)
+    assert "m=application 0 UDP/DTLS/SCTP webrtc-datachannel" in agreed.sdp
+    assert "BUNDLE 0 1\r\n" in agreed.sdp
+    only_sound = play(CHROMIUM.replace("VP8/90000", "XX/90000").replace("H264/90000", "YY/90000"))
+    assert [track.kind for track in only_sound.tracks] == ["audio"]
+    assert "m=video 0 " in only_sound.sdp
+
+
+@pytest.mark.parametrize(
+    ("change", "to"),
+    [
+        ("a=fingerprint:sha-256", "a=fingerprint:sha-1"),
+        ("a=ice-pwd:3rPtWcvqvd1vkXIpbF7P+E1V", "a=ice-pwd:short"),
+        ("a=ice-ufrag:Qn0l", "a=x:y"),
+        ("a=rtcp-mux", "a=x"),
+        ("a=setup:actpass", "a=setup:passive"),
+        ("a=setup:actpass", "a=setup:sideways"),
+        ("a=group:BUNDLE 0 1", "a=group:BUNDLE 0"),
+        ("a=recvonly", "a=inactive"),
+        ("a=recvonly", "a=sendonly"),
+        ("a=rtpmap:96 VP8/90000", "a=rtpmap:96 VP8"),
+        ("opus/48000/2", "opus/x"),
+        ("UDP/TLS/RTP/SAVPF 111", "UDP/TLS/RTP/SAVPF 72"),
+        ("UDP/TLS/RTP/SAVPF 111", "UDP/TLS/RTP/SAVPF 96 111"),
+        ("a=mid:1", "a=mid:" + "x" * 40),
+        ("a=fmtp:97 apt=96", "a=fmtp:97 apt=x"),
+        ("v=0", "v=x"),
+    ],
+)
+def test_bad_offers_are_refused(change: str, to: str) -> None:
+    offer = CHROMIUM.replace(change, to)
+    if to == "UDP/TLS/RTP/SAVPF 96 111":
+        offer = offer.replace("a=rtpmap:111", "a=rtpmap:96 opus/48000/2\r\na=rtpmap:111")
+    with pytest.raises(BadMediaError):
+        play(offer)
+
+
+def test_too_long_and_too_many() -> None:
+    with pytest.raises(BadMediaError):
+        play(CHROMIUM + "a=x\r\n" * 20000)
+    with pytest.raises(BadMediaError):
+        play("v=0\r\n" + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n" * 17)
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_any_damage_is_answered_or_refused(data: st.DataObject) -> None:
+    lines = CHROMIUM.split("\r\n")
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        match data.draw(st.sampled_from(["drop", "cut", "double", "text"])):
+            case "drop":
+                del lines[at]
+            case "cut":
+                lines[at] = lines[at][: data.draw(st.integers(0, len(lines[at])))]
+            case "double":
+                lines.insert(at, lines[at])
+            case _:
+                lines[at] = data.draw(st.text(max_size=30))
+    for sending in (True, False):
+        try:
+            sdp.answer("\r\n".join(lines), LOCAL, sending=sending, ssrcs=SSRCS)
+        except BadMediaError:
+            continue
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_refused(text: str) -> None:
+    with pytest.raises(BadMediaError):
+        play(text)
+    with pytest.raises(BadMediaError):
+        sdp.accept(text, sending=True, ssrcs=SSRCS)
+
+
+@pytest.mark.parametrize("sending", [True, False])
+def test_two_of_our_ends_agree(sending: bool) -> None:
+    offer = sdp.offer(LOCAL, sending=sending, ssrcs=SSRCS)
+    answer = sdp.answer(offer, LOCAL, sending=not sending, ssrcs={"video": 33, "audio": 44})
+    agreed = sdp.accept(answer.sdp, sending=sending, ssrcs=SSRCS)
+    assert [(t.kind, t.mid, t.codecs) for t in agreed.tracks] == [(t.kind, t.mid, t.codecs) for t in answer.tracks]
+    assert [t.ssrc for t in agreed.tracks] == ([11, 22] if sending else [0, 0])
+    assert (agreed.remote.setup, agreed.remote.candidates) == ("passive", (("127.0.0.1", 5000),))
+    assert answer.remote.setup == "actpass"
+
+
+def test_an_answer_that_does_not_follow_the_offer_is_refused() -> None:
+    answer = sdp.answer(sdp.offer(LOCAL, sending=True, ssrcs=SSRCS), LOCAL, sending=False, ssrcs={}).sdp
+    with pytest.raises(BadMediaError):
+        sdp.accept(answer.replace("m=video", "m=audio"), sending=True, ssrcs=SSRCS)
+    with pytest.raises(BadMediaError):
+        sdp.accept(
+            answer.replace("m=video 9", "m=video 0").replace("m=audio 9", "m=audio 0"), sending=True, ssrcs=SSRCS
+        )
+    names = answer.replace("127.0.0.1 5000 typ", "somewhere.local 5000 typ")
+    assert sdp.accept(names, sending=True, ssrcs=SSRCS).remote.candidates == (), "names are never looked up"
+
+
+async def test_aiortc_takes_our_answer() -> None:
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        connection.addTransceiver("video", direction="recvonly")
+        connection.addTransceiver("audio", direction="recvonly")
+        await connection.setLocalDescription(await connection.createOffer())
+        answer = play(connection.localDescription.sdp)
+        await connection.setRemoteDescription(RTCSessionDescription(sdp=answer.sdp, type="answer"))
+        assert {t.currentDirection for t in connection.getTransceivers()} == {"recvonly"}
+    finally:
+        await connection.close()
