@@ -1,5 +1,7 @@
 """Takes frames in: one worker per sending node and lane, a receipt after each commit, a watch over gaps.
 
+Frames of one lane that wait while a commit runs are taken together: one commit and one receipt for all of them.
+
 **The broker is told "safe" and the sender gets its receipt only after `receive` has returned.**
 """
 
@@ -28,6 +30,24 @@ class _Job:
     node: str
     frame: Frame
     message: Message | None
+
+
+TOGETHER_RECORDS = 512
+"""Records of waiting frames that one commit takes at most: the sender's window."""
+
+
+def merged(frames: list[Frame]) -> Frame:
+    """Return one frame that says what all of them say; they are of one node, epoch and lane, in order."""
+    if len(frames) == 1:
+        return frames[0]
+    return frames[-1].model_copy(
+        update={
+            "records": tuple({record.seq: record for frame in frames for record in frame.records}.values()),
+            "voids": tuple(void for frame in frames for void in frame.voids),
+            "faults": tuple(fault for frame in frames for fault in frame.faults),
+            "ask": any(frame.ask for frame in frames),
+        }
+    )
 
 
 class Desk:
@@ -101,29 +121,45 @@ class Desk:
                 workers[key].put_nowait(job)
 
     async def _work(self, jobs: "asyncio.Queue[_Job]") -> None:
+        left: _Job | None = None
         while True:
-            job = await jobs.get()
+            batch = [left or await jobs.get()]
+            left = self._more(batch, jobs)
             try:
-                await self._handle(job)
+                await self._handle(batch)
             except MqttError:
                 return  # the link's reader raises it for all
             finally:
-                self._busy -= 1
+                self._busy -= len(batch)
                 if not self._busy:
                     self._idle.set()
 
-    async def _handle(self, job: _Job) -> None:
-        asks = job.message is None
+    @staticmethod
+    def _more(batch: list[_Job], jobs: "asyncio.Queue[_Job]") -> _Job | None:
+        """Add to `batch` what waits and fits; return the first that does not."""
+        room = TOGETHER_RECORDS - len(batch[0].frame.records)
+        while not jobs.empty():
+            job = jobs.get_nowait()
+            room -= len(job.frame.records)
+            if room < 0 or job.frame.epoch != batch[0].frame.epoch:
+                return job
+            batch.append(job)
+        return None
+
+    async def _handle(self, batch: list[_Job]) -> None:
+        job, asks = batch[-1], any(one.message is None for one in batch)
+        frame = merged([one.frame for one in batch])
         try:
-            receipt = await self._receive(job.node, job.frame)
+            receipt = await self._receive(job.node, frame)
         except Exception as error:
             self._counters["receive_failures"] += 1
-            fields = {"node": job.node, "lane": job.frame.lane, "records": len(job.frame.records)}
+            fields = {"node": job.node, "lane": frame.lane, "records": len(frame.records)}
             known = isinstance(error, SilianError)
             logger.error("frame not stored", extra={**fields, "error": str(error)}, exc_info=None if known else error)
             receipt = None
-        if job.message is not None:
-            self._link.ack(job.message)
+        for one in batch:
+            if one.message is not None:
+                self._link.ack(one.message)
         if receipt is None:
             return
         receipt = self.stamp(receipt.model_copy(update={"ask": asks}))
