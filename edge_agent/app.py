@@ -19,13 +19,13 @@ from edge_agent.listeners import HttpListener
 from edge_agent.management import management_routes
 from edge_agent.media.publisher import Publisher, Source
 from edge_agent.media.sound import SoundSource
-from edge_agent.notify import notify, watchdog_s
 from edge_agent.orders import Orders
 from edge_agent.rollcall.responder import respond
 from edge_agent.sensors import simulator
 from edge_agent.settings import CameraSettings, SensorSettings, Settings
 from protocols.aio.clock import Clock, SystemClock
 from protocols.aio.enrol import Identity, certificate_life
+from protocols.aio.notify import notify, watchdog_s
 from protocols.aio.spool import MIB, Quota, Spool
 from protocols.aio.tasks import Supervisor
 from protocols.aio.testcard import tone_hz

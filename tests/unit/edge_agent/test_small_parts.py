@@ -15,8 +15,8 @@ from edge_agent.logs import start_logging
 from edge_agent.media.sound import CHUNK, tone_chunks, wav_chunks
 from edge_agent.media.speaker import Meter, Speaker, WavOutput
 from edge_agent.nearest import nearest_key
-from edge_agent.notify import notify, watchdog_s
 from edge_agent.settings import CameraSettings
+from protocols.aio.notify import notify, watchdog_s
 
 
 @pytest.fixture

@@ -1,0 +1,275 @@
+"""`silian doctor`: what is missing for this gateway and what to type. Each check is one line, good or not.
+
+It changes nothing and works beside a running gateway: the database is opened read-only.
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+from gateway.adapters.broker_mosquitto import find_mosquitto
+from gateway.audit.machine import Record, Verdict, verify
+from gateway.settings import BrokerKind, Settings
+from gateway.state_lock import StateLock
+from gateway.web.assets import console_built
+from protocols.errors import ConfigError
+
+PACKAGES = ("gateway", "edge_agent", "protocols")
+LIBRARIES = {"av": "av", "cv2": "opencv-python-headless", "pylibsrtp": "pylibsrtp", "lxml": "lxml"}
+DISK_FREE_MB = 1024
+CLOCK_OFF_S = 2.0
+SOON_DAYS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: `advice` says what to type where it is not good."""
+
+    name: str
+    good: bool
+    detail: str
+    advice: str = ""
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Run all checks, in the order in which they should be healed."""
+    found = [owner(), libraries(), state(settings)]
+    running = is_running(settings)
+    found += [ports(settings, running=running), broker(settings), *certificates(settings)]
+    found += [audit(settings), console(), first_login(settings)]
+    if settings.upstream.url is not None:
+        found += [identity(settings), await upstream(settings)]
+    return found
+
+
+def strangers() -> dict[str, list[str]]:
+    """Return our package names that another distribution also owns: `edge_agent` is somebody else's on PyPI."""
+    from importlib.metadata import packages_distributions
+
+    owners = packages_distributions()
+    found = {name: sorted({o for o in owners.get(name, []) if o.lower() != "silian"}) for name in PACKAGES}
+    return {name: others for name, others in found.items() if others}
+
+
+def refuse_strangers() -> None:
+    """Raise ConfigError where another distribution has put files into one of our packages."""
+    found = strangers()
+    if found:
+        names = sorted({other for others in found.values() for other in others})
+        raise ConfigError(
+            f"{', '.join(found)} also belongs to {', '.join(names)}: pip uninstall {' '.join(names)}, "
+            "then install silian again, in an environment of its own"
+        )
+
+
+def owner() -> Finding:
+    """Check that the imported packages are ours."""
+    try:
+        refuse_strangers()
+    except ConfigError as error:
+        what, _, advice = str(error).partition(": ")
+        return Finding("package", good=False, detail=what, advice=advice)
+    return Finding("package", good=True, detail="gateway, edge_agent and protocols are silian's")
+
+
+def libraries() -> Finding:
+    """Check the libraries with compiled parts, which a copied environment may lack."""
+    missing = [package for module, package in LIBRARIES.items() if find_spec(module) is None]
+    if missing:
+        return Finding(
+            "libraries", good=False, detail=f"missing: {', '.join(missing)}", advice=f"pip install {' '.join(missing)}"
+        )
+    return Finding("libraries", good=True, detail=", ".join(LIBRARIES.values()))
+
+
+def state(settings: Settings) -> Finding:
+    """Check that the state directory can be written and has room."""
+    folder = settings.state.dir.resolve()
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        advice = f"sudo install -d -o $USER -m 700 {folder}"
+        return Finding("state", good=False, detail=f"{folder} cannot be written by this user", advice=advice)
+    free = shutil.disk_usage(nearest).free // 2**20
+    detail = f"{folder}: {free} MB free"
+    advice = "" if free >= DISK_FREE_MB else "free disk space; alarms are refused when the disk is full"
+    return Finding("state", free >= DISK_FREE_MB, detail, advice)
+
+
+def is_running(settings: Settings) -> bool:
+    """Tell whether a gateway runs on this state directory."""
+    folder = settings.state.dir.resolve()
+    if not (folder / "gateway.lock").exists():
+        return False
+    try:
+        with StateLock(folder / "gateway.lock"):
+            return False
+    except (ConfigError, OSError):
+        return True
+
+
+def ports(settings: Settings, *, running: bool) -> Finding:
+    """Check that the ports are free, or held by the gateway itself."""
+    if running:
+        return Finding("ports", good=True, detail="the gateway runs")
+    taken = [f"{key} {host}:{port}" for key, kind, host, port in _wanted(settings) if not _free(kind, host, port)]
+    if taken:
+        advice = "find the holder with `ss -lntup`, or choose other ports in the settings"
+        return Finding("ports", good=False, detail=f"taken: {', '.join(taken)}", advice=advice)
+    return Finding("ports", good=True, detail="free: " + ", ".join(str(w[3]) for w in _wanted(settings)))
+
+
+def _wanted(settings: Settings) -> Iterator[tuple[str, int, str, int]]:
+    tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    wanted = [
+        ("http.port", tcp, settings.http.host, settings.http.port),
+        ("management.port", tcp, settings.management.host, settings.management.port),
+        ("media.port", udp, settings.media.host, settings.media.port),
+    ]
+    if settings.broker.url is None:
+        wanted.append(("broker.port", tcp, settings.broker.host, settings.broker.port))
+    return (one for one in wanted if one[3])
+
+
+def _free(kind: int, host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def broker(settings: Settings) -> Finding:
+    """Check that a broker for production is there."""
+    wanted = settings.broker
+    if wanted.url is not None and wanted.kind in (BrokerKind.AUTO, BrokerKind.URL):
+        return Finding("broker", good=True, detail=f"configured: {wanted.url.rpartition('@')[2]}")
+    program = find_mosquitto()
+    if wanted.kind is BrokerKind.EMBEDDED or program is None:
+        detail = "embedded broker: good for a first look, not for production"
+        return Finding("broker", good=False, detail=detail, advice="sudo apt-get install mosquitto")
+    return Finding("broker", good=True, detail=f"mosquitto: {program}")
+
+
+def certificates(settings: Settings) -> Iterator[Finding]:
+    """Check the authority and what it issued to this gateway itself."""
+    from cryptography import x509
+
+    if not (settings.pki_dir / "ca.crt").exists():
+        yield Finding("certificates", good=True, detail="made at the first start")
+        return
+    for name in ("ca", "broker", "gateway", "https"):
+        file = settings.pki_dir / f"{name}.crt"
+        if not file.exists():
+            continue
+        try:
+            ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
+        except (OSError, ValueError) as error:
+            yield Finding(f"{name}.crt", good=False, detail=f"{file}: {error}", advice="restore it from the backup")
+            continue
+        days = (ends - datetime.now(UTC)).days
+        key = file.with_suffix(".key")
+        private = not key.exists() or key.stat().st_mode & 0o077 == 0
+        advice = "" if days > SOON_DAYS else "restart the gateway: it renews its own certificates"
+        advice = advice if private else f"chmod 600 {key}"
+        yield Finding(f"{name}.crt", days > SOON_DAYS and private, f"{days} days left", advice)
+
+
+def audit(settings: Settings) -> Finding:
+    """Check the hash chain of the audit log."""
+    if not settings.database.exists():
+        return Finding("audit", good=True, detail="no database yet; made at the first start")
+    try:
+        verdict = verify_file(settings.database)
+    except sqlite3.Error as error:
+        return Finding(
+            "audit", good=False, detail=f"{settings.database}: {error}", advice="restore the database from the backup"
+        )
+    if verdict.fault is not None:
+        advice = "keep a copy of the database and call the auditor: somebody changed the log"
+        return Finding("audit", good=False, detail=verdict.fault, advice=advice)
+    return Finding("audit", good=True, detail=f"{verdict.records} records, chain whole, head {verdict.head[:16]}")
+
+
+def verify_file(database: Path) -> Verdict:
+    """Check the chain in a database file, read-only; raises sqlite3.Error."""
+    columns = "seq, at, actor, action, target, outcome, address, previous, hash"
+    with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit'").fetchone():
+            return verify(())
+        rows = connection.execute(f"SELECT {columns} FROM audit ORDER BY seq")  # noqa: S608 - constant
+        return verify(Record(*row) for row in rows)
+
+
+def console() -> Finding:
+    """Check that the console is built."""
+    if console_built():
+        return Finding("console", good=True, detail="built")
+    return Finding("console", good=False, detail="the console's pages are not built", advice="make console")
+
+
+def first_login(settings: Settings) -> Finding:
+    """Remind of the file with the first password."""
+    file = settings.state.dir / "first-login.txt"
+    if file.exists():
+        return Finding("first login", good=True, detail=f"see {file}; delete it once the password is changed")
+    return Finding("first login", good=True, detail="no first password lies about")
+
+
+def identity(settings: Settings) -> Finding:
+    """Check the identity towards the tier above."""
+    from protocols.aio.enrol import certificate_life, load_identity
+
+    try:
+        known = load_identity(settings.identity_dir)
+    except ConfigError as error:
+        return Finding(
+            "identity",
+            good=False,
+            detail=str(error),
+            advice=f"silian enrol-token {settings.centre.code}  (at the tier above)",
+        )
+    if known is None:
+        wanted = settings.upstream
+        if wanted.token or (wanted.token_file is not None and wanted.token_file.is_file()):
+            return Finding("identity", good=True, detail="not enrolled yet; a token is there for the first start")
+        advice = f"at the tier above: silian enrol-token {settings.centre.code}; put it into upstream.token_file"
+        return Finding("identity", good=False, detail="not enrolled, and no token", advice=advice)
+    days = (certificate_life(known)[1] - datetime.now(UTC)).days
+    advice = "" if days > 0 else "have a new token made at the tier above"
+    return Finding("identity", days > 0, f"{known.node} at {known.gateway}, {days} days left", advice)
+
+
+async def upstream(settings: Settings) -> Finding:
+    """Check that the tier above answers and that the clocks agree."""
+    import httpx
+
+    url = (settings.upstream.url or "").rstrip("/")
+    try:
+        # Only reachability and the clock are looked at; nothing is sent that needs the authority to be checked.
+        async with httpx.AsyncClient(verify=False, timeout=5.0, trust_env=False) as client:  # noqa: S501
+            answer = await client.get(f"{url}/healthz")
+    except httpx.HTTPError as error:
+        advice = "check upstream.url and the network; the link itself never gives up"
+        return Finding("upstream", good=False, detail=f"{url}: {error}", advice=advice)
+    if "date" not in answer.headers:
+        return Finding("upstream", good=True, detail=f"{url} answers")
+    off = await asyncio.to_thread(_seconds_off, answer.headers["date"])
+    advice = "" if abs(off) <= CLOCK_OFF_S else "set the clock: sudo timedatectl set-ntp true"
+    return Finding("upstream", abs(off) <= CLOCK_OFF_S, f"{url} answers, clocks {off:+.0f} s apart", advice)
+
+
+def _seconds_off(date: str) -> float:
+    off = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
+    return 0.0 if 0 <= off < 1 else off  # the header has whole seconds
