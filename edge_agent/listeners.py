@@ -42,6 +42,7 @@ class HttpListener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((self.host, self.port))
+            listener.listen(128)  # who comes before `run` waits instead of being refused
         except OSError as error:
             listener.close()
             raise ConfigError(

@@ -114,6 +114,8 @@ class CameraSettings(Section):
             raise ValueError('kind rtsp needs url = "rtsp://..."')
         if self.kind is CameraKind.FILE and self.path is None:
             raise ValueError("kind file needs path")
+        if self.kind is CameraKind.RTSP and self.fault:
+            raise ValueError("a camera that is passed through cannot rehearse a fault; use kind testcard")
         if self.width % 2 or self.height % 2:
             raise ValueError("width and height must be even")
         return self
