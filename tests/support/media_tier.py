@@ -36,6 +36,7 @@ from gateway.web.server import HttpServer, Listen
 from protocols.aio.clock import SystemClock
 from protocols.command import CallAnswer, CallRing, Command, MediaPublish, RollCallAnswer
 from protocols.health import CameraHealth, Verdict
+from tests.support.databases import at_newest_schema
 from tests.support.peers import HEIGHT, WIDTH, MarkTrack, Post, Publisher, Viewer, publisher, viewer
 from tests.support.rooms import Commands, Ways
 
@@ -66,7 +67,7 @@ class Tier:
         self.commands = Commands(self.node)
         self.journal = Journal()
         self.engine = EmbeddedMediaEngine(state_dir=directory / "media")
-        self.store = SqliteStore(directory / "gateway.db", self.node, self.clock, self.bus.publish)
+        self.store = SqliteStore(at_newest_schema(directory / "gateway.db"), self.node, self.clock, self.bus.publish)
         metrics = Metrics()
         tokens = MediaTokens(Ed25519PrivateKey.generate(), self.node)
         needs = MediaNeeds(self.engine, ways, self.commands, tokens, self.clock, self.bus, metrics)

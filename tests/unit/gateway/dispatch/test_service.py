@@ -16,6 +16,7 @@ from protocols.aio.clock import ManualClock, SystemClock
 from protocols.command import CallAnswer, CallRing, Command
 from protocols.envelope import Event, Lane, Record
 from protocols.errors import NotFoundError, RefusedError, WrongMomentError
+from tests.support.databases import at_newest_schema
 from tests.support.rooms import Commands, OneLink, Ways, until
 
 
@@ -71,7 +72,7 @@ class Centre:
         self.bus.listen(CallChanged, lambda event: self.changes.append(event.call_id))
         self.clock = clock
         self.ways = ways
-        self.store = SqliteStore(path, ways.here, clock, self.bus.publish)
+        self.store = SqliteStore(at_newest_schema(path), ways.here, clock, self.bus.publish)
         self.commands = Commands(ways.here, clock)
         self.streams = Streams()
         self.journal = Journal()

@@ -21,6 +21,7 @@ from protocols.errors import BadInputError, NotFoundError, WrongMomentError
 from protocols.health import CameraHealth, LinkStatus, Verdict
 from protocols.picture import THUMB_HEIGHT, THUMB_WIDTH
 from protocols.rollcall import AbsenceReason, PointState, SessionState
+from tests.support.databases import at_newest_schema
 from tests.support.rooms import Blobs, Commands, Ways, picture, until
 
 SIZE = THUMB_WIDTH * THUMB_HEIGHT
@@ -90,7 +91,7 @@ async def stage(tmp_path):
     bus = EventBus()
     changes: list[str] = []
     bus.listen(RollCallChanged, lambda event: changes.append(event.roll_call_id))
-    async with SqliteStore(tmp_path / "gateway.db", "320600", SystemClock(), bus.publish) as store:
+    async with SqliteStore(at_newest_schema(tmp_path / "gateway.db"), "320600", SystemClock(), bus.publish) as store:
         made = Stage(store, Ways.city(COUNTIES), Commands("320600"), Pictures(), Blobs(), changes)
         for county in COUNTIES:
             made.answer(county)
