@@ -68,7 +68,8 @@ class Stage:
 
     async def _open_in_order(self, http: "httpx.AsyncClient") -> None:
         self._start_gateway(CITY)
-        first = [a.node for a in self.plan.agents if a.gateway == CITY and a.centre not in (RTSP_COUNTY, FILM_COUNTY)]
+        # Any county without the film, which is rendered below at the very first start.
+        first = [a.node for a in self.plan.agents if a.gateway == CITY and a.centre != FILM_COUNTY]
         for node in first[:1]:
             self._start_agent(node)
         await self._ready(http, CITY)
