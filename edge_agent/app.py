@@ -11,6 +11,7 @@ from edge_agent.box import BoxWatch
 from edge_agent.calls import Calls
 from edge_agent.cameras import make_camera
 from edge_agent.cameras.source import Camera
+from edge_agent.clock_watch import ClockWatch
 from edge_agent.faults import FaultSwitch
 from edge_agent.identity import broker_address, keep_renewed, obtain_identity
 from edge_agent.intake import Intake
@@ -41,7 +42,7 @@ from protocols.command import (
     RollCallRing,
     parse_args,
 )
-from protocols.errors import ConfigError, SilianError
+from protocols.errors import ConfigError, SilianError, SpoolFullError
 from protocols.health import BoxHealth, CameraInfo, Catalogue, Heartbeat
 from protocols.ids import stream_of
 
@@ -96,6 +97,7 @@ class Agent:
         self.certificate_ends: float | None = None
         self._stopping = asyncio.Event()
         self._requests: Requests | None = None
+        self.clock_watch = ClockWatch()
         self._box_watch = BoxWatch(settings.state.dir)
         self._faults = FaultSwitch(settings.state.dir, self.cameras)
 
@@ -234,11 +236,22 @@ class Agent:
             if now - box_at >= BOX_S:
                 box_at, self.box = now, await self._look_at_box()
             self._faults.look()
+            await self._watch_clock()
             for camera in self.cameras.values():
                 await camera.tick(now)
             if watchdog is not None:
                 notify("WATCHDOG=1")
             await self.clock.sleep(min(TICK_S, watchdog or TICK_S))
+
+    async def _watch_clock(self) -> None:
+        report = self.clock_watch.look(self.clock.now(), self.clock.monotonic())
+        if report is None:
+            return
+        logger.warning("clock", extra={"node": self.node, "condition": report.condition, "step_s": report.value})
+        try:
+            await self.intake.take([report], "clock")
+        except SpoolFullError as error:
+            self.intake.refused(error.code, "clock", str(error))
 
     async def _look_at_box(self) -> BoxHealth:
         figures = await self.spool.figures()

@@ -80,8 +80,6 @@ class Link:
             return
         self._was_up = up
         self._spool.note_link(up=up)
-        fields = {"node": self._node, "status": status.status, "reason": status.reason, "detail": status.detail}
-        logger.log(logging.INFO if up else logging.WARNING, "link", extra=fields)
         if up:
             self._tasks.start(f"catalogue {new_ulid(self._clock)}", self.send_catalogue, restart=False)
         elif status.reason is not None:
@@ -102,7 +100,10 @@ class Link:
         command = parse_command(record.event.data)
         if command.target != self._node:
             raise BadIdentityError(f"command {command.command_id} is for {command.target}, this node is {self._node}")
-        self._tasks.start(f"command {record.event.id}", lambda: self._carry_out(command), restart=False)
+        name = f"command {record.event.id}"
+        if self._tasks.running(name):  # handed over twice after a crash of its sender: it is being carried out
+            return
+        self._tasks.start(name, lambda: self._carry_out(command), restart=False)
 
     async def _carry_out(self, command: Command) -> None:
         reply = await self._orders.answer(command)

@@ -1,7 +1,8 @@
 """The catalogue of the agent's metrics, and their reading at each scrape.
 
-Base units, bounded labels: a centre's code, a camera's name, a reason out of a closed set. Values are read from what
-the parts count anyway; nothing is measured twice.
+`silian_box_*` is what a box says of itself; `silian_agent_*` and `silian_link_*` is what its gateway knows of it, so
+that a Prometheus that reads both never counts a thing twice. Base units, bounded labels: a centre's code, a camera's name, a
+reason out of a closed set. Values are read from what the parts count anyway; nothing is measured twice.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -30,32 +31,33 @@ class Metric:
 
 CATALOGUE: tuple[Metric, ...] = (
     Metric("build_info", "Version of this agent; always 1", ("version", "python")),
-    Metric("link_up", "1 while the gateway above answers", ("centre", "node", "plane")),
-    Metric("link_rtt_seconds", "Last round trip of a heartbeat", ("centre", "node")),
-    Metric("link_reconnects_total", "Links that went down, by reason", ("centre", "reason")),
-    Metric("agent_link_events_total", "What the link's lower end counted, by name", ("centre", "event")),
-    Metric("agent_spool_messages", "Records not yet receipted", ("centre", "node")),
-    Metric("agent_spool_lane_messages", "Records not yet receipted, by lane", ("centre", "node", "lane")),
-    Metric("agent_spool_oldest_timestamp_seconds", "Origin time of the oldest of them", ("centre", "node")),
-    Metric("agent_spool_bytes", "Size of the spool", ("centre", "node")),
-    Metric("agent_spool_quarantined", "Records that the gateway refused", ("centre", "node")),
-    Metric("agent_spool_events_total", "What the spool counted, by name", ("centre", "event")),
-    Metric("agent_disk_free_bytes", "Free space under the state directory", ("centre", "node")),
-    Metric("agent_cpu_ratio", "Load of the machine", ("centre", "node")),
-    Metric("agent_memory_ratio", "Memory in use on the machine", ("centre", "node")),
-    Metric("agent_temperature_celsius", "Temperature of the machine", ("centre", "node")),
-    Metric("agent_resident_memory_bytes", "Memory held by the agent", ("centre", "node")),
-    Metric("agent_alarms_taken_total", "Alarms on disk", ("centre",)),
-    Metric("agent_alarms_refused_total", "Alarms refused at the sensor's border", ("centre", "reason")),
-    Metric("agent_commands_total", "Commands answered", ("centre", "command")),
-    Metric("agent_publish_events_total", "Publishing sessions begun and ended, by reason", ("centre", "event")),
-    Metric("agent_camera_restarts_total", "Times that a camera was opened anew", ("centre", "camera")),
-    Metric("camera_picture", "1 for the present verdict of the camera", ("centre", "camera", "verdict")),
-    Metric("media_frame_age_seconds", "Age of the newest frame", ("centre", "camera")),
-    Metric("media_keyframe_requests_total", "Key frames asked for", ("centre", "camera")),
-    Metric("media_frames_dropped_total", "Coded frames dropped because a session was slow", ("centre", "camera")),
-    Metric("certificate_expiry_timestamp_seconds", "End of the certificate's life", ("node", "role")),
-    Metric("task_restarts_total", "Supervised tasks restarted after a crash"),
+    Metric("box_link_up", "1 while the gateway above answers", ("centre", "node", "plane")),
+    Metric("box_link_rtt_seconds", "Last round trip of a heartbeat", ("centre", "node")),
+    Metric("box_link_reconnects_total", "Links that went down, by reason", ("centre", "reason")),
+    Metric("box_link_events_total", "What the link's lower end counted, by name", ("centre", "event")),
+    Metric("box_spool_messages", "Records not yet receipted", ("centre", "node")),
+    Metric("box_spool_lane_messages", "Records not yet receipted, by lane", ("centre", "node", "lane")),
+    Metric("box_spool_oldest_timestamp_seconds", "Origin time of the oldest of them", ("centre", "node")),
+    Metric("box_spool_bytes", "Size of the spool", ("centre", "node")),
+    Metric("box_spool_quarantined", "Records that the gateway refused", ("centre", "node")),
+    Metric("box_spool_events_total", "What the spool counted, by name", ("centre", "event")),
+    Metric("box_clock_steps_total", "Steps of the wall clock over 2 s", ("centre", "node")),
+    Metric("box_disk_free_bytes", "Free space under the state directory", ("centre", "node")),
+    Metric("box_cpu_ratio", "Load of the machine", ("centre", "node")),
+    Metric("box_memory_ratio", "Memory in use on the machine", ("centre", "node")),
+    Metric("box_temperature_celsius", "Temperature of the machine", ("centre", "node")),
+    Metric("box_resident_memory_bytes", "Memory held by the agent", ("centre", "node")),
+    Metric("box_alarms_taken_total", "Alarms on disk", ("centre",)),
+    Metric("box_alarms_refused_total", "Alarms refused at the sensor's border", ("centre", "reason")),
+    Metric("box_commands_total", "Commands answered", ("centre", "command")),
+    Metric("box_publish_events_total", "Publishing sessions begun and ended, by reason", ("centre", "event")),
+    Metric("box_camera_restarts_total", "Times that a camera was opened anew", ("centre", "camera")),
+    Metric("box_camera_picture", "1 for the present verdict of the camera", ("centre", "camera", "verdict")),
+    Metric("box_media_frame_age_seconds", "Age of the newest frame", ("centre", "camera")),
+    Metric("box_media_keyframe_requests_total", "Key frames asked for", ("centre", "camera")),
+    Metric("box_media_frames_dropped_total", "Coded frames dropped because a session was slow", ("centre", "camera")),
+    Metric("box_certificate_expiry_timestamp_seconds", "End of the certificate's life", ("node", "role")),
+    Metric("box_task_restarts_total", "Supervised tasks restarted after a crash"),
 )
 NAMES = {metric.name: metric for metric in CATALOGUE}
 Reading = tuple[str, tuple[str, ...], float | None]

@@ -13,12 +13,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from protocols.aio.clock import Clock
-from protocols.command import Command, Outcome, Reply
+from protocols.command import Command, CommandName, Outcome, Reply
 from protocols.errors import ExpiredError, RefusedError, SilianError
 
 logger = logging.getLogger(__name__)
 Handler = Callable[[dict[str, Any]], Awaitable[BaseModel | None]]
 REMEMBERED = 1000
+_ROUTINE = frozenset({CommandName.MEDIA_PUBLISH})
+"""Comes every 20 s per watched camera; the publisher logs what changes."""
 
 
 class Orders:
@@ -48,7 +50,8 @@ class Orders:
         promise.set_result(reply)
         self.counters[f"{command.name}_{reply.outcome}"] += 1
         fields = {"command": command.name, "outcome": reply.outcome, "code": reply.code, "detail": reply.detail}
-        logger.log(logging.INFO if reply.outcome is Outcome.DONE else logging.WARNING, "command answered", extra=fields)
+        done = logging.DEBUG if command.name in _ROUTINE else logging.INFO
+        logger.log(done if reply.outcome is Outcome.DONE else logging.WARNING, "command answered", extra=fields)
         return reply
 
     async def _run(self, command: Command) -> Reply:

@@ -18,7 +18,7 @@ def readings(agent: "Agent", figures: "SpoolFigures") -> Iterator[Reading]:
     from edge_agent.app import version
 
     yield "build_info", (version(), platform.python_version()), 1.0
-    yield "task_restarts_total", (), float(agent.tasks.counters["restarted"])
+    yield "box_task_restarts_total", (), float(agent.tasks.counters["restarted"])
     yield from _link(agent)
     yield from _spool(agent, figures)
     yield from _box(agent)
@@ -28,53 +28,54 @@ def readings(agent: "Agent", figures: "SpoolFigures") -> Iterator[Reading]:
 
 def _link(agent: "Agent") -> Iterator[Reading]:
     centre, uplink = agent.settings.centre, agent.link.uplink
-    yield "link_up", (centre, agent.node, "control"), float(agent.link.up)
+    yield "box_link_up", (centre, agent.node, "control"), float(agent.link.up)
     if uplink is None:
         return
-    yield "link_rtt_seconds", (centre, agent.node), uplink.rtt_s
+    yield "box_link_rtt_seconds", (centre, agent.node), uplink.rtt_s
     for event, count in uplink.counters.items():
-        yield "agent_link_events_total", (centre, event), float(count)
+        yield "box_link_events_total", (centre, event), float(count)
     for name, count in agent.link.counters.items():
         if name.startswith("down_"):
-            yield "link_reconnects_total", (centre, name.removeprefix("down_")), float(count)
+            yield "box_link_reconnects_total", (centre, name.removeprefix("down_")), float(count)
         else:
-            yield "agent_link_events_total", (centre, name), float(count)
+            yield "box_link_events_total", (centre, name), float(count)
 
 
 def _spool(agent: "Agent", figures: "SpoolFigures") -> Iterator[Reading]:
     centre, node = agent.settings.centre, agent.node
-    yield "agent_spool_messages", (centre, node), float(sum(figures.depth.values()))
+    yield "box_spool_messages", (centre, node), float(sum(figures.depth.values()))
     for lane, count in figures.depth.items():
-        yield "agent_spool_lane_messages", (centre, node, lane), float(count)
+        yield "box_spool_lane_messages", (centre, node, lane), float(count)
     oldest = figures.oldest_at
-    yield "agent_spool_oldest_timestamp_seconds", (centre, node), oldest.timestamp() if oldest else None
-    yield "agent_spool_bytes", (centre, node), float(figures.used_bytes)
-    yield "agent_spool_quarantined", (centre, node), float(figures.quarantined)
+    yield "box_spool_oldest_timestamp_seconds", (centre, node), oldest.timestamp() if oldest else None
+    yield "box_spool_bytes", (centre, node), float(figures.used_bytes)
+    yield "box_spool_quarantined", (centre, node), float(figures.quarantined)
     for event, count in agent.spool.counters.items():
-        yield "agent_spool_events_total", (centre, event), float(count)
+        yield "box_spool_events_total", (centre, event), float(count)
 
 
 def _box(agent: "Agent") -> Iterator[Reading]:
     names, box = (agent.settings.centre, agent.node), agent.box
-    yield "agent_disk_free_bytes", names, box.disk_free_bytes
-    yield "agent_cpu_ratio", names, box.cpu_ratio
-    yield "agent_memory_ratio", names, box.memory_ratio
-    yield "agent_temperature_celsius", names, box.temperature_celsius
-    yield "agent_resident_memory_bytes", names, float(own_rss_bytes())
+    yield "box_clock_steps_total", names, float(agent.clock_watch.steps)
+    yield "box_disk_free_bytes", names, box.disk_free_bytes
+    yield "box_cpu_ratio", names, box.cpu_ratio
+    yield "box_memory_ratio", names, box.memory_ratio
+    yield "box_temperature_celsius", names, box.temperature_celsius
+    yield "box_resident_memory_bytes", names, float(own_rss_bytes())
 
 
 def _counted(agent: "Agent") -> Iterator[Reading]:
     centre = agent.settings.centre
     for name, count in agent.intake.counters.items():
         if name == "taken":
-            yield "agent_alarms_taken_total", (centre,), float(count)
+            yield "box_alarms_taken_total", (centre,), float(count)
         else:
-            yield "agent_alarms_refused_total", (centre, name.removeprefix("refused_")), float(count)
+            yield "box_alarms_refused_total", (centre, name.removeprefix("refused_")), float(count)
     for name, count in agent.orders.counters.items():
-        yield "agent_commands_total", (centre, name), float(count)
+        yield "box_commands_total", (centre, name), float(count)
     for name, count in agent.publisher.counters.items():
-        yield "agent_publish_events_total", (centre, name), float(count)
-    yield "certificate_expiry_timestamp_seconds", (agent.node, "agent"), agent.certificate_ends
+        yield "box_publish_events_total", (centre, name), float(count)
+    yield "box_certificate_expiry_timestamp_seconds", (agent.node, "agent"), agent.certificate_ends
 
 
 def _cameras(agent: "Agent") -> Iterator[Reading]:
@@ -82,8 +83,8 @@ def _cameras(agent: "Agent") -> Iterator[Reading]:
     for camera in agent.cameras.values():
         health = camera.health(now, wall)
         age = health.frame_age_ms
-        yield "camera_picture", (centre, camera.name, health.verdict), 1.0
-        yield "media_frame_age_seconds", (centre, camera.name), None if age is None else age / 1000
-        yield "agent_camera_restarts_total", (centre, camera.name), float(camera.restarts)
-        yield "media_keyframe_requests_total", (centre, camera.name), float(camera.feed.key_requests)
-        yield "media_frames_dropped_total", (centre, camera.name), float(camera.feed.lost)
+        yield "box_camera_picture", (centre, camera.name, health.verdict), 1.0
+        yield "box_media_frame_age_seconds", (centre, camera.name), None if age is None else age / 1000
+        yield "box_camera_restarts_total", (centre, camera.name), float(camera.restarts)
+        yield "box_media_keyframe_requests_total", (centre, camera.name), float(camera.feed.key_requests)
+        yield "box_media_frames_dropped_total", (centre, camera.name), float(camera.feed.lost)

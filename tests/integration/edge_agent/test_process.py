@@ -86,8 +86,8 @@ def test_a_box_without_a_gateway_takes_alarms_and_keeps_them(settings):
         assert code == 0, agent.log.read_text()
         assert "agent stopped" in agent.log.read_text()
         assert "Traceback" not in agent.log.read_text()
-        assert 'silian_link_up{centre="320623",node="320623-box",plane="control"} 0.0' in metrics
-        assert 'silian_agent_spool_messages{centre="320623",node="320623-box"} 1.0' in metrics
+        assert 'silian_box_link_up{centre="320623",node="320623-box",plane="control"} 0.0' in metrics
+        assert 'silian_box_spool_messages{centre="320623",node="320623-box"} 1.0' in metrics
         assert "0123456789abcdef0123" not in agent.log.read_text()
     assert ids[0] == ids[1]
 
