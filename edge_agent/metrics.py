@@ -1,8 +1,8 @@
 """The catalogue of the agent's metrics, and their reading at each scrape.
 
 `silian_box_*` is what a box says of itself; `silian_agent_*` and `silian_link_*` is what its gateway knows of it, so
-that a Prometheus that reads both never counts a thing twice. Base units, bounded labels: a centre's code, a camera's name, a
-reason out of a closed set. Values are read from what the parts count anyway; nothing is measured twice.
+that a Prometheus that reads both never counts a thing twice. Base units, bounded labels: a centre's code, a camera's
+name, a reason out of a closed set. Values are read from what the parts count anyway; nothing is measured twice.
 """
 
 from collections.abc import Callable, Iterable, Iterator
