@@ -15,6 +15,7 @@ Starting goes from the inside out, stopping the other way round: nobody is serve
 import asyncio
 import importlib.metadata
 import logging
+import ssl
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
@@ -67,6 +68,7 @@ from gateway.web.server import HttpServer, Listen
 from gateway.web.stream import EventStream
 from gateway.web.stream import routes as stream_routes
 from protocols.aio.clock import Clock, SystemClock
+from protocols.aio.enrol import load_identity
 from protocols.aio.tasks import Supervisor
 from protocols.alarm import ALARM_TYPES
 from protocols.command import CALL_ENDED, CommandName
@@ -95,6 +97,7 @@ class Gateway:
         self.events = EventBus()
         self.metrics = Metrics()
         self.tasks = Supervisor("gateway", clock=self.clock)
+        self._above: ssl.SSLContext | None = None
         self._stack = AsyncExitStack()
         self._state = settings.state.dir.resolve()
         self._foundations()
@@ -116,6 +119,7 @@ class Gateway:
             advertise=media.advertise or (media.host,),
             port=media.port,
             backend=media.backend,
+            trust=self._trust_above,
         )
         now, wanted = self.clock.now(), self.settings.broker
         self.authority = Authority.load(self.settings.pki_dir, self.node, now)
@@ -145,6 +149,13 @@ class Gateway:
         return Federation(
             upstream, node=self.node, store=self.store, clock=self.clock, events=self.events, below=self.links
         )
+
+    def _trust_above(self) -> ssl.SSLContext | None:
+        """Trust for media sessions with the tier above: the authority pinned at enrolment, None on plain loopback."""
+        if self._above is None:
+            identity = load_identity(self.settings.identity_dir)
+            self._above = identity.http_context() if identity is not None else None
+        return self._above
 
     def _upstream_token(self) -> str | None:
         wanted = self.settings.upstream

@@ -297,11 +297,11 @@ class MediaService:
         except Exception:  # without an answer the demand would wait for ever
             logger.exception("stream not asked for", extra={"stream": stream})
             trouble = Trouble.FAILED
-        if trouble is not demand.trouble:
-            logger.info("stream wanted", extra={"stream": stream, "reason": trouble or "none"})
         self.figures.asked[trouble or "done"] += 1
+        changed = trouble is not demand.trouble
         self._perform(stream, demand.answered(trouble, self._clock.monotonic(), self._chance()))
-        if trouble is not None:
+        if changed:
+            logger.info("stream wanted", extra={"stream": stream, "reason": trouble or "none"})
             self._bus.publish(CameraChanged(stream))
 
     async def _ask_hop(self, stream: str, *, fresh: bool) -> Trouble | None:

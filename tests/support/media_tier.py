@@ -85,7 +85,8 @@ class Tier:
             routers=[media_routes(self.media), rollcall_routes(self.rollcall), dispatch_routes(self.dispatch, calls)],
             ready=lambda: {},
         )  # fmt: skip
-        self.server = HttpServer(build_site(site), Listen("127.0.0.1", 0))
+        self.site = build_site(site)
+        self.server = HttpServer(self.site, Listen("127.0.0.1", 0))
         self.http = httpx.AsyncClient(headers={"authorization": "Bearer t"}, timeout=30, trust_env=False)
         self._stack = AsyncExitStack()
 

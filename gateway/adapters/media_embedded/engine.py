@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, ip_address
@@ -90,17 +91,25 @@ class EmbeddedMediaEngine:
     `state_dir` keeps the engine's own files (made if absent). `advertise` lists the IPv4 addresses written into
     answers as host candidates: loopback alone binds loopback alone, anything else binds all interfaces. `port` is the
     worker's one UDP port (0: any free one, kept over a worker's restart). `backend` chooses the packet path. Raises
-    ConfigError for a backend or an address that cannot be used, and at the start for a port that is taken.
+    ConfigError for a backend or an address that cannot be used, and at the start for a port that is taken. `trust`
+    gives the TLS context for relays to and pulls from another gateway over https; None trusts the system's authorities.
     """
 
     def __init__(
-        self, *, state_dir: Path, advertise: Sequence[str] = ("127.0.0.1",), port: int = 0, backend: str = "reference"
+        self,
+        *,
+        state_dir: Path,
+        advertise: Sequence[str] = ("127.0.0.1",),
+        port: int = 0,
+        backend: str = "reference",
+        trust: Callable[[], ssl.SSLContext | None] = lambda: None,
     ) -> None:
         if backend not in BACKENDS:
             raise ConfigError(f"media backend {backend!r} does not exist; choose one of {', '.join(BACKENDS)}")
         self.state_dir = state_dir
         self.advertise = tuple(advertise)
         self.backend = backend
+        self._trust = trust
         self._bind = bind_address(self.advertise)
         self._wished_port = port
         self._broadcast = Broadcast()
@@ -239,11 +248,11 @@ class EmbeddedMediaEngine:
 
     async def relay(self, stream: str, whip_url: str, token: str) -> str:
         """See the port."""
-        return await self._upward(SessionKind.RELAY, stream, WhipClient(whip_url, token))
+        return await self._upward(SessionKind.RELAY, stream, WhipClient(whip_url, token, verify=self._trust()))
 
     async def pull(self, stream: str, whep_url: str, token: str) -> str:
         """See the port."""
-        return await self._upward(SessionKind.PULL, stream, WhepClient(whep_url, token))
+        return await self._upward(SessionKind.PULL, stream, WhepClient(whep_url, token, verify=self._trust()))
 
     async def _upward(self, kind: SessionKind, stream: str, client: WhipClient) -> str:
         split_stream(stream)
