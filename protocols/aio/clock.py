@@ -80,16 +80,15 @@ class ManualClock:
 
     async def advance(self, seconds: float) -> None:
         """Let time pass: sleepers wake in order of their time, each running until it waits again."""
+        await _let_run()
         end = self._mono + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
             at, _, woken = heapq.heappop(self._sleepers)
             self._pass_until(max(at, self._mono))
             woken.set()
-            for _ in range(10):
-                await asyncio.sleep(0)
+            await _let_run()
         self._pass_until(end)
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await _let_run()
 
     async def sleep(self, seconds: float) -> None:
         """Wait until the clock was advanced far enough."""
@@ -121,6 +120,12 @@ class ManualClock:
     def _pass_until(self, mono: float) -> None:
         self._wall += timedelta(seconds=mono - self._mono)
         self._mono = mono
+
+
+async def _let_run() -> None:
+    """Let everybody who can run do so until they wait for time."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 def new_ulid(clock: Clock) -> str:

@@ -17,6 +17,7 @@ from protocols.envelope import DURABLE_LANES, Lane
 from protocols.errors import NotFoundError, SpoolFullError
 from protocols.ranges import Ranges
 from protocols.receiver import Held
+from protocols.sender import WINDOW
 from protocols.uplink import Parcel, Receipt, VoidRange, record_parcel, void_parcel
 
 PAGE = 4096
@@ -108,9 +109,16 @@ class SpoolFile:
         self.commit()
         self._lanes: dict[Lane, _LaneState] = {}
         self.reload()
+        self.guard_sent()
+
+    def guard_sent(self) -> None:
+        """Take note of what an earlier run may have put on the wire: the lowest owed ones, a window at most.
+
+        They are not folded, for the receiver may hold them already.
+        """
         for lane, state in self._lanes.items():
-            # What an earlier run may have put on the wire: the lowest owed ones, a window at most. Not to be folded.
-            rows = self._owed_ids(lane, 512)
+            rows = self._owed_ids(lane, WINDOW)
+            state.handed_out = 0
             state.safe_from = rows[-1] + 1 if rows else state.next_seq
 
     def begin(self) -> None:

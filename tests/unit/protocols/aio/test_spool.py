@@ -187,7 +187,7 @@ async def test_near_the_quota_repeats_are_folded_and_counted(tmp_path):
 async def test_void_names_a_survivor_that_is_owed(tmp_path):
     spool = await Spool.open(tmp_path / "s.db", clock=SystemClock(), quota=Quota(total=1 * MIB, ballast=0))
     try:
-        for start in range(1, 8000, 50):
+        for start in range(1, 5000, 50):
             await spool.put_many([(Lane.LIVE, alarm(n, key="one")) for n in range(start, start + 50)])
         alive, named, after = set(), set(), 0
         while parcels := await spool.pending(Lane.BACKFILL, after, 512):
@@ -200,7 +200,7 @@ async def test_void_names_a_survivor_that_is_owed(tmp_path):
 
 
 async def test_at_the_border_the_sensor_hears_it_and_receipts_still_work(tmp_path):
-    spool = await Spool.open(tmp_path / "s.db", clock=SystemClock(), quota=Quota(total=1 * MIB, ballast=0))
+    spool = await Spool.open(tmp_path / "s.db", clock=SystemClock(), quota=Quota(total=MIB // 2, ballast=0))
     try:
         stored = 0
         while spool.counters["full"] == 0:
@@ -209,7 +209,7 @@ async def test_at_the_border_the_sensor_hears_it_and_receipts_still_work(tmp_pat
                 stored += 1
             except SpoolFullError:
                 assert spool.counters["full"] == 1
-        assert stored > 500
+        assert stored > 200
         seen, after = 0, 0
         while parcels := await spool.pending(Lane.BACKFILL, after, 512):
             after = parcels[-1].last
