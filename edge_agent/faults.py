@@ -46,7 +46,9 @@ class FaultSwitch:
     def _read(self) -> dict[str, str] | None:
         try:
             found = tomllib.loads(self._path.read_text("utf-8")).get("cameras", {})
-        except (OSError, ValueError, AttributeError) as error:
+            if not isinstance(found, dict):
+                raise TypeError("cameras must be a table")
+        except (OSError, ValueError, TypeError) as error:
             logger.warning("faults file cannot be read", extra={"file": str(self._path), "detail": str(error)})
             return None
         unknown = {name: value for name, value in found.items() if name not in self._cameras or value not in _KNOWN}

@@ -12,7 +12,7 @@ from protocols.backoff import Backoff
 from protocols.errors import ConfigError, LinkError, RefusedError
 
 logger = logging.getLogger(__name__)
-RETRY = Backoff(base=0.5, cap=15.0, floor=0.3)
+RETRY = Backoff(base=0.5, cap=5.0, floor=0.3)
 RENEW_EVERY_S = 3600.0
 
 

@@ -1,5 +1,6 @@
 """The agent as a process without any gateway: ready, light, taking alarms, drained by SIGTERM, and again."""
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -12,6 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from protocols.aio.clock import SystemClock
+from protocols.aio.spool import Spool
+from protocols.envelope import Lane
 
 ROOT = Path(__file__).resolve().parents[3]
 REPORT = json.dumps({"alarm_key": "gas-1/high", "sensor": "gas-1", "severity": 1, "headline": "超限"}).encode()
@@ -123,3 +128,48 @@ def test_the_doctor_says_what_is_missing_and_what_to_type(settings):
     assert any(line.startswith("✗ gateway") for line in lines)
     assert any(line.startswith("✗ identity") for line in lines)
     assert "silian enrol-token 320623-box" in found.stdout
+
+
+@pytest.mark.slow
+def test_alarms_said_to_be_taken_survive_kills_and_a_retry_doubles_none(settings, tmp_path):
+    acknowledged: dict[str, list[str]] = {}
+    number = 0
+    for _ in range(3):
+        agent = Process(settings)
+        url = f"http://127.0.0.1:{agent.port('webhook')}/ingest/alarms"
+        with httpx.Client(trust_env=False, timeout=20) as http:
+            for _ in range(15):
+                number += 1
+                _post(http, url, number, acknowledged)
+            agent.child.kill()
+            agent.child.wait()
+            with pytest.raises(httpx.TransportError):
+                _post(http, url, number + 1, acknowledged)
+    last = Process(settings)
+    url = f"http://127.0.0.1:{last.port('webhook')}/ingest/alarms"
+    with httpx.Client(trust_env=False, timeout=20) as http:
+        for again in range(1, number + 1):
+            before = acknowledged[f"k{again}"]
+            _post(http, url, again, acknowledged)
+            assert acknowledged[f"k{again}"] == before
+    assert last.end() == 0
+    stored = asyncio.run(_stored(tmp_path / "state" / "spool.sqlite3"))
+    assert set(stored) == {id_ for ids in acknowledged.values() for id_ in ids}
+
+
+def _post(http, url, number, acknowledged):
+    body = json.dumps({"alarm_key": f"k{number}", "sensor": "s", "severity": 3, "headline": "超限"}).encode()
+    signature = "sha256=" + hmac.new(b"0123456789abcdef0123", body, hashlib.sha256).hexdigest()
+    headers = {"X-Silian-Signature": signature, "Idempotency-Key": f"k{number}"}
+    answer = http.post(url, content=body, headers=headers)
+    assert answer.status_code == 202
+    acknowledged[f"k{number}"] = answer.json()["event_ids"]
+
+
+async def _stored(path):
+    spool = await Spool.open(path, clock=SystemClock())
+    found = []
+    for lane in (Lane.URGENT, Lane.LIVE, Lane.BACKFILL):
+        found += [json.loads(parcel.body)["event"]["id"] for parcel in await spool.pending(lane, 0, 1000)]
+    await spool.close()
+    return found

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 
+import av
 import pytest
 
 from edge_agent.cameras import make_camera
@@ -74,3 +75,14 @@ async def test_a_missing_device_is_a_named_fault():
     camera.start()
     await until(lambda: camera.trouble == "no_device")
     await camera.stop()
+
+
+async def test_packets_of_a_device_become_pictures_at_the_asked_rate():
+    """A synthetic device: the same packets of raw pictures that a capture card gives, 60 a second."""
+    settings = CameraSettings(name="room", kind="v4l2", frame_rate=15)
+    camera = make_camera(settings, "320623")
+    with av.open("testsrc2=size=320x240:rate=60:duration=1,realtime", format="lavfi") as device:
+        pictures = [grab() for grab in camera._packets(device)]
+    assert pictures[0].shape == (240, 320, 3)
+    assert 10 <= len(pictures) <= 25
+    assert (pictures[0] != pictures[-1]).any()

@@ -80,9 +80,10 @@ async def test_rehearsed_faults_are_switched_by_a_file(tmp_path, caplog):
     assert (camera.fault, passed.fault) == ("frozen", "")
     assert "unknown" in caplog.text
     assert "cannot rehearse" in caplog.text
-    file.write_text("not toml at all [")
-    switch.look()
-    assert camera.fault == "frozen"
+    for broken in ("not toml at all [", "cameras = 3\n"):
+        file.write_text(broken)
+        switch.look()
+        assert camera.fault == "frozen"
     file.write_text('[cameras]\nroom = ""\n')
     switch.look()
     assert camera.fault == ""
