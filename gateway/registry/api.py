@@ -51,9 +51,10 @@ class CentreView(BaseModel):
 
 
 class OwnCentre(CentreView, Facts):
-    """This gateway's centre."""
+    """This gateway's centre. `above` names the centres over it, the nation first."""
 
     time: datetime
+    above: list[CentreView]
 
 
 class Centres(BaseModel):
@@ -138,7 +139,9 @@ def routes(
     @api.get("/centre")
     async def own(_: Anybody) -> OwnCentre:
         """Describe this gateway."""
-        return OwnCentre(**view(registry.own()).model_dump(), **facts().model_dump(), time=now())
+        own_centre = registry.own()
+        above = [view(registry.table[code]) for code in registry.table.path(own_centre.code)[:-1]]
+        return OwnCentre(**view(own_centre).model_dump(), **facts().model_dump(), time=now(), above=above)
 
     @api.get("/centres")
     async def centres(_: Anybody) -> Centres:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.support.screen import CHROMIUM, CITY, FLAGS, MARK, SMALL, OpenScreen, Screen
 from tests.support.stage import ROOT, Stage, running_stage
+
+expect.set_options(timeout=30_000)  # a machine that starts eleven programs is slow at times
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -43,7 +43,7 @@ def test_the_wall_takes_units_by_mouse_and_keeps_its_layout(open_screen: OpenScr
     page.locator("[data-pane='2']").get_by_label("移出窗格").click(force=True)
     expect(page.locator("[data-pane='2'] .pane")).to_have_count(0)
     page.locator(".tree li[data-centre='320682']").drag_to(page.locator("[data-pane='2']"))
-    expect(page.locator("[data-pane='2'] .pane")).to_have_attribute("data-stream", "320682/hall")
+    expect(page.locator("[data-pane='2'] .pane")).to_have_attribute("data-stream", "320682/room")
     expect(page.locator("[data-pane='2'] .plate")).to_contain_text("县级如皋市指挥大厅")
     expect(page.locator("[data-pane='2'] .pane")).to_have_attribute("data-state", "live", timeout=MINUTE)
     page.locator("[data-pane='2']").dblclick()
@@ -51,7 +51,7 @@ def test_the_wall_takes_units_by_mouse_and_keeps_its_layout(open_screen: OpenScr
     page.keyboard.press("Escape")
     expect(page.locator("[data-pane]")).to_have_count(4)
     page.reload()
-    expect(page.locator("[data-pane='2'] .pane")).to_have_attribute("data-stream", "320682/hall")
+    expect(page.locator("[data-pane='2'] .pane")).to_have_attribute("data-stream", "320682/room")
 
 
 def test_a_recorded_film_is_labelled_on_its_plate(open_screen: OpenScreen):

@@ -32,6 +32,7 @@ export interface OwnCentre {
   broker: { kind: string; production: boolean }
   media: { engine: string; backend: string }
   time: string
+  above: Centre[]
   prometheus_url: string | null
 }
 

@@ -17,6 +17,7 @@ describe('bestGrid', () => {
   it('takes the arrangement with the largest tiles', () => {
     expect(bestGrid(4, 1600, 900, 0)).toMatchObject({ columns: 2, rows: 2 })
     expect(bestGrid(7, 624, 545, 8).columns).toBe(2)
+    expect(bestGrid(7, 1055, 840, 8).columns).toBe(3)
   })
 })
 

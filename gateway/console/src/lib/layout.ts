@@ -10,17 +10,22 @@ export interface Grid {
   tileHeight: number
 }
 
+/** A wider grid fills the eye better: it is taken when its tiles are nearly as large as the largest possible. */
+const NEARLY = 0.93
+
 /** Return the grid that shows `count` tiles of `ratio` largest in a box; a tile is never under one pixel. */
 export function bestGrid(count: number, width: number, height: number, gap: number, ratio = 16 / 9): Grid {
-  let best: Grid = { columns: 1, rows: Math.max(1, count), tileWidth: 1, tileHeight: 1 }
-  for (let columns = 1; columns <= Math.max(1, count); columns += 1) {
-    const rows = Math.ceil(Math.max(1, count) / columns)
-    const byWidth = (width - gap * (columns - 1)) / columns
-    const byHeight = ((height - gap * (rows - 1)) / rows) * ratio
-    const tileWidth = Math.max(1, Math.min(byWidth, byHeight))
-    if (tileWidth > best.tileWidth) best = { columns, rows, tileWidth, tileHeight: tileWidth / ratio }
-  }
-  return best
+  const grids = Array.from({ length: Math.max(1, count) }, (_, at) => grid(at + 1, Math.max(1, count), width, height, gap, ratio))
+  const largest = Math.max(...grids.map((one) => one.tileWidth))
+  return grids.reduce((best, one) => (one.tileWidth >= largest * NEARLY ? one : best))
+}
+
+function grid(columns: number, count: number, width: number, height: number, gap: number, ratio: number): Grid {
+  const rows = Math.ceil(count / columns)
+  const byWidth = (width - gap * (columns - 1)) / columns
+  const byHeight = ((height - gap * (rows - 1)) / rows) * ratio
+  const tileWidth = Math.max(1, Math.min(byWidth, byHeight))
+  return { columns, rows, tileWidth, tileHeight: tileWidth / ratio }
 }
 
 /** Put a stream into a pane. If it already stands in another, the two panes change places. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Camera, Centre, Link } from '@/api/types'
-import { buildTree, centreLink, flatten, pictureFault, wallOrder } from './tree'
+import { buildTree, centreLink, flatten, pictureFault, shortTitle, wallOrder } from './tree'
 
 const centre = (code: string, tier: Centre['tier'], parent: string | null): Centre => ({ code, name: code, name_en: code, tier, parent })
 const link = (node: string, change: Partial<Link> = {}): Link => ({
@@ -43,6 +43,12 @@ describe('buildTree', () => {
 it('shows every centre once before it shows any a second time', () => {
   const order = wallOrder(centres, ['320623/b', '320612/a', '320612/b', '320623/a'].map(camera)).map((item) => item.id)
   expect(order).toEqual(['320612/a', '320623/b', '320612/b', '320623/a'])
+})
+
+it('does not say the centre twice on a plate', () => {
+  expect(shortTitle({ title: 'Rugao Hall', name: 'room' }, { name: 'Rugao' })).toBe('Hall')
+  expect(shortTitle({ title: 'Rugao', name: 'room' }, { name: 'Rugao' })).toBe('Rugao')
+  expect(shortTitle({ title: '', name: 'room' }, undefined)).toBe('room')
 })
 
 it('knows no fault of a picture that was never judged', () => {

@@ -69,6 +69,12 @@ export function wallOrder(centres: readonly Centre[], cameras: readonly Camera[]
   return keyed.sort((a, b) => a.nth - b.nth || a.rank - b.rank).map((item) => item.camera)
 }
 
+/** A camera's title without its centre's name in front, where that name stands beside it anyway. */
+export function shortTitle(camera: Pick<Camera, 'title' | 'name'>, centre: Pick<Centre, 'name'> | undefined): string {
+  const title = centre && camera.title.startsWith(centre.name) ? camera.title.slice(centre.name.length).trim() : camera.title
+  return title || camera.title || camera.name
+}
+
 /** The picture's own fault in one word, or null where nothing is known against it. */
 export function pictureFault(camera: Camera | undefined): string | null {
   const verdict = camera?.picture?.verdict

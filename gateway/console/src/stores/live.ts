@@ -30,7 +30,7 @@ export const useLive = defineStore('live', () => {
 
   const tree = computed(() => buildTree(centres.value, links.value, cameras.value, own.value?.code ?? ''))
   const ordered = computed(() => wallOrder(centres.value, cameras.value))
-  const byCode = computed(() => new Map(centres.value.map((centre) => [centre.code, centre])))
+  const byCode = computed(() => new Map([...(own.value?.above ?? []), ...centres.value].map((centre) => [centre.code, centre])))
   const cameraById = computed(() => new Map(cameras.value.map((camera) => [camera.id, camera])))
 
   async function loadOwn(): Promise<void> {
