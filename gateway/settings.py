@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ENVIRONMENT = "SILIAN_"
 
 
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether `host` names this machine only: 127.0.0.0/8, ::1 or localhost."""
     if host == "localhost":
@@ -258,6 +261,10 @@ class Settings(Section):
         for key, url in (("http.public_url", self.http.public_url), ("upstream.url", self.upstream.url)):
             if url is not None and not url.startswith(("http://", "https://")):
                 raise ValueError(f"{key} must begin with https:// or http://")
+        if self.http.host in EVERYWHERE and self.http.public_url is None:
+            raise ValueError("http.public_url is missing; nodes below cannot reach this gateway at " + self.http.host)
+        if self.media.host in EVERYWHERE and not self.media.advertise:
+            raise ValueError("media.advertise is missing; peers cannot reach the media worker at " + self.media.host)
         if self.upstream.token is not None and self.upstream.token_file is not None:
             raise ValueError("upstream.token and upstream.token_file exclude each other")
         return self

@@ -78,8 +78,8 @@ def test_own_code_must_be_in_the_table(tmp_path):
     [
         ({"host": "127.0.0.1"}, False),
         ({"host": "::1"}, False),
-        ({"host": "0.0.0.0"}, True),
-        ({"host": "0.0.0.0", "behind_proxy": True}, False),
+        ({"host": "10.1.2.3"}, True),
+        ({"host": "10.1.2.3", "behind_proxy": True}, False),
         ({"host": "127.0.0.1", "tls_certificate": "c", "tls_key": "k"}, True),
     ],
 )
@@ -87,6 +87,15 @@ def test_beyond_loopback_there_is_no_plain_http(http, tls):
     settings = Settings.model_validate({"centre": {"code": "320600"}, "http": http})
     assert settings.tls is tls
     assert settings.base_url.startswith("https://" if tls else "http://")
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [({"http": {"host": "0.0.0.0"}}, "http.public_url"), ({"media": {"host": "::"}}, "media.advertise")],
+)
+def test_an_address_that_nobody_can_reach_is_a_start_up_error(section, key):
+    with pytest.raises(ValueError, match=key):
+        Settings.model_validate({"centre": {"code": "320600"}, **section})
 
 
 def test_loopback_is_recognised():
