@@ -22,8 +22,8 @@ from edge_agent.media.publisher import Publisher, Source
 from edge_agent.media.sound import SoundSource
 from edge_agent.orders import Orders
 from edge_agent.rollcall.responder import respond
-from edge_agent.sensors import simulator
-from edge_agent.settings import CameraSettings, SensorSettings, Settings
+from edge_agent.sensors import make_sensor
+from edge_agent.settings import CameraSettings, Settings
 from protocols.aio.clock import Clock, SystemClock
 from protocols.aio.enrol import Identity, certificate_life
 from protocols.aio.notify import notify, watchdog_s
@@ -193,21 +193,11 @@ class Agent:
             if listener is not None:
                 self.tasks.start(f"http {listener.what}", listener.run, restart=False)
         for sensor in self.settings.sensors:
-            self.tasks.start(f"sensor {sensor.name}", self._sensor(sensor))
+            source = make_sensor(sensor, self.node, self.intake, self.clock)
+            self.tasks.start(f"sensor {sensor.name}", source.run)
         self.tasks.start("tick", self._tick)
         self.tasks.start("warm", _warm, restart=False)
         self.tasks.start("link", self._join)
-
-    def _sensor(self, sensor: SensorSettings) -> Any:
-        async def run() -> None:
-            if sensor.kind == "simulator":
-                await simulator.simulate(sensor, self.intake, self.clock)
-                return
-            from edge_agent.sensors import mqtt
-
-            await mqtt.listen(sensor, self.node, self.intake, self.clock)
-
-        return run
 
     async def _join(self) -> None:
         """Enrol where needed, then keep the link."""

@@ -65,21 +65,28 @@ def _report(settings: SensorSettings, key: int, chance: random.Random) -> Sensor
     )
 
 
-async def simulate(settings: SensorSettings, intake: Intake, clock: Clock) -> None:
-    """Run until cancelled; a full spool is waited for, as a real sensor would."""
-    if settings.rate_per_minute <= 0:
-        return
-    for step in steps(settings):
-        await clock.sleep(step.wait_s)
-        await _hand_over(step.report, settings.name, intake, clock)
+class Simulator:
+    """Runs the steps in their time; a full spool is waited for, as a real sensor would."""
 
+    def __init__(self, settings: SensorSettings, intake: Intake, clock: Clock) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._clock = clock
 
-async def _hand_over(report: SensorReport, name: str, intake: Intake, clock: Clock) -> None:
-    while True:
-        try:
-            await intake.take([report], name)
-        except SpoolFullError as error:
-            intake.refused(error.code, name, str(error))
-            await clock.sleep(5.0)
-        else:
+    async def run(self) -> None:
+        """Work until cancelled; a rate of 0 ends at once."""
+        if self._settings.rate_per_minute <= 0:
             return
+        for step in steps(self._settings):
+            await self._clock.sleep(step.wait_s)
+            await self._hand_over(step.report)
+
+    async def _hand_over(self, report: SensorReport) -> None:
+        while True:
+            try:
+                await self._intake.take([report], self._settings.name)
+            except SpoolFullError as error:
+                self._intake.refused(error.code, self._settings.name, str(error))
+                await self._clock.sleep(5.0)
+            else:
+                return

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edge_agent.intake import Intake
-from edge_agent.sensors.mqtt import listen
+from edge_agent.sensors import make_sensor
 from edge_agent.settings import SensorSettings
 from protocols.aio.clock import SystemClock
 from protocols.aio.mqtt import MqttLink
@@ -29,7 +29,7 @@ async def test_reports_are_taken_and_what_does_not_fit_is_counted(tmp_path):
     async with mosquitto(tmp_path) as broker, Supervisor("test") as tasks:
         address = broker.address()
         settings = SensorSettings(kind="mqtt", name="plc", host=address.host, port=address.port, topic="alarms/#")
-        tasks.start("sensor", lambda: listen(settings, "320623-box", intake, CLOCK))
+        tasks.start("sensor", make_sensor(settings, "320623-box", intake, CLOCK).run)
         async with MqttLink(address, "plc-1") as plc:
             await _subscribed(plc, intake)
             for number in range(20):

@@ -3,7 +3,7 @@ from itertools import islice
 import pytest
 
 from edge_agent.intake import Intake
-from edge_agent.sensors.simulator import simulate, steps
+from edge_agent.sensors.simulator import Simulator, steps
 from edge_agent.settings import SensorSettings
 from protocols.aio.clock import ManualClock
 from protocols.aio.tasks import Supervisor
@@ -60,7 +60,7 @@ async def test_a_full_spool_is_waited_for_and_nothing_is_dropped():
     intake = Intake("320623-box", store, clock)
     store.full = True
     async with Supervisor("test") as tasks:
-        tasks.start("s", lambda: simulate(SETTINGS, intake, clock))
+        tasks.start("s", Simulator(SETTINGS, intake, clock).run)
         for _ in range(60):
             await clock.advance(1)
         assert not store.events
