@@ -272,7 +272,9 @@ class Gateway:
         http = self.settings.http
         certificate, key = http.tls_certificate, http.tls_key
         if self.settings.tls and certificate is None:
-            own = self.authority.server_files("https", (http.host, *self.settings.broker.names), self.clock.now())
+            public = urlsplit(http.public_url or "").hostname
+            names = (http.host, *((public,) if public else ()), *self.settings.broker.names)
+            own = self.authority.server_files("https", names, self.clock.now())
             certificate, key = own.certificate, own.key
         return Listen(http.host, http.port, certificate, key, http.behind_proxy)
 
