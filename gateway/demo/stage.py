@@ -74,9 +74,11 @@ class Stage:
             self._start_agent(node)
         await self._ready(http, CITY)
         self._tell("city", f"市级控制台已就绪 {base_url(self.plan, self.plan.gateway(CITY))}")
-        for code in (PROVINCE, NATION, STAFFED_COUNTY):
-            self._start_gateway(code)
-            await self._ready(http, code)
+        for pair in ((PROVINCE, NATION), (STAFFED_COUNTY,)):
+            for code in pair:
+                self._start_gateway(code)
+            for code in pair:
+                await self._ready(http, code)
         self.family.start("rtsp-camera", [sys.executable, "-m", "gateway.demo.rtsp_camera", *self._rtsp_arguments()])
         await asyncio.to_thread(make_film, self.files.film)
         for agent in self.plan.agents:
