@@ -311,7 +311,7 @@ class Hub:
     def _watch(self, stream: Stream, now: float, *, every_second: bool) -> None:
         source = self.sessions.get(stream.source or "")
         if source is not None and source.srtp is not None:
-            self._ask_repairs(source, now)
+            self._ask_repairs(source, stream, now)
             if every_second:
                 self._report(source, now)
         self._note(stream)
@@ -326,9 +326,10 @@ class Hub:
         self._emit(Changed(stream.name, stream.state, first))
         self.changed.set()
 
-    def _ask_repairs(self, source: Session, now: float) -> None:
-        for ingest in source.ingests.values():
-            missing = ingest.missing(now)
+    def _ask_repairs(self, source: Session, stream: Stream, now: float) -> None:
+        for kind, ingest in source.ingests.items():
+            missing, fillers = stream.repairs(kind, now)
+            self._path.send(fillers, self.sessions)
             if missing and ingest.ssrc is not None:
                 head = self._receiver_head(source, now)
                 source.send_rtcp(head + rtcp.nack(source.reporter, ingest.ssrc, missing))

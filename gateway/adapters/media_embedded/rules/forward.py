@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from gateway.adapters.media_embedded.rules.gop import Gop, KeyFrame
-from gateway.adapters.media_embedded.rules.ingest import Ingest
+from gateway.adapters.media_embedded.rules.ingest import Ingest, Media
 from gateway.adapters.media_embedded.rules.leg import Leg
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.rtp import Packet
@@ -109,8 +109,20 @@ class Stream:
         if ingest is None:
             return []
         media = ingest.receive(packet, now)
-        if media is None:
-            return []
+        return [] if media is None else self._forward(kind, media, now)
+
+    def repairs(self, kind: str, now: float) -> tuple[list[int], Out]:
+        """Return the numbers to ask the source for again, and fillers for what will not come; call every 20 ms."""
+        ingest = self.ingests.get(kind)
+        if ingest is None:
+            return [], []
+        asked = ingest.missing(now)
+        out: Out = []
+        for filler in ingest.given_up():
+            out += self._forward(kind, filler, now)
+        return asked, out
+
+    def _forward(self, kind: str, media: Media, now: float) -> Out:
         if kind == "video":
             self.gop.add(media)
             if media.key:

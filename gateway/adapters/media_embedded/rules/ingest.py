@@ -15,8 +15,8 @@ JUMP = 1000
 """A larger step of the sequence number is a new beginning, not a loss."""
 WINDOW = 512
 """As many missing packets are remembered."""
-FIRST_NACK_S, NEXT_NACK_S, GIVE_UP_S = 0.01, 0.06, 0.8
-"""Reordering is given 10 ms; then NACKs repeat until the packet would come too late anyway."""
+FIRST_NACK_S, NEXT_NACK_S, SLOWEST_NACK_S, GIVE_UP_S = 0.01, 0.06, 0.4, 0.8
+"""Reordering is given 10 ms; then NACKs repeat, as slowly as answers come, until one would come too late anyway."""
 NACK_BATCH = 64
 
 
@@ -45,6 +45,16 @@ class Codec:
 
 
 @dataclass(slots=True)
+class Gap:
+    """One missing packet: since when, when to ask next, first asked when, the timestamp of the packet before it."""
+
+    since: float
+    due: float
+    timestamp: int
+    asked: float | None = None
+
+
+@dataclass(slots=True)
 class Reception:
     """Counters of one track since its source came."""
 
@@ -63,7 +73,7 @@ class Reception:
 
 
 class Ingest:
-    """Feed `receive`; every 20 ms ask `missing` for NACKs; every second `report`."""
+    """Feed `receive`; every 20 ms ask `given_up` for fillers and `missing` for NACKs; every second `report`."""
 
     def __init__(self, kind: str, codecs: dict[int, Codec], repairs: dict[int, int]) -> None:
         """Take the negotiated payload types and those of RTX with the type they repair."""
@@ -80,7 +90,10 @@ class Ingest:
         self._unwrap = Unwrapper(16)
         self._base = 0
         self._received = 0
-        self._missing: dict[int, tuple[float, float]] = {}
+        self._missing: dict[int, Gap] = {}
+        self._given_up: list[Media] = []
+        self._answer_s = NEXT_NACK_S
+        self._newest = 0
         self._timestamp: int | None = None
         self._key_timestamp: int | None = None
         self._key_at: float | None = None
@@ -123,6 +136,7 @@ class Ingest:
         self.generation += 1
         self._unwrap = Unwrapper(16)
         self._missing.clear()
+        self._given_up.clear()
         self._timestamp = self._transit = None
         self._received = 0
         self._reported = (0, 0)
@@ -138,25 +152,34 @@ class Ingest:
         if before is None:
             self._base = index
         elif index <= before:
-            if self._missing.pop(index, None) is None:
+            gap = self._missing.pop(index, None)
+            if gap is None:
                 self.counters.drop("duplicate")
                 return None
+            if gap.asked is not None:
+                self._answer_s += (min(now - gap.asked, SLOWEST_NACK_S) - self._answer_s) / 8
         else:
             self._note_gap(before, index, now)
+        if before is None or index > before:
+            self._newest = packet.timestamp
         self._received += 1
         self.codec = codec
         return self._media(index, packet, payload, codec, now)
 
     def _note_gap(self, before: int, index: int, now: float) -> None:
         for missing in range(before + 1, index):
-            self._missing[missing] = (now, now + FIRST_NACK_S)
+            self._missing[missing] = Gap(now, now + FIRST_NACK_S, self._newest)
         while len(self._missing) > WINDOW:
-            self._lose(next(iter(self._missing)))
+            self._lose(next(iter(self._missing)), now)
 
-    def _lose(self, index: int) -> None:
-        del self._missing[index]
+    def _lose(self, index: int, now: float) -> None:
+        gap = self._missing.pop(index)
         self.counters.lost += 1
         self.damaged = True
+        if self.kind == "video" and self.codec is not None:
+            self._given_up.append(
+                Media(self.generation, index, self.codec.name, False, gap.timestamp, b"", False, now)  # noqa: FBT003
+            )
 
     def _media(self, index: int, packet: Packet, payload: bytes, codec: Codec, now: float) -> Media:
         key = self.kind == "video" and _starts_key_frame(codec.name, payload)
@@ -185,14 +208,21 @@ class Ingest:
                 self._jitter += (step - self._jitter) / 16
         self._transit = transit
 
+    def given_up(self) -> list[Media]:
+        """Return fillers for video packets that will not come: viewers must not wait for their numbers for ever."""
+        fillers, self._given_up = self._given_up, []
+        return fillers
+
     def missing(self, now: float) -> list[int]:
         """Return 16-bit sequence numbers to ask for now; those that never came are counted as lost."""
         asked: list[int] = []
-        for index, (since, due) in list(self._missing.items()):
-            if now - since > GIVE_UP_S:
-                self._lose(index)
-            elif due <= now and self.kind == "video" and len(asked) < NACK_BATCH:
-                self._missing[index] = (since, now + NEXT_NACK_S)
+        pause = max(NEXT_NACK_S, 1.5 * self._answer_s)
+        for index, gap in list(self._missing.items()):
+            if now - gap.since > GIVE_UP_S:
+                self._lose(index, now)
+            elif gap.due <= now and self.kind == "video" and len(asked) < NACK_BATCH:
+                gap.due = now + pause
+                gap.asked = gap.asked or now
                 asked.append(index)
         return [index & 0xFFFF for index in sorted(asked)]
 

@@ -209,7 +209,7 @@ class Leg:
         for sequence in sequences[:256]:
             datagram = self._ring.get(sequence)
             if datagram is None:
-                self._drop("nack_too_old")
+                self._drop("nack_unanswered")
             else:
                 out.append(datagram)
         return out

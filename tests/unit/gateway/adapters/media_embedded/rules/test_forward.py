@@ -127,3 +127,16 @@ def test_sender_reports_reach_the_legs_of_their_kind() -> None:
     assert [owner for owner, _ in stream.sender_report("video", SenderInfo(9, 1 << 32, 3000, 1, 1), 0.2)] == ["viewer"]
     assert stream.sender_report("video", SenderInfo(1234, 1 << 32, 3000, 1, 1), 0.2) == []
     assert stream.sender_report("audio", SenderInfo(9, 1 << 32, 3000, 1, 1), 0.2) == []
+
+
+def test_what_never_comes_is_filled_so_that_viewers_do_not_wait() -> None:
+    stream = Stream("s")
+    stream.set_source("camera", ingests())
+    stream.add_leg(leg("viewer"), 0.0)
+    sent = stream.packet("video", packet(1, KEY), 0.1) + stream.packet("video", packet(4), 0.1)
+    assert stream.repairs("video", 0.2) == ([2, 3], [])
+    _, fillers = stream.repairs("video", 2.0)
+    numbers = [rtp.parse(datagram) for _, datagram in sent + fillers]
+    assert [p.sequence for p in numbers] == [10, 13, 11, 12]
+    assert [p.payload for p in numbers[2:]] == [b"", b""]
+    assert {p.timestamp for p in numbers[2:]} == {numbers[0].timestamp}, "they belong to the frame before"

@@ -44,14 +44,28 @@ def test_gaps_are_asked_for_again_and_then_given_up() -> None:
     assert track.missing(0.005) == [], "reordering is given a moment"
     assert track.missing(0.02) == [65535, 0]
     assert track.missing(0.03) == []
-    assert track.missing(0.1) == [65535, 0]
+    assert track.missing(0.12) == [65535, 0]
     track.receive(packet(65535), 0.15)
-    assert track.missing(0.2) == [0]
+    assert track.missing(0.3) == [0]
     assert track.missing(rule.GIVE_UP_S + 0.1) == []
     assert (track.counters.lost, track.damaged) == (1, True)
+    (filler,) = track.given_up()
+    assert (filler.number & 0xFFFF, filler.payload, track.given_up()) == (0, b"", [])
     assert track.receive(packet(0), 1.0) is None, "too late to be of use"
     track.receive(packet(2, KEY, timestamp=5), 1.1)
     assert not track.damaged
+
+
+def test_slow_answers_are_asked_for_less_often() -> None:
+    track, now, asked = video(), 0.0, 0
+    for number in range(40):
+        track.receive(packet(2 * number), now)
+        for _ in range(15):
+            now += 0.02
+            asked += len(track.missing(now))
+        track.receive(packet(2 * number + 1), now)
+        track.receive(packet(2 * number - 1), now)
+    assert asked < 40 * 3
 
 
 def test_sound_is_not_asked_for_again() -> None:

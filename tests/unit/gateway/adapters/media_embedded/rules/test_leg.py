@@ -143,7 +143,7 @@ def test_nacks_are_answered_with_the_same_bytes() -> None:
     bench.gop.add(media(1, key=True))
     (datagram,) = bench.leg.take(media(1, key=True), bench.gop, 1, 0.0)
     assert bench.leg.resend((65000, 64999)) == [datagram]
-    assert bench.leg.dropped == {"nack_too_old": 1}
+    assert bench.leg.dropped == {"nack_unanswered": 1}
 
 
 def test_a_fresh_join_is_repeated_for_a_while() -> None:
