@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import packages_distributions
 
-from edge_agent.identity import identity_dir, read_token
+from edge_agent.identity import broker_address, identity_dir, read_token
 from edge_agent.settings import CameraKind, CameraSettings, Settings
 from protocols.errors import SilianError
 
@@ -30,7 +30,14 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Run all checks, in the order in which they should be healed."""
-    found = [owner(), state(settings), webhook(settings), identity(settings), *await gateway(settings)]
+    found = [
+        owner(),
+        state(settings),
+        webhook(settings),
+        identity(settings),
+        *await gateway(settings),
+        await broker(settings),
+    ]
     return found + [await camera_opens(camera, settings.centre) for camera in settings.cameras]
 
 
@@ -114,6 +121,29 @@ async def gateway(settings: Settings) -> list[Finding]:
     if "date" in answer.headers:
         found.append(clock((datetime.now(UTC) - parsedate_to_datetime(answer.headers["date"])).total_seconds()))
     return found
+
+
+async def broker(settings: Settings) -> Finding:
+    """Check that the broker lets this node in with its certificate."""
+    from protocols.aio.enrol import load_identity
+
+    try:
+        found = load_identity(identity_dir(settings))
+    except SilianError as error:
+        return Finding("broker", good=False, detail=str(error))
+    if found is None:
+        return Finding("broker", good=True, detail="known after enrolment")
+    address = broker_address(found, settings.gateway)
+    where = f"{address.host}:{address.port}"
+    try:
+        context = address.tls.context() if address.tls else None
+        async with asyncio.timeout(5):
+            _, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
+    except (OSError, TimeoutError) as error:
+        advice = f"open TCP port {address.port} towards {address.host} in the firewall"
+        return Finding("broker", good=False, detail=f"{where}: {error or 'no answer'}", advice=advice)
+    writer.close()
+    return Finding("broker", good=True, detail=f"{where} takes our certificate")
 
 
 def clock(off_s: float) -> Finding:

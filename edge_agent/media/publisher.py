@@ -36,6 +36,9 @@ SILENT_S = 4.0
 NEVER_HEARD_S = 15.0
 """A server that never reports at all is left to ICE consent; ours reports each second."""
 
+UNREPORTED = 20
+"""So many packets without any report are silence; fewer may just be a camera that has stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -111,7 +114,7 @@ class Publication:
             logger.info("publishing", extra={"stream": order.stream, "url": order.whip_url})
             self.counters["sessions"] += 1
             self.live = True
-            reason = await self._hold(lambda: peer.connectionState in ("failed", "closed"), watch)
+            reason = await self._hold(lambda: peer.connectionState in ("failed", "closed"), _Silence(watch, tracks))
         except (LinkError, BadMediaError) as error:
             reason = "refused" if not error.retry else "failed"
             logger.warning("publishing failed", extra={"stream": order.stream, "reason": reason, "detail": str(error)})
@@ -141,8 +144,7 @@ class Publication:
             tracks.append(audio)
         return tracks, watch
 
-    async def _hold(self, dead: Callable[[], bool], watch: "SenderWatch") -> str:
-        began = time.monotonic()
+    async def _hold(self, dead: Callable[[], bool], silence: "_Silence") -> str:
         while True:
             self._changed.clear()
             await self._clock.wait(self._changed, min(0.5, max(0.01, self.left_s)))
@@ -152,9 +154,28 @@ class Publication:
                 return "again"
             if dead():
                 return "failed"
-            now = time.monotonic()
-            if now - (watch.heard_at or began) > (SILENT_S if watch.heard_at else NEVER_HEARD_S):
+            if silence.too_long(time.monotonic()):
                 return "silent"
+
+
+class _Silence:
+    """Tells a gateway that is gone from one that has nothing to report because the camera gives nothing."""
+
+    def __init__(self, watch: "SenderWatch", tracks: "list[FeedTrack]") -> None:
+        self._watch = watch
+        self._tracks = tracks
+        self._began = time.monotonic()
+        self._reports = 0
+        self._sent = 0
+
+    def too_long(self, now: float) -> bool:
+        """Judge at `now` (monotonic seconds)."""
+        sent = sum(track.sent for track in self._tracks)
+        if self._watch.reports != self._reports:
+            self._reports, self._sent = self._watch.reports, sent
+        heard = self._watch.heard_at
+        limit = NEVER_HEARD_S if heard is None else SILENT_S
+        return sent - self._sent >= UNREPORTED and now - (heard or self._began) > limit
 
 
 class Publisher:
