@@ -71,6 +71,7 @@ class CapMessage(BaseModel):
     sent: AwareDatetime
     status: CapStatus
     type: CapType
+    scope: str
     references: tuple[CapReference, ...] = ()
     infos: tuple[CapInfo, ...] = ()
     note: str = ""

@@ -35,6 +35,7 @@ def parse(xml: bytes) -> CapMessage:
                 "sent": read.need(root, "sent"),
                 "status": read.need(root, "status"),
                 "type": read.need(root, "msgType"),
+                "scope": read.need(root, "scope"),
                 "references": [
                     dict(zip(("sender", "identifier"), part.split(","), strict=False))
                     for part in read.text(root, "references").split()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from gateway.alarms import intake
 from gateway.alarms.needs import Area, Arrival, Outgoing
@@ -131,7 +131,9 @@ class Alarms:
         if wanted.centre is not None:
             found.append(alarms.c.centre.in_(self._area.subtree(wanted.centre)))
         if wanted.cursor is not None:
-            found.append(tuple_(alarms.c.first_raised_at, alarms.c.id) < tuple_(*_read_cursor(wanted.cursor)))
+            at, id_ = _read_cursor(wanted.cursor)
+            same = and_(alarms.c.first_raised_at == at, alarms.c.id < id_)
+            found.append(or_(alarms.c.first_raised_at < at, same))
         return found
 
     async def events(
