@@ -15,10 +15,11 @@ from protocols.aio.clock import Clock
 from protocols.aio.mqtt import MqttError
 from protocols.aio.tasks import together
 from protocols.backoff import Backoff
-from protocols.envelope import DURABLE_LANES, Lane
+from protocols.envelope import BATCH_RECORDS, DURABLE_LANES, Lane
 from protocols.errors import RefusedError, SilianError, TooLargeError
+from protocols.ranges import Ranges
 from protocols.sender import WINDOW, Sender
-from protocols.uplink import Packed, Parcel, Receipt, pack
+from protocols.uplink import Packed, Parcel, Receipt, VoidRange, pack, void_parcel
 
 if TYPE_CHECKING:
     from protocols.aio.uplink import Outbox
@@ -49,12 +50,12 @@ class Pump:
         self._ask_at = 0.0
         self._asked = 0
         self._store_epoch: str | None = None
+        self._publishing: _Publishing | None = None
 
     async def run(self, publish: Publish) -> None:
         """Send for the length of one connection; raises MqttError at its end. Cancelling is safe."""
-        self.sender.connected({lane: await self._outbox.settled(lane) for lane in DURABLE_LANES})
-        self.ask_anew()
-        publishing = _Publishing(publish, self._counters)
+        await self._begin()
+        publishing = self._publishing = _Publishing(publish, self._counters)
         jobs = {"pump.send": self._send(publishing), "pump.watch": self._watch(), "pump.publish": publishing.run()}
         await together(jobs)
 
@@ -78,6 +79,9 @@ class Pump:
         lost = self.sender.on_receipt(receipt, self._clock.monotonic())
         try:
             settled = await self._outbox.settle(receipt)
+            if receipt.epoch != self._outbox.epoch:
+                await self._begin()  # the outbox was an older copy and counts anew
+                return
             self._counters["records_stored"] += settled.stored
             self._counters["records_refused"] += settled.refused
             if lost:
@@ -86,12 +90,34 @@ class Pump:
                 self._counters["gaps"] += beyond.count
                 fields = {"node": self._node, "peer": receipt.node, "lane": receipt.lane, "lost": lost.to_list()[:8]}
                 logger.warning("peer fell back", extra={**fields, "beyond_history": beyond.to_list()[:8]})
+            elif receipt.ask:
+                await self._answer_holes(receipt)
         except SilianError as error:
             self._counters["settle_failures"] += 1
             logger.error("receipt not settled", extra={"node": self._node, "error": str(error)})
         self._heard.add(receipt.lane)
         self._more.add(receipt.lane)
         self._wake.set()
+
+    async def _begin(self) -> None:
+        self.sender.connected({lane: await self._outbox.settled(lane) for lane in DURABLE_LANES})
+        self.ask_anew()
+
+    async def _answer_holes(self, receipt: Receipt) -> None:
+        """Void the holes that the peer asks for and that were never owed under this epoch: nothing will fill them."""
+        known = receipt.ranges()
+        if receipt.floor > 1:
+            known.add(1, receipt.floor)
+        holes = known.missing().minus(self.sender.settled[receipt.lane])
+        if not holes or self._publishing is None:
+            return
+        owed = await self._outbox.pending(receipt.lane, next(iter(holes))[0] - 1, WINDOW)
+        if len(owed) >= WINDOW:
+            holes = holes.within(1, owed[-1].last)
+        holes = holes.minus(Ranges((parcel.first, parcel.last) for parcel in owed))
+        voids = [void_parcel(VoidRange(first=first, last=last, by=0)) for first, last in holes]
+        for packed in pack(self._node, self._outbox.epoch, receipt.lane, voids[:BATCH_RECORDS]):
+            self._publishing.put(receipt.lane, packed)
 
     async def _watch(self) -> None:
         while True:

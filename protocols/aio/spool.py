@@ -76,7 +76,7 @@ class Spool:
     """Open with `await Spool.open(path, ...)`, close with `await close()`; implements Outbox and Inbox.
 
     counters: put, commits, coalesced, full, settled, refused, replayed, gaps, history_dropped, ballast_released,
-    ballast_rebuilt, damaged.
+    ballast_rebuilt, damaged, renewed.
     """
 
     def __init__(self, file: SpoolFile, ballast: Ballast, lock: int, *, clock: Clock, quota: Quota) -> None:
@@ -124,7 +124,7 @@ class Spool:
 
     @property
     def epoch(self) -> str:
-        """ULID of this file (also `store_epoch`)."""
+        """ULID of this file's count of numbers: new when it is created, or found to be an older copy of itself."""
         return self._file.epoch
 
     @property
@@ -165,7 +165,8 @@ class Spool:
         lane = receipt.lane
         if lane in self._depth:
             self._depth[lane] = max(0, self._depth[lane] - stored - refused)
-        if refused:
+        if refused or receipt.epoch != self.epoch:
+            self._depth = dict(await self.depth())
             self._changed.set()
         await self._tidy()
         return Settled(stored, refused)
@@ -315,7 +316,7 @@ def _take_lock(path: Path) -> int:
 def _open_file(path: Path, quota: Quota, clock: Clock) -> SpoolFile:
     limits = Limits(quota.total, quota.history, quota.history_s)
     try:
-        return SpoolFile(path, limits, epoch=new_ulid(clock))
+        return SpoolFile(path, limits, fresh_epoch=lambda: new_ulid(clock))
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorname", "") not in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
             raise ConfigError(f"spool {path} cannot be opened: {error}") from None
@@ -324,6 +325,6 @@ def _open_file(path: Path, quota: Quota, clock: Clock) -> SpoolFile:
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     logger.error("spool damaged, set aside", extra={"path": str(path), "aside": str(aside)})
-    file = SpoolFile(path, limits, epoch=new_ulid(clock))
+    file = SpoolFile(path, limits, fresh_epoch=lambda: new_ulid(clock))
     file.counters["damaged"] += 1
     return file

@@ -5,10 +5,11 @@ quarantine (refused). Row ids are `lane << 48 | number`, so one lane is one rang
 """
 
 import json
+import logging
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from protocols.receiver import Held
 from protocols.sender import WINDOW
 from protocols.uplink import Parcel, Receipt, VoidRange, record_parcel, void_parcel
 
+logger = logging.getLogger(__name__)
 PAGE = 4096
 NEAR = 0.80
 """From this share of the quota on, history goes first and repeats are folded (reference alarms.md 10, item 7)."""
@@ -31,7 +33,7 @@ _SHIFT = 48
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE lanes (lane INTEGER PRIMARY KEY, next_seq INTEGER NOT NULL, settled TEXT NOT NULL,
-    history INTEGER NOT NULL, history_bytes INTEGER NOT NULL, history_low INTEGER NOT NULL);
+    history INTEGER NOT NULL, history_bytes INTEGER NOT NULL, history_low INTEGER NOT NULL, unsent_from INTEGER);
 CREATE TABLE records (id INTEGER PRIMARY KEY, event TEXT NOT NULL, hops TEXT NOT NULL, alarm TEXT, raised INTEGER,
     raises INTEGER NOT NULL, put_at REAL NOT NULL, settled_at REAL);
 CREATE INDEX owed ON records (id) WHERE settled_at IS NULL;
@@ -71,27 +73,30 @@ class _LaneState:
     history: int = 0
     history_bytes: int = 0
     history_low: int = 1
+    unsent_from: int | None = None
     handed_out: int = 0
     safe_from: int = 1
+    sent_to: int = 0
 
 
 class SpoolFile:
     """All methods run inside the transaction that the spool's thread has opened."""
 
-    def __init__(self, path: Path, limits: Limits, *, epoch: str) -> None:
+    def __init__(self, path: Path, limits: Limits, *, fresh_epoch: Callable[[], str]) -> None:
         self.counters: Counter[str] = Counter()
+        self._fresh_epoch = fresh_epoch
         self._quota_pages = max(64, limits.quota // PAGE)
         self._history = limits.history
         self._history_s = limits.history_s
         self._since_fold = self._fold_rows = 0
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            self._open(epoch)
+            self._open()
         except BaseException:
             self._db.close()
             raise
 
-    def _open(self, epoch: str) -> None:
+    def _open(self) -> None:
         db = self._db
         db.execute(f"PRAGMA page_size={PAGE}")
         db.execute("PRAGMA journal_mode=WAL")
@@ -103,13 +108,15 @@ class SpoolFile:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name='meta'").fetchone():
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
-            db.execute("INSERT INTO meta VALUES ('epoch', ?), ('origin_counter', '1')", (epoch,))
-            db.executemany("INSERT INTO lanes VALUES (?, 1, '[]', 0, 0, 1)", [(n,) for n in range(len(DURABLE_LANES))])
+            db.execute("INSERT INTO meta VALUES ('epoch', ?), ('origin_counter', '1')", (self._fresh_epoch(),))
+            db.executemany(
+                "INSERT INTO lanes VALUES (?, 1, '[]', 0, 0, 1, NULL)", [(n,) for n in range(len(DURABLE_LANES))]
+            )
         self.epoch = self._meta("epoch")
-        self.commit()
         self._lanes: dict[Lane, _LaneState] = {}
         self.reload()
         self.guard_sent()
+        self.commit()
 
     def guard_sent(self) -> None:
         """Take note of what an earlier run may have put on the wire: the lowest owed ones, a window at most.
@@ -120,6 +127,10 @@ class SpoolFile:
             rows = self._owed_ids(lane, WINDOW)
             state.handed_out = 0
             state.safe_from = rows[-1] + 1 if rows else state.next_seq
+            if state.unsent_from is None:
+                state.unsent_from = state.next_seq
+                self._save(lane)
+            state.sent_to = max(state.sent_to, state.unsent_from - 1)
 
     def begin(self) -> None:
         """Open a transaction."""
@@ -137,11 +148,11 @@ class SpoolFile:
 
     def reload(self) -> None:
         """Read the lanes' state from the file."""
-        for number, next_seq, settled, history, size, low in self._db.execute("SELECT * FROM lanes"):
+        for number, next_seq, settled, history, size, low, unsent in self._db.execute("SELECT * FROM lanes"):
             old = self._lanes.get(DURABLE_LANES[number], _LaneState())
-            self._lanes[DURABLE_LANES[number]] = _LaneState(
-                next_seq, Ranges(json.loads(settled)), history, size, low, old.handed_out, old.safe_from
-            )
+            ranges = Ranges(json.loads(settled))
+            kept = (old.handed_out, old.safe_from, old.sent_to)
+            self._lanes[DURABLE_LANES[number]] = _LaneState(next_seq, ranges, history, size, low, unsent, *kept)
 
     def checkpoint(self) -> None:
         """Move the log into the file."""
@@ -198,6 +209,10 @@ class SpoolFile:
         if parcels:
             state = self._lanes[lane]
             state.handed_out = max(state.handed_out, parcels[-1].last)
+            state.sent_to = max(state.sent_to, state.handed_out)
+            if state.unsent_from is not None and state.sent_to >= state.unsent_from:
+                state.unsent_from = None
+                self._save(lane)
         return parcels
 
     def settle(self, receipt: Receipt, now: float) -> tuple[int, int]:
@@ -205,6 +220,9 @@ class SpoolFile:
         if receipt.epoch != self.epoch or receipt.lane not in self._lanes:
             return 0, 0
         lane, state = receipt.lane, self._lanes[receipt.lane]
+        if receipt.high > state.sent_to:
+            self._renew_epoch()
+            return 0, 0
         stored = receipt.ranges().within(1, state.next_seq - 1)
         count = 0
         for first, last in stored.minus(state.settled):
@@ -249,6 +267,28 @@ class SpoolFile:
         self.counters["gaps"] += beyond.count
         self._save(lane)
         return beyond
+
+    def _renew_epoch(self) -> None:
+        """Start a new count: the peer holds numbers that this file never sent, so it is an older copy of itself.
+
+        Under the old count the peer would take new records for old ones. All that is held is owed again; the peer
+        knows an event that it has by its id.
+        """
+        self.epoch = self._fresh_epoch()
+        self._db.execute("UPDATE meta SET value=? WHERE key='epoch'", (self.epoch,))
+        self._db.execute("UPDATE records SET settled_at=NULL, alarm=NULL")
+        self._db.execute("DELETE FROM voids")
+        for lane, state in self._lanes.items():
+            span = (_id(lane, 1), _id(lane, state.next_seq - 1))
+            rows = self._db.execute("SELECT id FROM records WHERE id BETWEEN ? AND ?", span).fetchall()
+            every = Ranges([(1, state.next_seq - 1)]) if state.next_seq > 1 else Ranges()
+            for first, last in every.minus(Ranges((_seq(key), _seq(key)) for (key,) in rows)):
+                self._db.execute("INSERT INTO voids VALUES (?, ?, 0, NULL)", (_id(lane, first), last))
+            state.settled, state.history, state.history_bytes, state.history_low = Ranges(), 0, 0, 1
+            state.handed_out, state.sent_to = 0, state.next_seq - 1
+            self._save(lane)
+        self.counters["renewed"] += 1
+        logger.warning("spool is an older copy of itself", extra={"epoch": self.epoch})
 
     def settled(self, lane: Lane) -> Ranges:
         """See Outbox."""
@@ -426,10 +466,10 @@ class SpoolFile:
 
     def _save(self, lane: Lane) -> None:
         state = self._lanes[lane]
-        query = "UPDATE lanes SET settled=?, history=?, history_bytes=?, history_low=? WHERE lane=?"
+        query = "UPDATE lanes SET settled=?, history=?, history_bytes=?, history_low=?, unsent_from=? WHERE lane=?"
         text = json.dumps(state.settled.to_list())
-        number = DURABLE_LANES.index(lane)
-        self._db.execute(query, (text, state.history, state.history_bytes, state.history_low, number))
+        figures = (state.history, state.history_bytes, state.history_low, state.unsent_from)
+        self._db.execute(query, (text, *figures, DURABLE_LANES.index(lane)))
 
     def _meta(self, key: str) -> str:
         return str(self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()[0])

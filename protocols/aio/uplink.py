@@ -59,7 +59,11 @@ class Outbox(Protocol):
 
     @property
     def epoch(self) -> str:
-        """ULID of the database that counts the numbers; new whenever it is created."""
+        """ULID of the database that counts the numbers; new whenever it is created.
+
+        It may also change inside `settle`: a receipt for numbers never sent shows that the database is an older copy
+        of itself. Then a new count begins, and all that is held is owed again.
+        """
         ...
 
     async def pending(self, lane: Lane, after: int, limit: int) -> Sequence[Parcel]:

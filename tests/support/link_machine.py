@@ -28,7 +28,7 @@ class LinkMachine(RuleBasedStateMachine):
     @initialize(prunes=st.sampled_from([False, False, False, True]))
     def start(self, prunes):
         self.prunes = prunes
-        self.file = SpoolFile(Path(":memory:"), Limits(1 << 28, 1 << 28, 1e9), epoch=EPOCH)
+        self.file = SpoolFile(Path(":memory:"), Limits(1 << 28, 1 << 28, 1e9), fresh_epoch=lambda: EPOCH)
         self.now = 0.0
         self.put: dict[int, tuple[str, bool]] = {}  # counter -> (alarm key, raised)
         self.refusing: set[int] = set()

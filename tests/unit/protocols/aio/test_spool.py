@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sqlite3
 
 import pytest
@@ -33,6 +34,12 @@ def receipt(spool: Spool, lane: Lane, stored=(), refused=()) -> Receipt:
     )
 
 
+async def settle(spool: Spool, lane: Lane, stored=(), refused=()):
+    """Hand out what is owed, as a link does, then land the receipt for it."""
+    await spool.pending(lane, 0, 100_000)
+    return await spool.settle(receipt(spool, lane, stored, refused))
+
+
 @pytest.fixture
 async def spool(tmp_path):
     spool = await Spool.open(tmp_path / "spool.db", clock=SystemClock(), quota=Quota(ballast=0))
@@ -48,9 +55,9 @@ def records(parcels):
 async def test_put_is_owed_until_its_receipt_and_kept_as_history(spool):
     assert [await spool.put(Lane.LIVE, alarm(n)) for n in range(3)] == [1, 2, 3]
     assert records(await spool.pending(Lane.LIVE, 0, 10)) == [0, 1, 2]
-    settled = await spool.settle(receipt(spool, Lane.LIVE, [(1, 2)]))
+    settled = await settle(spool, Lane.LIVE, [(1, 2)])
     assert (settled.stored, settled.refused) == (2, 0)
-    assert (await spool.settle(receipt(spool, Lane.LIVE, [(1, 2)]))).stored == 0
+    assert (await settle(spool, Lane.LIVE, [(1, 2)])).stored == 0
     assert records(await spool.pending(Lane.LIVE, 0, 10)) == [2]
     assert (await spool.figures()).history == 2
     assert (await spool.settled(Lane.LIVE)).to_list() == [[1, 2]]
@@ -61,7 +68,7 @@ async def test_numbers_epoch_counter_and_held_survive_a_restart(tmp_path):
     spool.note_link(up=True)
     epoch = spool.epoch
     await spool.put(Lane.LIVE, alarm(1))
-    await spool.settle(receipt(spool, Lane.LIVE, [(1, 1)]))
+    await settle(spool, Lane.LIVE, [(1, 1)])
     assert await spool.next_origin_counter(10) == 1
     frame = parse_frame(
         next(iter(pack(GATEWAY, STORE, Lane.URGENT, (await spool.pending(Lane.LIVE, 0, 1)), ask=True))).payload
@@ -86,7 +93,7 @@ async def test_refused_goes_to_quarantine_and_can_be_sent_again(spool):
     for n in range(3):
         await spool.put(Lane.LIVE, alarm(n))
     refusal = Refusal(seq=2, code="bad_schema", detail="unknown centre")
-    settled = await spool.settle(receipt(spool, Lane.LIVE, [(1, 1), (3, 3)], [refusal]))
+    settled = await settle(spool, Lane.LIVE, [(1, 1), (3, 3)], [refusal])
     assert (settled.stored, settled.refused) == (2, 1)
     (void,) = await spool.pending(Lane.LIVE, 0, 10)
     assert void.void, "its number is told to be void, so that no gap remains"
@@ -103,7 +110,7 @@ async def test_refused_goes_to_quarantine_and_can_be_sent_again(spool):
 async def test_replay_from_history_and_a_gap_beyond_it(spool):
     for n in range(1, 6):
         await spool.put(Lane.LIVE, alarm(n))
-    await spool.settle(receipt(spool, Lane.LIVE, [(1, 5)]))
+    await settle(spool, Lane.LIVE, [(1, 5)])
     connection = sqlite3.connect(spool._file._db.execute("PRAGMA database_list").fetchone()[2])
     connection.execute("DELETE FROM records WHERE id & 0xffffffffffff = 2")
     connection.commit()
@@ -113,7 +120,7 @@ async def test_replay_from_history_and_a_gap_beyond_it(spool):
     parcels = await spool.pending(Lane.LIVE, 0, 10)
     assert [(one.first, one.void) for one in parcels] == [(2, True), (3, False), (4, False)]
     assert json.loads(parcels[0].body)["by"] is None
-    await spool.settle(receipt(spool, Lane.LIVE, [(1, 5)]))
+    await settle(spool, Lane.LIVE, [(1, 5)])
     assert await spool.pending(Lane.LIVE, 0, 10) == []
     assert spool.counters["replayed"] == 2
     assert spool.counters["gaps"] == 1
@@ -126,9 +133,9 @@ async def test_history_ends_with_its_time(tmp_path):
     try:
         for n in range(1, 11):
             await spool.put(Lane.LIVE, alarm(n))
-        await spool.settle(receipt(spool, Lane.LIVE, [(1, 5)]))
+        await settle(spool, Lane.LIVE, [(1, 5)])
         await clock.advance(4000)
-        await spool.settle(receipt(spool, Lane.LIVE, [(1, 10)]))
+        await settle(spool, Lane.LIVE, [(1, 10)])
         assert (await spool.figures()).history == 5
         assert (await spool.replay(Lane.LIVE, Ranges([(1, 10)]))).to_list() == [[1, 5]]
     finally:
@@ -141,7 +148,7 @@ async def test_history_keeps_to_its_own_quota(tmp_path):
     try:
         for start in range(1, 2000, 100):
             await spool.put_many([(Lane.LIVE, alarm(n)) for n in range(start, start + 100)])
-            await spool.settle(receipt(spool, Lane.LIVE, [(1, start + 99)]))
+            await settle(spool, Lane.LIVE, [(1, start + 99)])
         figures = await spool.figures()
         assert 50 < figures.history < 400
         assert spool.counters["history_dropped"] > 1500
@@ -215,7 +222,7 @@ async def test_at_the_border_the_sensor_hears_it_and_receipts_still_work(tmp_pat
             after = parcels[-1].last
             seen += len(parcels)
         assert seen == stored, "what was taken is still there"
-        await spool.settle(receipt(spool, Lane.BACKFILL, [(1, stored)]))
+        await settle(spool, Lane.BACKFILL, [(1, stored)])
         await spool.put(Lane.LIVE, alarm(10_001))
     finally:
         await spool.close()
@@ -310,7 +317,41 @@ async def test_ballast_is_released_and_rebuilt(tmp_path, monkeypatch):
         with pytest.raises(SpoolFullError):
             await spool.put(Lane.LIVE, alarm(2))
         await clock.advance(60)
-        await spool.settle(receipt(spool, Lane.LIVE, [(1, 1)]))
+        await settle(spool, Lane.LIVE, [(1, 1)])
         assert (await spool.figures()).ballast
     finally:
         await spool.close()
+
+
+@pytest.mark.parametrize("restarts", [0, 2])
+async def test_an_older_copy_of_itself_counts_anew(tmp_path, restarts):
+    """A restored disk image: the peer holds numbers that this file has yet to give, perhaps after further restarts."""
+    first = await Spool.open(tmp_path / "s.db", clock=SystemClock(), quota=Quota(ballast=0))
+    await first.put_many([(Lane.URGENT, alarm(n)) for n in range(1, 6)])
+    await first.pending(Lane.URGENT, 0, 10)
+    await first.settle(receipt(first, Lane.URGENT, [(1, 3)]))
+    await first.close()
+    shutil.copy(tmp_path / "s.db", tmp_path / "copy.db")
+    copy = await Spool.open(tmp_path / "copy.db", clock=SystemClock(), quota=Quota(ballast=0))
+    await copy.put_many([(Lane.URGENT, alarm(n)) for n in range(6, 20)])
+    for _ in range(restarts):
+        await copy.close()
+        copy = await Spool.open(tmp_path / "copy.db", clock=SystemClock(), quota=Quota(ballast=0))
+    try:
+        old = copy.epoch
+        await copy.settle(receipt(copy, Lane.URGENT, [(1, 12)]))  # the first connection answers "what have you got"
+        assert copy.epoch != old
+        assert copy.counters["renewed"] == 1
+        assert records(await copy.pending(Lane.URGENT, 0, 99)) == list(range(1, 20)), "all that is held is owed again"
+        await copy.settle(receipt(copy, Lane.URGENT, [(1, 19)]))
+        assert not any((await copy.depth()).values())
+    finally:
+        await copy.close()
+
+
+async def test_a_receipt_for_what_was_sent_is_no_alarm(spool):
+    await spool.put(Lane.URGENT, alarm(1))
+    await spool.pending(Lane.URGENT, 0, 1)
+    epoch = spool.epoch
+    await spool.settle(receipt(spool, Lane.URGENT, [(1, 1)]))
+    assert spool.epoch == epoch
