@@ -187,7 +187,7 @@ class PointRunner:
             raise AssertionError("Keep follows the first picture")
         record.still = await self._needs.blobs.put(still.jpeg)
         record.frame_age_ms = still.frame_age_ms
-        if record.answered_at is not None:
+        if record.answered_at is not None and record.first_frame_s is None:  # a restart must not lengthen it
             arrived = self._needs.clock.now() - timedelta(milliseconds=still.frame_age_ms)
             record.first_frame_s = round(max(0.0, (arrived - record.answered_at).total_seconds()), 3)
 

@@ -201,3 +201,13 @@ async def test_held_ranges_survive_as_text() -> None:
     held = Held()
     held.stored.add(1, 5)
     assert Held.from_json(held.to_json()).stored == held.stored
+
+
+async def test_looking_at_a_lane_is_no_reason_to_take_the_database_for_a_copy(bench: Bench) -> None:
+    async with bench.open() as store:
+        await store.outbox("320612-box").pending(Lane.URGENT, 0, 1)
+        await store.outbox(UPPER).pending(Lane.LIVE, 0, 1)
+        await owe(store, lane=Lane.URGENT)
+        epoch = store.epoch
+    async with bench.open() as store:
+        assert store.epoch == epoch
