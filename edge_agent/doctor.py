@@ -15,7 +15,7 @@ from edge_agent.settings import CameraKind, CameraSettings, Settings
 from protocols.errors import SilianError
 
 CAMERA_S = 8.0
-CLOCK_OFF_S = 2.0
+CLOCK_OFF_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,15 @@ async def gateway(settings: Settings) -> list[Finding]:
         known = load_identity(identity_dir(settings))
         context = known.http_context() if known else None
         async with httpx.AsyncClient(verify=context or False, timeout=5, trust_env=False) as client:
+            asked_at = datetime.now(UTC)
             answer = await client.get(url)
+            middle = asked_at + (datetime.now(UTC) - asked_at) / 2
     except (httpx.HTTPError, SilianError) as error:
         advice = "check gateway.url, the line and the firewall"
         return [Finding("gateway", good=False, detail=f"{url}: {error or type(error).__name__}", advice=advice)]
     found = [Finding("gateway", good=answer.is_success, detail=f"{url} answered {answer.status_code}")]
     if "date" in answer.headers:
-        found.append(clock((datetime.now(UTC) - parsedate_to_datetime(answer.headers["date"])).total_seconds()))
+        found.append(clock((middle - parsedate_to_datetime(answer.headers["date"])).total_seconds() - 0.5))
     return found
 
 

@@ -1,0 +1,42 @@
+import edge_agent.doctor
+from edge_agent.doctor import clock, lines, owner, state, webhook
+from edge_agent.settings import parse
+
+
+def settings(tmp_path, **more):
+    return parse(
+        {
+            "node": {"id": "320623-box"},
+            "gateway": {"url": "http://127.0.0.1:9"},
+            "state": {"dir": tmp_path / "s"},
+            **more,
+        }
+    )
+
+
+def test_a_stranger_that_owns_the_package_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(edge_agent.doctor, "packages_distributions", lambda: {"edge_agent": ["silian", "edge-agent"]})
+    found = owner()
+    assert not found.good
+    assert "pip uninstall edge-agent" in found.advice
+    monkeypatch.setattr(edge_agent.doctor, "packages_distributions", lambda: {"edge_agent": ["silian"]})
+    assert owner().good
+
+
+def test_room_on_the_disk_is_compared_with_the_quota(tmp_path):
+    assert state(settings(tmp_path)).good
+    huge = settings(tmp_path, state={"dir": tmp_path / "s", "quota_mb": 10**9})
+    assert "lower state.quota_mb" in state(huge).advice
+
+
+def test_a_missing_secret_says_how_to_make_one(tmp_path):
+    found = webhook(settings(tmp_path, webhook={"enabled": True, "secret_file": tmp_path / "none"}))
+    assert not found.good
+    assert "/dev/urandom" in found.advice
+    assert webhook(settings(tmp_path)).good
+
+
+def test_the_clock_is_compared():
+    assert clock(2.0).good
+    assert not clock(-86_400.0).good
+    assert list(lines([clock(-86_400.0)])) == ["✗ clock: -86400 s against the gateway", "    timedatectl set-ntp true"]
