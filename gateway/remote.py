@@ -11,6 +11,8 @@ from protocols.errors import LinkError, NotAuthenticatedError, RefusedError
 if TYPE_CHECKING:
     import httpx
 
+TIMEOUT_S = 60.0
+
 
 def trust(settings: Settings) -> ssl.SSLContext | bool:
     """Return what to trust of the own gateway: the system's authorities, its own, or its configured certificate."""
@@ -28,11 +30,15 @@ async def session(settings: Settings, user: str, password: str) -> AsyncIterator
     """Open a login at the own gateway; raises LinkError, NotAuthenticatedError."""
     import httpx
 
-    async with httpx.AsyncClient(base_url=settings.base_url, verify=trust(settings), trust_env=False) as client:
+    known = trust(settings)
+    async with httpx.AsyncClient(
+        base_url=settings.base_url, verify=known, trust_env=False, timeout=TIMEOUT_S
+    ) as client:
         try:
             answer = await client.post("/api/v1/session", json={"username": user, "password": password})
         except httpx.TransportError as error:
-            raise LinkError(f"{settings.base_url} cannot be reached: {error}") from None
+            why = str(error) or type(error).__name__
+            raise LinkError(f"{settings.base_url} cannot be reached: {why}") from None
         if answer.status_code != 200:
             raise NotAuthenticatedError(str(answer.json().get("detail", "the login was refused")))
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"

@@ -238,7 +238,7 @@ async def _get(url: str, context: ssl.SSLContext) -> dict[str, Any]:
         async with httpx.AsyncClient(verify=context, timeout=_TIMEOUT_S, trust_env=False) as client:
             return _body(await client.get(url))
     except httpx.TransportError as error:
-        raise LinkError(f"{url} cannot be reached: {error}") from None
+        raise LinkError(f"{url} cannot be reached: {str(error) or type(error).__name__}") from None
 
 
 async def _post(url: str, body: dict[str, Any], context: ssl.SSLContext | None) -> dict[str, Any]:
@@ -250,7 +250,7 @@ async def _post(url: str, body: dict[str, Any], context: ssl.SSLContext | None) 
         async with httpx.AsyncClient(verify=verify, timeout=_TIMEOUT_S, trust_env=False) as client:
             return _body(await client.post(url, json=body))
     except httpx.TransportError as error:
-        raise LinkError(f"{url} cannot be reached: {error}") from None
+        raise LinkError(f"{url} cannot be reached: {str(error) or type(error).__name__}") from None
 
 
 def _body(response: Any) -> dict[str, Any]:

@@ -5,14 +5,15 @@ import socket
 
 
 def notify(message: str) -> None:
-    """Send one message (sd_notify(3)), e.g. `READY=1`; a socket that is gone is ignored."""
+    """Send one message (sd_notify(3)), e.g. `READY=1`; a socket that is gone or full is ignored."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     target = "\0" + address[1:] if address.startswith("@") else address
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
         try:
-            link.sendto(message.encode(), target)
+            # A receiver that does not read must not hold up the event loop.
+            link.sendto(message.encode(), socket.MSG_DONTWAIT, target)
         except OSError:
             return
 
