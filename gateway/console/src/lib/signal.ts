@@ -62,9 +62,18 @@ export async function postOffer(url: string, token: string, sdp: string): Promis
   return { sdp: await answer.text(), session: location ? mediaUrl(location, target) : null }
 }
 
-/** End a session without waiting; it also works while the page is being left. */
-export function endSession(session: string | null, token: string): void {
-  if (!session) return
+/**
+ * End a session at the gateway, then close its peer. In this order: a peer that is closed first takes the session with
+ * it, and the request would ask for something that is gone. It also works while the page is being left.
+ */
+export function endSession(session: string | null, token: string, peer: RTCPeerConnection | null = null): void {
+  const gone = !session || peer?.connectionState === 'failed' || peer?.connectionState === 'closed'
+  if (gone) {
+    peer?.close()
+    return
+  }
   const headers = { authorization: `Bearer ${token}` }
-  fetch(session, { method: 'DELETE', keepalive: true, credentials: 'omit', headers }).catch(() => undefined)
+  fetch(session, { method: 'DELETE', keepalive: true, credentials: 'omit', headers })
+    .catch(() => undefined)
+    .finally(() => peer?.close())
 }

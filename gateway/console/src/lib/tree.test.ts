@@ -45,6 +45,11 @@ it('shows every centre once before it shows any a second time', () => {
   expect(order).toEqual(['320612/a', '320623/b', '320612/b', '320623/a'])
 })
 
+it('lets a live picture stand for its centre before a recorded one', () => {
+  const film = { ...camera('320612/a'), label: 'film' }
+  expect(wallOrder(centres, [film, camera('320612/b'), camera('320623/a')]).map((item) => item.id)).toEqual(['320612/b', '320623/a', '320612/a'])
+})
+
 it('does not say the centre twice on a plate', () => {
   expect(shortTitle({ title: 'Rugao Hall', name: 'room' }, { name: 'Rugao' })).toBe('Hall')
   expect(shortTitle({ title: 'Rugao', name: 'room' }, { name: 'Rugao' })).toBe('Rugao')

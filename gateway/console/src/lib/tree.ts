@@ -45,12 +45,17 @@ export function buildTree(
     const reachable = here && (link.state === 'up' || link.state === 'partial' || link.state === 'self') ? 1 : 0
     return {
       centre, depth, link, children,
-      cameras: cameras.filter((camera) => camera.centre === centre.code),
+      cameras: chiefFirst(cameras.filter((camera) => camera.centre === centre.code)),
       total: children.reduce((sum, row) => sum + row.total, here),
       online: children.reduce((sum, row) => sum + row.online, reachable),
     }
   }
   return centres.filter((c) => c.parent === null || !known.has(c.parent)).map((c) => make(c, 0))
+}
+
+/** A labelled picture is a demonstration or a record: it never stands for its centre while a live one is there. */
+function chiefFirst(cameras: readonly Camera[]): Camera[] {
+  return [...cameras].sort((a, b) => Number(a.label !== null) - Number(b.label !== null))
 }
 
 export function flatten(rows: readonly TreeRow[], closed: ReadonlySet<string>): TreeRow[] {
@@ -61,7 +66,7 @@ export function flatten(rows: readonly TreeRow[], closed: ReadonlySet<string>): 
 export function wallOrder(centres: readonly Centre[], cameras: readonly Camera[]): Camera[] {
   const rank = new Map(centres.map((centre, index) => [centre.code, index]))
   const seen = new Map<string, number>()
-  const keyed = cameras.map((camera) => {
+  const keyed = chiefFirst(cameras).map((camera) => {
     const nth = seen.get(camera.centre) ?? 0
     seen.set(camera.centre, nth + 1)
     return { camera, nth, rank: rank.get(camera.centre) ?? 999 }

@@ -166,9 +166,8 @@ export class WhepPlayer {
 
   private drop(): void {
     this.video.cancelVideoFrameCallback(this.frameHandle)
-    this.peer?.close()
+    endSession(this.session, this.token, this.peer)
     this.peer = null
-    if (this.session) endSession(this.session, this.token)
     this.session = null
   }
 

@@ -74,9 +74,8 @@ export class WhipPublisher {
   }
 
   private drop(): void {
-    this.peer?.close()
+    endSession(this.session, this.target.token, this.peer)
     this.peer = null
-    endSession(this.session, this.target.token)
     this.session = null
   }
 }
