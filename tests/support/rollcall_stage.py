@@ -1,0 +1,104 @@
+"""A roll-call room on a real store, with counties that each tell a story."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.adapters.store_sqlite import SqliteStore
+from gateway.events import EventBus, RollCallChanged
+from gateway.metrics import Metrics
+from gateway.rollcall.machine import Profile
+from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.service import RollCallService
+from protocols.aio.clock import SystemClock
+from protocols.command import Command, RollCallAnswer
+from protocols.errors import NotFoundError
+from protocols.health import CameraHealth, Verdict
+from protocols.picture import THUMB_HEIGHT, THUMB_WIDTH
+from tests.support.databases import at_newest_schema
+from tests.support.rooms import Blobs, Commands, Ways, picture
+
+SIZE = THUMB_WIDTH * THUMB_HEIGHT
+COUNTIES = ("320612", "320613", "320614", "320623", "320681", "320682", "320685")
+PROFILE = Profile(
+    answer_within_s=0.4, picture_within_s=1.0, observe_s=0.6, look_every_s=0.1, least_looks=4, grace_s=0.5
+)
+
+
+@dataclass
+class Pictures:
+    """What the cameras show: a story per stream."""
+
+    stories: dict[str, str] = field(default_factory=dict)
+    held: dict[str, set[str]] = field(default_factory=dict)
+    ever: set[str] = field(default_factory=set)
+
+    def hold(self, stream: str, holder: str) -> None:
+        self.held.setdefault(stream, set()).add(holder)
+        self.ever.add(stream)
+
+    def release(self, stream: str, holder: str) -> None:
+        self.held.get(stream, set()).discard(holder)
+
+    def why_not(self, stream: str) -> str | None:
+        return "refused" if self.stories.get(stream) == "dark" else None
+
+    async def still(self, stream, *, newer_than=None, timeout_s=3.0):
+        await asyncio.sleep(0.02)
+        at = SystemClock().monotonic()
+        assert newer_than is not None
+        assert self.held[stream], "a still of a stream that nobody holds"
+        match self.stories.get(stream, "live"):
+            case "dark":
+                raise NotFoundError("no picture")
+            case "frozen":
+                return picture(stream, at, bytes(range(64)) * 9)
+            case "black":
+                return picture(stream, at, bytes(SIZE), mean=16, deviation=0.2)
+            case _:
+                return picture(stream, at, random.randbytes(SIZE))
+
+
+@dataclass
+class Stage:
+    store: SqliteStore
+    ways: Ways
+    commands: Commands
+    pictures: Pictures
+    blobs: Blobs
+    changes: list[str]
+
+    def service(self, profile: Profile = PROFILE) -> RollCallService:
+        needs = RollCallNeeds(self.store, self.blobs, self.ways, self.commands, self.pictures, SystemClock(), Metrics())
+        return RollCallService(needs, profile=profile)
+
+    def answer(self, county: str, told: Verdict = Verdict.LIVE, by: str = "值班员") -> None:
+        async def respond(command: Command) -> dict[str, object]:
+            answer = RollCallAnswer(answered_by=by, answered_at=SystemClock().now(), camera=CameraHealth(verdict=told))
+            return answer.model_dump(mode="json")
+
+        self.commands.on(f"{county}-box", "rollcall.ring", respond)
+
+
+@asynccontextmanager
+async def roll_call_stage(directory: Path) -> AsyncIterator[Stage]:
+    """Seven counties that all answer and show a live picture."""
+    bus = EventBus()
+    changes: list[str] = []
+    bus.listen(RollCallChanged, lambda event: changes.append(event.roll_call_id))
+    async with SqliteStore(at_newest_schema(directory / "gateway.db"), "320600", SystemClock(), bus.publish) as store:
+        made = Stage(store, Ways.city(COUNTIES), Commands("320600"), Pictures(), Blobs(), changes)
+        for county in COUNTIES:
+            made.answer(county)
+        yield made
+
+
+async def ended(service: RollCallService, roll_call_id: str):
+    """Wait for the end of a roll call and return it."""
+    async with asyncio.timeout(30):
+        while (call := await service.get(roll_call_id)).record.ended_at is None:
+            await asyncio.sleep(0.02)
+    return call
