@@ -1,11 +1,13 @@
 """Alarms, acknowledgements, links and commands through chained gateways over real brokers."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from protocols.alarm import Condition
 from protocols.command import CommandName, MediaUnpublish, Outcome
+from protocols.errors import LinkError, NotAllowedError
 from protocols.health import LinkReason, LinkStatus
 from tests.support.chain import logged, node, tiers, until
 
@@ -99,3 +101,41 @@ def _status(gateway, name):
 def _down(gateway, name):
     link = gateway.registry.link(name)
     return link if link and link.status is LinkStatus.DOWN else None
+
+
+async def test_a_gateway_carries_out_what_the_tier_above_asks_of_itself(tmp_path: Path) -> None:
+    async with tiers(tmp_path, "320000", "320600") as (province, city):
+        ran: list[str] = []
+
+        async def echo(command):
+            ran.append(command.command_id)
+            return {"heard": command.args["stream"]}
+
+        async def refuse(_command):
+            raise NotAllowedError("not here")
+
+        async def crash(_command):
+            raise ZeroDivisionError
+
+        async def dawdle(_command):
+            await asyncio.sleep(60)
+            return {}
+
+        for name, handler in (("test.echo", echo), ("test.no", refuse), ("test.crash", crash), ("test.slow", dawdle)):
+            city.links.on_command(name, handler)
+        await until(lambda: _status(province, "320600") is LinkStatus.UP)
+
+        async def ask(name, within_s=20.0):
+            return await province.links.ask("320600", name, MediaUnpublish(stream="320681/room"), within_s=within_s)
+
+        done = await ask("test.echo")
+        assert (done.outcome, done.result, ran) == (Outcome.DONE, {"heard": "320681/room"}, [done.command_id])
+        said = [(await ask(name)) for name in ("test.no", "test.crash", "test.unknown")]
+        assert [(one.outcome, one.code) for one in said] == [
+            (Outcome.REFUSED, "not_allowed"),
+            (Outcome.FAILED, "internal"),
+            (Outcome.REFUSED, "not_found"),
+        ]
+        assert (await ask("test.slow", 1.0)).outcome is Outcome.EXPIRED
+        with pytest.raises(LinkError):
+            await province.links.ask("330100-box", "test.echo", MediaUnpublish(stream="320681/room"), within_s=1)
