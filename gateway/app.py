@@ -117,6 +117,7 @@ class Gateway:
         self.engine = EmbeddedMediaEngine(
             state_dir=self._state / "media",
             advertise=media.advertise or (media.host,),
+            host=media.host,
             port=media.port,
             backend=media.backend,
             trust=self._trust_above,

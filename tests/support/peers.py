@@ -65,10 +65,14 @@ def read_mark(frame: av.VideoFrame) -> Mark | None:
 
 
 class MarkTrack(VideoStreamTrack):
-    """Live pictures with the mark, encoded here and handed on as packets, as an agent does."""
+    """Live pictures with the mark, encoded here and handed on as packets, as an agent does.
 
-    def __init__(self, code: str, codec: str, *, rate: int = 15, key_frame_s: float = 1.0) -> None:
+    With `raw` they are encoded by aiortc, which then answers requests for key frames (and makes none by itself).
+    """
+
+    def __init__(self, code: str, codec: str, *, rate: int = 15, key_frame_s: float = 1.0, raw: bool = False) -> None:
         super().__init__()
+        self.raw = raw
         self.code, self.rate = code, rate
         self.frozen = False
         self.paused = False
@@ -93,7 +97,7 @@ class MarkTrack(VideoStreamTrack):
         )
         self._drawn_ms = 0
 
-    async def recv(self) -> av.Packet:
+    async def recv(self) -> av.Packet | av.VideoFrame:
         now = time.monotonic()
         self._began = self._began or now
         while True:
@@ -101,16 +105,22 @@ class MarkTrack(VideoStreamTrack):
             await asyncio.sleep(max(0.0, self._began + self.number / self.rate - time.monotonic()))
             if self.readyState != "live":
                 raise MediaStreamError
+            if self.raw and not self.paused:
+                return self._picture()
             if not self.paused:
                 packets = self._encode()
                 if packets:
                     return packets[0]
 
-    def _encode(self) -> list[av.Packet]:
+    def _picture(self) -> av.VideoFrame:
         if not self.frozen or not self._drawn_ms:
             self._drawn_ms = int(time.time() * 1000)
         frame = av.VideoFrame.from_ndarray(draw(self.code, self._drawn_ms), format="gray").reformat(format="yuv420p")
         frame.pts, frame.time_base = self.number * 90000 // self.rate, Fraction(1, 90000)
+        return frame
+
+    def _encode(self) -> list[av.Packet]:
+        frame = self._picture()
         if self.number % self._every == 1:
             frame.pict_type = av.video.frame.PictureType.I
         return self._encoder.encode(frame)
@@ -149,11 +159,11 @@ class Publisher:
 @contextlib.asynccontextmanager
 async def publisher(
     post: Post, code: str = "320623", codec: str = "H264", *, rate: int = 15, key_frame_s: float = 1.0,
-    audio: bool = False, video: bool = True,
+    audio: bool = False, video: bool = True, raw: bool = False,
 ) -> AsyncIterator[Publisher]:  # fmt: skip
     """Publish until the context ends; connected when entered."""
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    track = MarkTrack(code, codec, rate=rate, key_frame_s=key_frame_s) if video else None
+    track = MarkTrack(code, codec, rate=rate, key_frame_s=key_frame_s, raw=raw) if video else None
     try:
         if track is not None:
             transceiver = connection.addTransceiver(track, direction="sendonly")

@@ -89,10 +89,11 @@ class EmbeddedMediaEngine:
     """`gateway.ports.media.MediaEngine`, embedded. Start it with `async with`; leaving ends the worker.
 
     `state_dir` keeps the engine's own files (made if absent). `advertise` lists the IPv4 addresses written into
-    answers as host candidates: loopback alone binds loopback alone, anything else binds all interfaces. `port` is the
-    worker's one UDP port (0: any free one, kept over a worker's restart). `backend` chooses the packet path. Raises
-    ConfigError for a backend or an address that cannot be used, and at the start for a port that is taken. `trust`
-    gives the TLS context for relays to and pulls from another gateway over https; None trusts the system's authorities.
+    answers as host candidates. `host` is the address to bind; without one, loopback alone binds loopback alone and
+    anything else binds all interfaces. `port` is the worker's one UDP port (0: any free one, kept over a worker's
+    restart). `backend` chooses the packet path. `trust` gives the TLS context for relays to and pulls from another
+    gateway over https; None trusts the system's authorities. Raises ConfigError for a backend or an address that
+    cannot be used, and at the start for a port that is taken.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class EmbeddedMediaEngine:
         *,
         state_dir: Path,
         advertise: Sequence[str] = ("127.0.0.1",),
+        host: str | None = None,
         port: int = 0,
         backend: str = "reference",
         trust: Callable[[], ssl.SSLContext | None] = lambda: None,
@@ -110,7 +112,7 @@ class EmbeddedMediaEngine:
         self.advertise = tuple(advertise)
         self.backend = backend
         self._trust = trust
-        self._bind = bind_address(self.advertise)
+        self._bind = bind_address(self.advertise, host)
         self._wished_port = port
         self._broadcast = Broadcast()
         self._sessions: dict[str, Known] = {}
@@ -387,19 +389,29 @@ class EmbeddedMediaEngine:
             self._tasks.start(name, close, restart=False)
 
 
-def bind_address(advertise: Sequence[str]) -> str:
-    """Return the address to bind for these advertised ones; raises ConfigError."""
+def bind_address(advertise: Sequence[str], host: str | None = None) -> str:
+    """Return the address to bind for these advertised ones; raises ConfigError where peers could not reach it."""
     if not advertise:
         raise ConfigError("media needs at least one address to advertise")
-    for host in advertise:
-        try:
-            known = isinstance(ip_address(host), IPv4Address)
-        except ValueError:
-            known = False
-        if not known:
-            raise ConfigError(f"media cannot advertise {host!r}: give IPv4 addresses")
-    loopback = all(ip_address(host).is_loopback for host in advertise)
+    told = [_ipv4(one) for one in advertise]
+    if any(one.is_unspecified for one in told):
+        raise ConfigError("media cannot advertise 0.0.0.0: name the addresses that peers reach")
+    loopback = all(one.is_loopback for one in told)
+    if host is not None:
+        if _ipv4(host).is_loopback and not loopback:
+            raise ConfigError(f"media listens on {host} alone, so peers cannot reach {', '.join(advertise)}")
+        return host
     return advertise[0] if loopback and len(set(advertise)) == 1 else "0.0.0.0"  # noqa: S104  # asked for by name
+
+
+def _ipv4(text: str) -> IPv4Address:
+    try:
+        found = ip_address(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, IPv4Address):
+        raise ConfigError(f"media cannot use {text!r}: give IPv4 addresses")
+    return found
 
 
 def _credentials() -> Credentials:

@@ -23,6 +23,8 @@ from gateway.adapters.media_embedded.wire import Open
 from gateway.ports.media import EndReason, SessionKind
 
 CNAME = "silian"
+HANDSHAKE_S = 30.0
+"""A session without media keys by then is over, however well its ICE may be."""
 SENDING = frozenset({SessionKind.WHEP, SessionKind.RELAY})
 
 
@@ -87,6 +89,7 @@ class Session:
         self._exchange = exchange
         self._dtls: Dtls | None = None
         self._closed = False
+        self._began = now
         if spec.kind in SENDING:
             self.legs = [Leg(plan_of(spec, kind), spec.session) for kind in dict.fromkeys(t.kind for t in spec.tracks)]
         else:
@@ -99,6 +102,9 @@ class Session:
 
     def tick(self, now: float) -> None:
         """Watch ICE; call every 20 ms until connected, then about once a second."""
+        if self.srtp is None and now - self._began > HANDSHAKE_S:
+            self._exchange.lost(self, EndReason.DTLS)
+            return
         self._perform(self.agent.tick(now))
 
     def restart(self, local: Credentials, now: float) -> list[str]:
