@@ -303,6 +303,7 @@ class Gateway:
         stack.push_async_callback(self.tasks.stop)
         self.tasks.start("loop-lag", partial(watch_loop, self.metrics))
         self.tasks.start("figures", install_figures(self._figured()).run)
+        self._count_own()
         for room in (self.management, self.http, self.media, self.rollcall, self.dispatch, self.links):
             await stack.enter_async_context(room)
         if self.federation is not None:
@@ -314,6 +315,16 @@ class Gateway:
     ) -> None:
         logger.info("gateway stopping", extra={"centre": self.node})
         await self._stack.__aexit__(kind, error, trace)
+
+    def _count_own(self) -> None:
+        """Show what the loop, the streams and the links' connection count themselves."""
+        live, downlink = self.metrics.live, self.links.downlink
+        live("tasks", lambda: [((), float(len(asyncio.all_tasks())))])
+        live("task_restarts_total", lambda: [((self.tasks.name,), float(self.tasks.counters["restarted"]))])
+        live("event_stream_subscribers", lambda: [((), float(self.stream.subscribers))])
+        live("event_stream_resyncs_total", lambda: [((), float(self.stream.resyncs))])
+        reasons = ("frames_bad", "receipts_bad", "frames_foreign", "telemetry_unheard")
+        live("link_messages_dropped_total", lambda: [((why,), float(downlink.counters[why])) for why in reasons])
 
     def _figured(self) -> Parts:
         return Parts(self.metrics, self.registry, self.store, self.broker, self.engine, self.clock, version())

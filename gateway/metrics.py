@@ -64,7 +64,6 @@ LINK = (
     Metric("link_gaps_total", _C, "Named gaps: records that no sender holds any more", ("centre",)),
     Metric("link_messages_dropped_total", _C, "Messages outside the protocol, by reason", ("reason",)),
     Metric("outbox_records", _G, "Records owed to a peer and not yet receipted", ("peer", "lane")),
-    Metric("outbox_oldest_timestamp_seconds", _G, "Origin time of the oldest record owed", ("peer",)),
     Metric("quarantine_records", _G, "Records that a peer refused", ("peer",)),
     Metric("agent_spool_messages", _G, "Records in the node's own spool", ("centre", "node")),
     Metric("agent_spool_oldest_timestamp_seconds", _G, "Oldest record in the node's spool", ("centre", "node")),
@@ -95,14 +94,12 @@ MEDIA = (
 )
 ALARMS = (
     Metric("alarms_received_total", _C, "Alarm events stored", ("centre", "severity")),
-    Metric("alarms_rejected_total", _C, "Alarm events refused", ("reason",)),
     Metric("alarms_duplicates_total", _C, "Alarm events that had been stored before"),
     Metric("alarms_late_total", _C, "Older events that came late and changed nothing"),
     Metric("alarms_active", _G, "Alarms whose condition stands", ("severity",)),
     Metric("alarms_unacknowledged", _G, "Alarms that nobody has acknowledged", ("severity",)),
     Metric("alarm_oldest_unacknowledged_timestamp_seconds", _G, "Oldest alarm that waits for a person", ("severity",)),
     Metric("alarm_delivery_duration_seconds", _H, "Origin to this gateway's commit", ("severity",), _DELIVERY),
-    Metric("alarm_acknowledge_duration_seconds", _H, "Commit to acknowledgement", ("severity",), _DELIVERY),
 )
 PEOPLE = (
     Metric("rollcall_sessions_total", _C, "Roll calls ended, by outcome", ("outcome",)),
@@ -110,7 +107,6 @@ PEOPLE = (
     Metric("rollcall_duration_seconds", _H, "Ring to result", (), (1.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0)),
     Metric("rollcall_answer_duration_seconds", _H, "Ring to first decoded picture", (), _DELIVERY),
     Metric("rollcall_centre_result", _G, "1 present, 0 absent, last roll call", ("centre",)),
-    Metric("rollcall_last_success_timestamp_seconds", _G, "End of the last roll call"),
     Metric("dispatch_calls", _G, "Calls by state", ("state",)),
     Metric("dispatch_calls_total", _C, "Calls ended, by reason", ("reason",)),
     Metric("login_failures_total", _C, "Refused logins", ("reason",)),
@@ -132,7 +128,6 @@ INSIDE = (
     Metric("broker_production", _G, "0 while the embedded broker carries the links"),
     Metric("enrolments_total", _C, "Enrolments, by outcome", ("outcome",)),
     Metric("db_size_bytes", _G, "Size of the database"),
-    Metric("drain", _G, "1 while the gateway drains"),
     Metric("scrape_render_duration_seconds", _G, "Time the last scrape took to render"),
 )
 CATALOGUE: tuple[Metric, ...] = LINK + MEDIA + ALARMS + PEOPLE + INSIDE

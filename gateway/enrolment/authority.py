@@ -67,6 +67,7 @@ class Authority:
         self.node = node
         self._key = key
         self.certificate = certificate
+        self._own_ends = {"ca": certificate.not_valid_after_utc}
 
     @classmethod
     def load(cls, folder: Path, node: str, now: datetime) -> "Authority":
@@ -116,6 +117,13 @@ class Authority:
         names = tuple(dict.fromkeys([*(h for h in hosts if h not in ("", "0.0.0.0", "::")), "127.0.0.1", "localhost"]))  # noqa: S104 - compared, not bound
         return self._own(name, names[0], names, Usage.SERVER_AUTH, now)
 
+    def own_ends(self) -> dict[str, datetime]:
+        """Return when the authority and the certificates in use end, by name: ca, broker, gateway, https.
+
+        A gateway's own certificates are renewed at its start, two thirds into their thirteen months.
+        """
+        return dict(self._own_ends)
+
     def verify_issued(self, certificate: x509.Certificate, now: datetime) -> str:
         """Return the node of a certificate of ours that is in force; raises NotAuthenticatedError."""
         try:
@@ -134,6 +142,7 @@ class Authority:
             key = ec.generate_private_key(ec.SECP256R1())
             write_secret(key_file, _pem(key))
             _write(cert_file, self._issue(key.public_key(), subject, hosts, usage, SERVER_LIFE, now))
+        self._own_ends[name] = x509.load_pem_x509_certificate(cert_file.read_bytes()).not_valid_after_utc
         return TlsFiles(self.folder / "ca.crt", cert_file, key_file)
 
     def _still_good(self, cert_file: Path, key_file: Path, hosts: tuple[str, ...], now: datetime) -> bool:

@@ -90,8 +90,8 @@ class Enrolment:
     def _expiries(self) -> list[tuple[tuple[str, ...], float]]:
         roles = {True: "gateway", False: "agent"}
         found = [((node, roles[len(node) == 6]), end.timestamp()) for node, end in self._expiry.items()]
-        own = self._authority.certificate.not_valid_after_utc.timestamp()
-        return [*found, ((self._authority.node, "ca"), own)]
+        own = [((self._authority.node, name), end.timestamp()) for name, end in self._authority.own_ends().items()]
+        return [*found, *own]
 
     async def invite(self, node: str, created_by: str) -> NewToken:
         """Make a token for `node`; earlier unused ones for it end. Raises BadIdentityError."""
