@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_agent import network
 from edge_agent.box import BoxWatch
 from edge_agent.calls import Calls
 from edge_agent.cameras import make_camera
@@ -198,6 +199,12 @@ class Agent:
         self.tasks.start("tick", self._tick)
         self.tasks.start("warm", _warm, restart=False)
         self.tasks.start("link", self._join)
+        self.tasks.start("network", lambda: network.watch(self._network_is_back))
+
+    def _network_is_back(self) -> None:
+        if self.link.uplink is not None:
+            self.link.uplink.network_is_back()
+        self.publisher.network_is_back()
 
     async def _join(self) -> None:
         """Enrol where needed, then keep the link."""

@@ -78,6 +78,10 @@ class Publication:
         self._again = self._again or order.fresh or moved
         self._changed.set()
 
+    def hurry(self) -> None:
+        """End a pause between two attempts."""
+        self._changed.set()
+
     @property
     def left_s(self) -> float:
         """Return seconds until the lease ends."""
@@ -215,6 +219,11 @@ class Publisher:
     @staticmethod
     def _task(stream: str) -> str:
         return f"publish {stream}"
+
+    def network_is_back(self) -> None:
+        """Try again at once what waits for its next attempt."""
+        for publication in self._running.values():
+            publication.hurry()
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the cameras whose packets flow now."""

@@ -8,8 +8,10 @@ import pytest
 from edge_agent.app import Agent
 from edge_agent.settings import parse as agent_settings
 from gateway.app import Gateway
+from gateway.enrolment.authority import Authority
 from gateway.media.machine import Kind
 from gateway.settings import Settings as GatewaySettings
+from protocols.aio.clock import SystemClock
 from protocols.alarm import SensorReport
 from protocols.command import (
     CallAnswer,
@@ -28,17 +30,26 @@ NODE, STREAM = "320623-box", "320623/room"
 CALL = "01JD8Z5W3K4M5N6P7Q8R9S0T1V"
 
 
-@pytest.fixture
-async def gateway(tmp_path):
-    settings = GatewaySettings.model_validate(
+def settings_of(tmp_path, **http):
+    return GatewaySettings.model_validate(
         {
             "centre": {"code": "320600"},
             "state": {"dir": tmp_path / "gateway"},
-            "http": {"port": 0},
+            "http": {"port": 0, **http},
             "management": {"port": 0},
             "broker": {"port": 0},
         }
     )
+
+
+@pytest.fixture(params=["http", "https"])
+async def gateway(request, tmp_path):
+    settings = settings_of(tmp_path)
+    if request.param == "https":
+        now = SystemClock().now()
+        authority = Authority.load(settings.pki_dir, "320600", now)
+        files = authority.server_files("https", ("127.0.0.1",), now)
+        settings = settings_of(tmp_path, tls_certificate=files.certificate, tls_key=files.key)
     async with Gateway(settings) as made:
         yield made
 
@@ -74,6 +85,7 @@ def linked(gateway):
     return link_of(gateway) is not None and link_of(gateway).status is LinkStatus.UP
 
 
+@pytest.mark.parametrize("gateway", ["http"], indirect=True)
 async def test_link_catalogue_and_health_arrive(gateway, agent):
     await until(lambda: any(camera.stream == STREAM for camera in gateway.registry.cameras()))
     assert gateway.registry.owner(STREAM) == NODE
@@ -82,6 +94,7 @@ async def test_link_catalogue_and_health_arrive(gateway, agent):
     assert agent.certificate_ends > time.time()
 
 
+@pytest.mark.parametrize("gateway", ["http"], indirect=True)
 async def test_an_alarm_is_receipted_and_leaves_the_spool(gateway, agent):
     report = SensorReport(alarm_key="gas-1/high", sensor="gas-1", severity=1, headline="可燃气体超限")
     (id_,) = await agent.intake.take([report], "test")
@@ -96,16 +109,15 @@ async def test_an_alarm_is_receipted_and_leaves_the_spool(gateway, agent):
 async def test_a_picture_comes_while_it_is_wanted_and_only_then(gateway, agent):
     await until(lambda: any(camera.stream == STREAM for camera in gateway.registry.cameras()))
     assert agent.publisher.names() == ()
-    began = time.monotonic()
     gateway.media.want(STREAM, "test", Kind.VIEWER)
     await until(lambda: gateway.media.holding(Kind.VIEWER).live(STREAM))
-    print("first packets after", time.monotonic() - began)
     still = await gateway.media.still(STREAM, timeout_s=5)
     assert still.deviation > 20
     gateway.media.release(STREAM, "test")
     await until(lambda: not agent.publisher.names(), 40)
 
 
+@pytest.mark.parametrize("gateway", ["http"], indirect=True)
 async def test_a_roll_call_is_answered_with_the_owners_own_view(gateway, agent):
     ring = RollCallRing(roll_call_id=CALL, centre="320623", camera="room")
     reply = await gateway.links.ask(NODE, CommandName.ROLLCALL_RING, ring, within_s=10)
@@ -116,6 +128,7 @@ async def test_a_roll_call_is_answered_with_the_owners_own_view(gateway, agent):
     assert answer.answered_by == "自动应答"
 
 
+@pytest.mark.parametrize("gateway", ["http"], indirect=True)
 async def test_a_call_is_answered_and_an_unknown_camera_is_refused(gateway, agent):
     def ring(camera):
         return CallRing(
@@ -135,6 +148,7 @@ async def test_a_call_is_answered_and_an_unknown_camera_is_refused(gateway, agen
     assert parse_args(CallAnswer, reply.result).callee_stream == STREAM
 
 
+@pytest.mark.parametrize("gateway", ["http"], indirect=True)
 async def test_a_clean_stop_is_a_goodbye(gateway, agent):
     agent.stop()
     await until(lambda: link_of(gateway).status is LinkStatus.DOWN, 30)
