@@ -192,7 +192,7 @@ class Agent:
             sound.start()
         for listener in (self.management, self.webhook):
             if listener is not None:
-                self.tasks.start(f"http {listener.what}", listener.run, restart=False)
+                self.tasks.start(f"http {listener.what}", listener.run)
         for sensor in self.settings.sensors:
             source = make_sensor(sensor, self.node, self.intake, self.clock)
             self.tasks.start(f"sensor {sensor.name}", source.run)
@@ -309,7 +309,7 @@ class Agent:
             await self.tasks.cancel(f"sensor {sensor.name}")
         for listener in (self.webhook, self.management):
             if listener is not None:
-                listener.stop()
+                await listener.stop()
         for stream in self.cameras:
             await self.publisher.unpublish(stream)
         try:

@@ -1,5 +1,6 @@
 """The agent's two small HTTP listeners: sensors on one port, figures on another."""
 
+import asyncio
 import contextlib
 import logging
 import socket
@@ -16,24 +17,32 @@ logger = logging.getLogger(__name__)
 
 
 class HttpListener:
-    """One listener. `port` is known after `open`; `run` serves until `stop`, which gives open requests 2 s."""
+    """One listener. `open` takes the port, `run` serves until `stop`, which gives open requests 2 s."""
 
     def __init__(self, what: str, host: str, port: int, routes: Sequence[BaseRoute]) -> None:
         self.what = what
         self.host = host
         self.port = port
-        config = uvicorn.Config(
-            Starlette(routes=list(routes)),
-            log_config=None,
-            lifespan="off",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=2,
-            timeout_keep_alive=30,
-            limit_concurrency=200,
-        )
-        self._server = _Server(config)
+        """The real one after `open`."""
+        self._site = Starlette(routes=list(routes))
+        self._server = self._new_server()
         self._socket: socket.socket | None = None
+        self._stopping = False
+        self._ended = asyncio.Event()
+
+    def _new_server(self) -> "_Server":
+        return _Server(
+            uvicorn.Config(
+                self._site,
+                log_config=None,
+                lifespan="off",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=2,
+                timeout_keep_alive=30,
+                limit_concurrency=200,
+            )
+        )
 
     def open(self) -> None:
         """Take the port; raises ConfigError naming the key where it is taken."""
@@ -53,17 +62,25 @@ class HttpListener:
         logger.info("listening", extra={"listener": self.what, "host": self.host, "port": self.port})
 
     async def run(self) -> None:
-        """Serve until `stop`; cancelling cuts open requests off."""
+        """Serve until `stop`; after a crash it may be run again. Cancelling cuts open requests off."""
+        if self._stopping:
+            return
         if self._socket is None:
-            raise AssertionError("open comes first")
+            self.open()
+            self._server = self._new_server()
+        self._ended.clear()
         try:
-            await self._server.serve(sockets=[self._socket])
+            await self._server.serve(sockets=[self._socket] if self._socket else None)
         finally:
             self.close()
+            self._ended.set()
 
-    def stop(self) -> None:
-        """Let `run` return after open requests have ended."""
-        self._server.should_exit = True
+    async def stop(self) -> None:
+        """End `run` once open requests have ended, at most 2 s; returns when that is done."""
+        self._stopping = self._server.should_exit = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(4.0):
+                await self._ended.wait()
 
     def close(self) -> None:
         """Give the port back; safe to call twice."""
