@@ -66,20 +66,13 @@ class Links:
         self._down = Policy(self._check_from_above, {COMMAND: self._commands}, _stay)
         self._takeovers: dict[str, int] = {}
         self._broker = broker
-        self._downlink: Downlink | None = None
+        self.downlink = self._make_downlink()
         self.watch = Watch(clock, self._link_changed, lambda: self.connected)
-
-    @property
-    def downlink(self) -> Downlink:
-        """The connection to the own broker."""
-        if self._downlink is None:
-            raise AssertionError("the links are used outside `async with`")
-        return self._downlink
 
     @property
     def connected(self) -> bool:
         """Tell whether the own broker is reached."""
-        return self._downlink is not None and self._downlink.status.status is LinkStatus.UP
+        return self.downlink.status.status is LinkStatus.UP
 
     def _make_downlink(self) -> Downlink:
         async def outbox(node: str) -> Outbox:
@@ -95,7 +88,6 @@ class Links:
         )
 
     async def __aenter__(self) -> Self:
-        self._downlink = self._make_downlink()
         for link in self._directory.links():
             if link.direct:
                 self.watch.restore(link.node, link.status, link.reason)
@@ -186,8 +178,7 @@ class Links:
         """Register a node that was enrolled and has not been seen: its link is `never`."""
         if node not in {link.node for link in self._directory.links()}:
             await self._link_changed(Change(node, LinkStatus.NEVER, None, ""))
-        if self._downlink is not None:
-            self._downlink.serve(node)
+        self.downlink.serve(node)
 
     async def _heartbeat(self, node: str, heartbeat: Heartbeat) -> None:
         rtt = self.downlink.rtt_s(node)
