@@ -96,7 +96,8 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 def main() -> None:
     """Run as `python -m gateway.adapters.media_embedded.decoder --parent PID`."""
     die_with_parent(int(sys.argv[2]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     import av
 

@@ -36,6 +36,7 @@ from gateway.adapters.media_embedded.wire import (
     pack_answer,
     read_ask,
 )
+from gateway.ports.media import EndReason
 
 logger = logging.getLogger(__name__)
 MAX_BACKLOG = 8 << 20
@@ -189,6 +190,8 @@ async def run(descriptor: int) -> None:
     gc.freeze()
     writer.write(pack_answer(Reply(first.number, port=port)))
     await worker.serve()
+    for name in list(worker.hub.sessions):
+        worker.hub.close(name, EndReason.SHUTDOWN)
 
 
 def _failed(worker: Worker, context: dict[str, Any]) -> None:
@@ -204,7 +207,8 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True)
     arguments = parser.parse_args()
     die_with_parent(arguments.parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal or systemd tells the whole group; control decides
+        signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s media-worker %(levelname)s %(message)s")
     with contextlib.suppress(WireError):
         asyncio.run(run(arguments.control))

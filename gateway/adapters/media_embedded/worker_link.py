@@ -28,8 +28,10 @@ from protocols.errors import ConfigError, LinkError
 logger = logging.getLogger(__name__)
 START_S = 20.0
 REPLY_S = 5.0
-WATCH_EVERY_S, SILENT_S = 2.0, 10.0
-"""A worker that does not answer for so long is stuck: it is killed and replaced."""
+WATCH_EVERY_S, SILENT_S = 2.0, 6.0
+"""A worker that twice does not answer for so long is stuck: it is killed and replaced."""
+FAREWELL_S = 2.0
+"""A worker that is let go has this long to say goodbye to its peers."""
 MODULE = "gateway.adapters.media_embedded.worker"
 
 
@@ -126,8 +128,13 @@ class WorkerLink:
         was_up, self.process_id = self.process_id is not None, None
         if writer is not None:
             writer.close()
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        if self._leaving:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL_S):
+                    await process.wait()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
         await process.wait()
         for waiting in self._pending.values():
             if not waiting.done():
@@ -167,7 +174,11 @@ class WorkerLink:
             self._pending.pop(number, None)
 
     async def _watch(self) -> None:
-        """Kill a worker that does not answer: `_live` then starts another."""
+        """Kill a worker that does not answer: `_live` then starts another.
+
+        One silence may be our own: after a long stall of this process the timeout and the answer come together.
+        """
+        silent: list[int] = []
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             process_id = self.process_id
@@ -176,9 +187,13 @@ class WorkerLink:
             try:
                 await self.request(Measure(), within_s=SILENT_S)
             except LinkError:
-                if self.process_id == process_id and self._writer is not None:
-                    logger.error("media worker stuck", extra={"pid": process_id})
-                    self._writer.transport.abort()
+                silent.append(process_id)
+            else:
+                silent.clear()
+            if silent.count(process_id) >= 2 and self.process_id == process_id and self._writer is not None:
+                logger.error("media worker stuck", extra={"pid": process_id})
+                silent.clear()
+                self._writer.transport.abort()
 
     async def figures(self) -> Figures:
         """Return the worker's figures; raises LinkError."""

@@ -105,3 +105,17 @@ async def test_cancelling_a_relay_leaves_nothing_here(chain: list[EngineFront]) 
     async with asyncio.timeout(20):
         while (await county.stats()).sessions:
             await asyncio.sleep(0.05)
+
+
+async def test_relays_leave_no_socket_behind(chain: list[EngineFront]) -> None:
+    county = chain[0].engine
+
+    def sockets() -> int:
+        return len(list(Path(f"/proc/{county.worker_pid}/fd").iterdir()))
+
+    before = sockets()
+    for _ in range(5):
+        await county.end(await county.relay(ROOM, chain[1].whip(ROOM), TOKEN))
+        with pytest.raises(RefusedError):
+            await county.relay(ROOM, chain[1].whip(ROOM), "wrong")
+    await until(lambda: sockets() == before)

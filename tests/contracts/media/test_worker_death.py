@@ -3,11 +3,15 @@
 import asyncio
 import os
 import signal
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.ports.media import EndReason, EngineRestarted, SessionEnded
+from tests.support.house import ROOT
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
 
@@ -47,9 +51,39 @@ async def test_a_stopped_worker_is_stuck_and_replaced(
     await until(lambda: engine.worker_pid not in {None, pid}, 30)
 
 
-async def test_the_worker_dies_with_its_engine(tmp_path) -> None:
-    async with EmbeddedMediaEngine(state_dir=tmp_path / "state") as engine:
-        pid = engine.worker_pid
-        assert pid is not None
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+async def test_a_worker_that_is_let_go_says_goodbye(tmp_path: Path) -> None:
+    async with AsyncExitStack() as peers:
+        async with EmbeddedMediaEngine(state_dir=tmp_path / "state") as engine:
+            pid = engine.worker_pid
+            assert pid is not None
+            sending = await peers.enter_async_context(publisher(whip(engine, ROOM)))
+            seeing = await peers.enter_async_context(viewer(whep(engine, ROOM)))
+            await seeing.sees("320623")
+            os.kill(pid, signal.SIGTERM)  # systemd tells the whole group; the gateway decides
+            await seeing.sees("320623", 5)
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        for connection in (sending.connection, seeing.connection):
+            await until(lambda connection=connection: connection.connectionState == "closed")
+
+
+async def test_the_worker_dies_with_a_gateway_that_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys, pathlib\n"
+        "from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine\n"
+        "async def main():\n"
+        "    async with EmbeddedMediaEngine(state_dir=pathlib.Path(sys.argv[1])) as engine:\n"
+        "        print(engine.worker_pid, flush=True)\n"
+        "        await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    gateway = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, str(tmp_path), stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    assert gateway.stdout is not None
+    worker = int(await gateway.stdout.readline())
+    gateway.kill()
+    await gateway.wait()
+    await until(
+        lambda: not Path(f"/proc/{worker}/cmdline").exists() or not Path(f"/proc/{worker}/cmdline").read_bytes()
+    )
