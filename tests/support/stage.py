@@ -28,6 +28,11 @@ class Stage:
 
     places: dict[str, Any]
 
+    def process(self, name: str) -> int:
+        """Return the present process id of a child, for instance `gateway-320600`."""
+        file = Path(self.places["state_dir"]) / "demo.json"
+        return int(json.loads(file.read_text("utf-8"))["processes"][name]["pid"])
+
     def url(self, code: str) -> str:
         """Return the console's address of one gateway."""
         return str(self.places["gateways"][code]["url"])
