@@ -1,6 +1,7 @@
 """A configured broker that somebody else runs: `mqtts://host:8883`, or `mqtt://` on loopback.
 
-Its access list is its operator's work; `deploy/` says which lines it needs. The gateway shows its own identity there.
+Its access list is its operator's work; `deploy/samples/mosquitto.acl` has the lines it needs. The gateway shows its own
+identity there.
 """
 
 import asyncio

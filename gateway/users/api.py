@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.users.service import User, Users, new_password
 from gateway.web.auth import Caller, Role, cookie_name, gate, require
 from gateway.web.journal import name_actor
+from protocols.errors import WrongMomentError
 
 Anybody = Annotated[Caller, Depends(gate(before_password_change=True))]
 Operations = Annotated[Caller, require(Role.OPERATIONS)]
@@ -61,6 +62,15 @@ class NewUser(BaseModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9_.-]{1,31}$")
     display_name: str = Field(min_length=1, max_length=64)
     roles: list[Role] = Field(min_length=1)
+
+
+class UserChange(BaseModel):
+    """Body that changes an account; what is not given stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    roles: list[Role] | None = Field(default=None, min_length=1)
+    disabled: bool | None = None
 
 
 class FirstPassword(BaseModel):
@@ -132,6 +142,14 @@ def _account_routes(api: APIRouter, users: Users) -> None:
         password = new_password()
         user = await users.create(body.name, body.display_name, tuple(dict.fromkeys(body.roles)), password)
         return FirstPassword(user=_row(user), password=password)
+
+    @api.patch("/users/{name}", tags=["users"])
+    async def change_account(name: str, body: UserChange, caller: Operations) -> Account:
+        """Change the roles of an account, or shut it; nobody shuts the own one."""
+        if body.disabled and name == caller.user:
+            raise WrongMomentError("nobody shuts the own account; ask a colleague")
+        roles = tuple(dict.fromkeys(body.roles)) if body.roles is not None else None
+        return _row(await users.change(name, roles=roles, disabled=body.disabled))
 
     @api.post("/users/{name}/password", tags=["users"])
     async def reset_password(name: str, _caller: Operations) -> FirstPassword:

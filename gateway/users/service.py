@@ -204,6 +204,28 @@ class Users:
         await self._set_password(name, password, must_change=True, keep="")
         return password
 
+    async def change(self, name: str, *, roles: tuple[Role, ...] | None = None, disabled: bool | None = None) -> User:
+        """Change roles or shut an account; a shut account's logins end at once. Raises NotFoundError."""
+        if name not in self._accounts:
+            raise NotFoundError(f"no user {name}")
+        values: dict[str, Any] = {}
+        if roles is not None:
+            values["roles"] = sorted(roles)
+        if disabled is not None:
+            values["disabled"] = disabled
+        async with self._store.unit() as unit:
+            if values:
+                await unit.execute(update(USERS).where(USERS.c.name == name).values(**values))
+            if disabled:
+                await unit.execute(delete(SESSIONS).where(SESSIONS.c.user == name))
+        user = self._accounts[name].user
+        user = replace(user, roles=tuple(sorted(roles)) if roles is not None else user.roles)
+        user = replace(user, disabled=user.disabled if disabled is None else disabled)
+        self._accounts[name] = replace(self._accounts[name], user=user)
+        if disabled:
+            self._sessions = {i: s for i, s in self._sessions.items() if s[0] != name}
+        return user
+
     async def _set_password(self, name: str, password: str, *, must_change: bool, keep: str) -> User:
         hashed = await self._hash(password)
         others = (SESSIONS.c.user == name) & (SESSIONS.c.id != keep)

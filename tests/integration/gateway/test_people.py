@@ -151,6 +151,23 @@ async def test_operations_make_accounts_and_reset_passwords(city):
         assert (await operations.post("/api/v1/users/nobody/password")).status_code == 404
 
 
+async def test_a_shut_account_is_out_at_once_and_roles_change_without_a_new_login(city):
+    await city.people(Role.OPERATIONS, Role.CALLER)
+    token = await city.token(Role.CALLER)
+    async with city.client(await city.token(Role.OPERATIONS)) as operations, city.client(token) as caller:
+        changed = await operations.patch("/api/v1/users/caller", json={"roles": ["auditor"]})
+        assert changed.json()["roles"] == ["auditor"]
+        assert (await caller.get("/api/v1/audit")).status_code == 200
+        assert (await operations.patch("/api/v1/users/caller", json={"disabled": True})).json()["disabled"] is True
+        assert (await caller.get("/api/v1/session")).status_code == 401
+        assert (await log_in(city, "caller", "紫金山-rellac-1000")).status_code == 401
+        assert (await operations.patch("/api/v1/users/caller", json={"disabled": False})).status_code == 200
+        assert (await log_in(city, "caller", "紫金山-rellac-1000")).status_code == 200
+        assert (await operations.patch("/api/v1/users/operations", json={"disabled": True})).status_code == 409
+        assert (await operations.patch("/api/v1/users/nobody", json={})).status_code == 404
+        assert (await operations.patch("/api/v1/users/caller", json={"roles": []})).status_code == 422
+
+
 async def test_the_cookie_is_closed_to_scripts_and_other_sites(city):
     await city.people(Role.CALLER)
     answer = await log_in(city, "caller", "紫金山-rellac-1000")
