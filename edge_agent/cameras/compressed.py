@@ -136,7 +136,7 @@ class CompressedCamera(Camera):
     def pump(self, unit: Unit) -> None:
         """Pass one unit on; called in the thread."""
         self._last_pts = max(self._last_pts, unit.pts)
-        self.trouble = None
+        self.works()
         self.feed.take_key_request()  # nobody can ask such a source: the kept group and its next key frame must do
         self.feed.put(unit)
         self.post(self.watch.look, unit)

@@ -63,7 +63,7 @@ class RawCamera(Camera):
             if not sampling:
                 return
         picture = self._rehearsed(grab)
-        self.trouble = None
+        self.works()
         if sampling:
             self._sample_at = now + SAMPLE_S
             self.post(self._take, sample_of(picture, now, exact=True))

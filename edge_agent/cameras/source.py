@@ -20,7 +20,8 @@ from protocols.backoff import Backoff
 from protocols.health import CameraHealth
 
 logger = logging.getLogger(__name__)
-RETRY = Backoff(base=0.5, cap=15.0, floor=0.2)
+RETRY = Backoff(base=0.5, cap=5.0, floor=0.2)
+"""Short: a camera stands in the same hall, and its absence is nobody's load."""
 
 
 class CameraError(Exception):
@@ -85,7 +86,6 @@ class Camera(ABC):
             began = time.monotonic()
             try:
                 self.work()
-                self.trouble = None
             except CameraError as error:
                 self._troubled(error.fault, str(error))
             except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a driver or codec raises
@@ -93,10 +93,17 @@ class Camera(ABC):
             attempt = 0 if time.monotonic() - began > 10 else attempt + 1
             self.stopping.wait(RETRY.delay(attempt, random.random()))  # noqa: S311 - jitter, no secret
 
+    def works(self) -> None:
+        """Note that a picture came; called in the thread with each one."""
+        if self.trouble is not None:
+            self.trouble = None
+            logger.info("camera gives pictures", extra={"camera": self.name, "kind": self.settings.kind})
+
     def _troubled(self, fault: str, detail: str) -> None:
         self.restarts += 1
-        self.trouble = fault
-        logger.warning("camera has no picture", extra={"camera": self.name, "fault": fault, "detail": detail})
+        known, self.trouble = self.trouble == fault, fault
+        level = logging.DEBUG if known else logging.WARNING  # the same trouble again is no news
+        logger.log(level, "camera has no picture", extra={"camera": self.name, "fault": fault, "detail": detail})
 
     @abstractmethod
     def work(self) -> None:
