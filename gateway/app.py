@@ -30,6 +30,7 @@ from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.adapters.store_sqlite import SqliteStore
 from gateway.alarms.api import routes as alarm_routes
 from gateway.alarms.bulletins import Bulletins
+from gateway.alarms.clock_watch import ClockWatch
 from gateway.alarms.service import Alarms
 from gateway.audit.api import routes as audit_routes
 from gateway.audit.service import Audit
@@ -306,6 +307,9 @@ class Gateway:
         self._count_own()
         for room in (self.management, self.http, self.media, self.rollcall, self.dispatch, self.links):
             await stack.enter_async_context(room)
+        for node in await self.enrolment.nodes():
+            await self.links.expect(node)
+        self.tasks.start("clock", ClockWatch(self.clock, self.alarms, self.metrics).run)
         if self.federation is not None:
             await stack.enter_async_context(self.federation)
         stack.callback(self.stream.close)

@@ -119,6 +119,7 @@ PEOPLE = (
 INSIDE = (
     Metric("build_info", _G, "Version of this gateway; always 1", ("version", "python")),
     Metric("event_loop_lag_seconds", _H, "How late a timer of the event loop fired", (), _LAG),
+    Metric("clock_steps_total", _C, "Steps of the wall clock over 2 s"),
     Metric("tasks", _G, "Tasks of the event loop"),
     Metric("task_restarts_total", _C, "Supervised tasks restarted after a crash", ("task",)),
     Metric("http_request_duration_seconds", _H, "Requests", ("route", "method", "code_class"), _SHORT),

@@ -19,7 +19,7 @@ from gateway.alarms.rows import log_view, view
 from gateway.alarms.tables import alarms, log
 from gateway.metrics import Metrics
 from gateway.ports.store import Store, UnitOfWork
-from protocols.alarm import ACKNOWLEDGED, AcknowledgedData, Condition
+from protocols.alarm import ACKNOWLEDGED, AcknowledgedData, AlarmData, Condition, lane_for
 from protocols.envelope import Event, Lane
 from protocols.errors import BadInputError, NotFoundError, WrongMomentError
 
@@ -67,6 +67,18 @@ class Alarms:
                 self._metrics.count("alarms_late_total")
             took = (arrival.received_at - arrival.event.time).total_seconds()
             self._metrics.observe("alarm_delivery_duration_seconds", max(0.0, took), severity=severity)
+
+    async def report(self, type_: str, data: AlarmData) -> str:
+        """Raise or clear an alarm of this gateway itself; returns the event's id."""
+        async with self._store.unit() as uow:
+            event = uow.mint(type_, data.model_dump(mode="json"), subject=data.alarm_key)
+            await self._outgoing.emit(uow, event, lane_for(data.severity))
+        return event.id
+
+    @property
+    def centre(self) -> str:
+        """This gateway's own centre."""
+        return self._area.code
 
     async def acknowledge(self, alarm_id: str, *, by: str, note: str = "") -> dict[str, Any]:
         """Take an alarm in hand and tell the tiers above; returns it.

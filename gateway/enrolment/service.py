@@ -87,6 +87,13 @@ class Enrolment:
             self._expiry = {row.node: row.end for row in await reader.execute(newest)}
         self._metrics.live("certificate_expiry_timestamp_seconds", self._expiries)
 
+    async def nodes(self) -> tuple[str, ...]:
+        """Return the nodes that were let in or hold an open token: whoever may link here."""
+        invited = select(TOKENS.c.node).where(TOKENS.c.used_at.is_(None))
+        async with self._store.reading() as reader:
+            waiting = (await reader.execute(invited)).scalars().all()
+        return tuple(sorted({*self._expiry, *waiting}))
+
     def _expiries(self) -> list[tuple[tuple[str, ...], float]]:
         roles = {True: "gateway", False: "agent"}
         found = [((node, roles[len(node) == 6]), end.timestamp()) for node, end in self._expiry.items()]
