@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from typing_extensions import override
 
-from gateway.media.machine import Kind, Trouble
+from gateway.media.machine import Trouble
 from gateway.media.needs import KnownCamera
 from gateway.media.service import MediaService
 from gateway.ports.media import SessionAnswer, StreamState, StreamStats
@@ -203,15 +203,11 @@ def _cameras(service: MediaService) -> APIRouter:
         return PlayView(whep_url=f"{base}{granted.path}", token=granted.token, expires_at=granted.expires_at)
 
     @api.get("/{centre}/{name}/still", response_class=Response)
-    async def still(centre: str, name: str, caller: Annotated[Caller, require(*WATCHERS)]) -> Response:
+    async def still(centre: str, name: str, _: Annotated[Caller, require(*WATCHERS)]) -> Response:
         """Return the newest picture as image/jpeg; X-Frame-Age-Ms says how old it is."""
         known = service.camera(stream_of(centre, name))
-        holder = f"still-{caller.user}"
-        service.want(known.stream, holder, Kind.VIEWER)
-        try:
-            found = await service.still(known.stream, timeout_s=STILL_WITHIN_S)
-        finally:
-            service.release(known.stream, holder)
+        service.expect_viewer(known.stream)
+        found = await service.still(known.stream, timeout_s=STILL_WITHIN_S)
         headers = {"X-Frame-Age-Ms": str(found.frame_age_ms), "Cache-Control": "no-store"}
         return Response(found.jpeg, 200, headers, media_type="image/jpeg")
 

@@ -44,8 +44,8 @@ from gateway.ports.media import (
 )
 from gateway.web.media_tokens import MediaDirection
 from protocols.aio.tasks import Supervisor, Work
-from protocols.command import Command, CommandName, MediaPublish, MediaUnpublish, Outcome, parse_args
-from protocols.errors import ExpiredError, LinkError, NotFoundError, WrongMomentError
+from protocols.command import Command, CommandName, MediaPublish, MediaUnpublish, Outcome, Reply, parse_args
+from protocols.errors import ExpiredError, LinkError, NotFoundError, RefusedError, WrongMomentError
 from protocols.health import LinkStatus
 from protocols.ids import split_stream
 
@@ -256,7 +256,10 @@ class MediaService:
     # What the tier above asks.
 
     async def on_publish(self, command: Command) -> dict[str, Any]:
-        """Carry out `media.publish` of the tier above: relay the stream while the lease lasts."""
+        """Carry out `media.publish` of the tier above: relay the stream while the lease lasts.
+
+        Raises ExpiredError, NotFoundError, and RefusedError with the trouble's name: the lease holds all the same.
+        """
         args = parse_args(MediaPublish, command.args)
         left = min((args.until - self._clock.now()).total_seconds(), LONGEST_LEASE_S)
         if left <= 0:
@@ -265,6 +268,9 @@ class MediaService:
             raise NotFoundError(f"no camera {args.stream} below {self._node}")
         self.relays.lease(args.stream, args.whip_url, args.token, for_s=left, fresh=args.fresh)
         self._wake.set()
+        trouble = self.trouble(args.stream)
+        if trouble is not None:
+            raise RefusedError(f"{args.stream} does not come here either; it is still asked for", trouble)
         return {}
 
     async def on_unpublish(self, command: Command) -> dict[str, Any]:
@@ -310,8 +316,7 @@ class MediaService:
         hop = self._hop(stream)
         if hop is None:
             return Trouble.UNKNOWN
-        link = self._ways.link(hop)
-        if link is not None and link.status is not LinkStatus.UP:
+        if not self._open(hop) or not self._open(self._ways.owner(stream)):
             return Trouble.NO_LINK
         now = self._clock.now()
         token, _ = self._tokens.mint(MediaDirection.PUBLISH, stream, holder=hop, now=now)
@@ -327,7 +332,7 @@ class MediaService:
         except LinkError as error:
             logger.info("stream not asked for", extra={"stream": stream, "node": hop, "error": str(error)})
             return Trouble.NO_LINK
-        return _TROUBLES[reply.outcome]
+        return _trouble(reply)
 
     async def _give_back(self, stream: str) -> None:
         hop = None if self._is_own(stream) else self._hop(stream)
@@ -433,6 +438,10 @@ class MediaService:
         centre, _ = split_stream(stream)
         return self._ways.owner(stream) is None and (centre == self._node or self.pulls.holds(stream))
 
+    def _open(self, node: str | None) -> bool:
+        link = self._ways.link(node) if node is not None else None
+        return link is None or link.status is LinkStatus.UP
+
     def _hop(self, stream: str) -> str | None:
         owner = self._ways.owner(stream)
         if owner is not None:
@@ -510,12 +519,16 @@ class Holding:
         self._media.drop_pulled(stream)
 
 
-_TROUBLES = {
-    Outcome.DONE: None,
-    Outcome.REFUSED: Trouble.REFUSED,
-    Outcome.FAILED: Trouble.FAILED,
-    Outcome.EXPIRED: Trouble.NO_ANSWER,
-}
+def _trouble(reply: Reply) -> Trouble | None:
+    match reply.outcome:
+        case Outcome.DONE:
+            return None
+        case Outcome.EXPIRED:
+            return Trouble.NO_ANSWER
+        case Outcome.REFUSED | Outcome.FAILED:
+            if reply.code in set(Trouble):
+                return Trouble(reply.code)  # the gateway below names its own trouble
+            return Trouble.REFUSED if reply.outcome is Outcome.REFUSED else Trouble.FAILED
 
 
 def _hash(token: str | None) -> bytes:

@@ -12,7 +12,7 @@ from gateway.rollcall import phrases
 from gateway.rollcall.machine import Effect, Keep, Look, Point, Profile, Ring, Settled
 from gateway.rollcall.needs import RollCallNeeds
 from gateway.rollcall.records import PointRecord
-from gateway.rollcall.ways import Break, break_on_way
+from gateway.rollcall.ways import Break, break_on_way, way_to
 from protocols.command import CommandName, Outcome, Reply, RollCallAnswer, RollCallRing, parse_args
 from protocols.errors import LinkError, SilianError
 from protocols.picture import Sample
@@ -50,6 +50,7 @@ class PointRunner:
         self._group = asyncio.TaskGroup()
         self._newer_than = tools.needs.clock.monotonic()
         self._first_still: Still | None = None
+        self._way = way_to(tools.needs.ways, record.centre)
         self._break: Break | None = None
         self._saved: dict[str, Any] = {}
 
@@ -80,7 +81,7 @@ class PointRunner:
 
     def _begin(self) -> list[Effect]:
         record, now = self.record, self._needs.clock.monotonic()
-        self._break = break_on_way(self._needs.ways, record.centre, record.owner)
+        self._break = self._find_break()
         self._tell_link()
         if record.state in {PointState.CONNECTING, PointState.VERIFYING}:
             self._point.attempts = record.attempts
@@ -105,11 +106,14 @@ class PointRunner:
 
     def _look_at_link(self, now: float) -> list[Effect]:
         was_up = self._break is None
-        self._break = break_on_way(self._needs.ways, self.record.centre, self.record.owner)
+        self._break = self._find_break()
         if was_up == (self._break is None):
             return []
         self._tell_link()
         return self._point.link(up=self._break is None, now=now)
+
+    def _find_break(self) -> Break | None:
+        return break_on_way(self._needs.ways, self._way, self.record.centre, self.record.owner)
 
     def _tell_link(self) -> None:
         found = self._break

@@ -43,9 +43,20 @@ def point_of(roll_call_id: str, number: int, centre: Centre, cameras: Iterable[K
     return point
 
 
-def break_on_way(ways: Ways, centre: str, owner: str | None) -> Break | None:
-    """Return where the way from here to `owner` in `centre` is broken, None while it is open."""
-    for code in _down_to(ways, centre):
+def way_to(ways: Ways, centre: str) -> tuple[str, ...]:
+    """Return the codes on the way from here down to `centre`, the topmost first."""
+    parents = {one.code: one.parent for one in ways.centres()}
+    path: list[str] = []
+    at: str | None = centre
+    while at is not None and at in parents and at != ways.own().code:
+        path.append(at)
+        at = parents[at]
+    return tuple(reversed(path))
+
+
+def break_on_way(ways: Ways, way: Iterable[str], centre: str, owner: str | None) -> Break | None:
+    """Return where the way (of `way_to`) to `owner` in `centre` is broken, None while it is open."""
+    for code in way:
         link = ways.link(code)
         if link is not None and link.status is not LinkStatus.UP:
             return _break(link, ours=code != centre)
@@ -56,16 +67,6 @@ def break_on_way(ways: Ways, centre: str, owner: str | None) -> Break | None:
     if any(link.status is LinkStatus.UP for link in own):
         return None
     return _break(own[0], ours=False) if own else Break(centre, None, ours=False, never=True)
-
-
-def _down_to(ways: Ways, centre: str) -> list[str]:
-    parents = {one.code: one.parent for one in ways.centres()}
-    path: list[str] = []
-    at: str | None = centre
-    while at is not None and at in parents and at != ways.own().code:
-        path.append(at)
-        at = parents[at]
-    return path[::-1]
 
 
 def _break(link: KnownLink, *, ours: bool) -> Break:

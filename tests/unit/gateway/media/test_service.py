@@ -17,7 +17,7 @@ from protocols.command import Command, MediaPublish, MediaUnpublish
 from protocols.errors import ExpiredError, NotFoundError, RefusedError
 from protocols.health import LinkStatus
 from tests.support.engines import PaperEngine
-from tests.support.rooms import Commands, Ways, until
+from tests.support.rooms import Commands, OneLink, Ways, until
 
 STREAM = "320612/room"
 
@@ -160,6 +160,36 @@ async def test_the_tier_above_gets_the_same_stream(city):
     await until(lambda: city.engine.dialled)
     assert city.engine.dialled == [(STREAM, f"http://320000/whip/{STREAM}", "t")]
     assert len(city.published) == 1, "the county link is crossed once"
+
+
+async def test_the_tier_above_is_told_why_a_stream_does_not_come(city):
+    city.ways.cut("320612-box")
+    await city.media.on_publish(lease(city))
+    await until(lambda: city.media.trouble(STREAM))
+    with pytest.raises(RefusedError) as caught:
+        await city.media.on_publish(lease(city))
+    assert caught.value.reason == Trouble.NO_LINK
+    city.ways.nodes["320612-box"].status = LinkStatus.UP
+    city.bus.publish(LinkChanged("320612-box", LinkStatus.UP))
+    await until(lambda: city.published)
+    await until(lambda: city.engine.of(SessionKind.RELAY))
+
+
+async def test_the_reason_of_a_tier_below_is_named_here_too():
+    province = Gateway(Ways.city(("320612",), here="320000"), ManualClock())
+    province.ways.nodes["320600"] = OneLink("320600")
+
+    async def refuse(command: Command) -> dict[str, object]:
+        raise RefusedError("it does not come here either", "no_answer")
+
+    province.commands.on("320600", "media.publish", refuse)
+    async with province.media:
+        province.media.want(STREAM, "a", Kind.VIEWER)
+        await until(lambda: province.media.trouble(STREAM))
+        assert province.media.trouble(STREAM) is Trouble.NO_ANSWER
+        province.ways.cut("320612-box")
+        await province.pass_time(12)
+        assert province.media.trouble(STREAM) is Trouble.NO_LINK, "a county that is cut two tiers below is not asked"
 
 
 async def test_a_relay_ends_with_its_lease(city):
