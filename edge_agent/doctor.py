@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import packages_distributions
 
+from edge_agent.cameras.advice import advice
 from edge_agent.identity import broker_address, identity_dir, read_token
-from edge_agent.settings import CameraKind, CameraSettings, Settings
+from edge_agent.settings import CameraSettings, Settings
 from protocols.errors import SilianError
 
 CAMERA_S = 8.0
@@ -166,21 +167,12 @@ async def camera_opens(chosen: CameraSettings, centre: str) -> Finding:
         while time.monotonic() < end:
             health = camera.health(time.monotonic(), datetime.now(UTC))
             if health.frame_age_ms is not None:
-                return Finding(
-                    name, good=health.fault is None, detail=f"{chosen.kind} gives pictures", advice=health.fault or ""
-                )
+                told = advice(health.fault)
+                return Finding(name, good=not told, detail=f"{chosen.kind} gives pictures", advice=told)
             await asyncio.sleep(0.1)
-        return Finding(name, good=False, detail=f"no picture: {camera.trouble}", advice=ADVICE[chosen.kind])
+        return Finding(name, good=False, detail=f"no picture: {camera.trouble}", advice=advice(camera.trouble))
     finally:
         await camera.stop()
-
-
-ADVICE = {
-    CameraKind.RTSP: "check address and password: ffprobe -rtsp_transport tcp URL; the stream must be H.264",
-    CameraKind.V4L2: "check the device: v4l2-ctl --list-devices; this user must be in the group video",
-    CameraKind.FILE: "check the path and the file: ffprobe FILE",
-    CameraKind.TESTCARD: "is opencv-python-headless installed?",
-}
 
 
 def lines(found: list[Finding]) -> Iterator[str]:

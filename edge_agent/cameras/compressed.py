@@ -5,6 +5,7 @@ because receivers drop what goes back in time.
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from edge_agent.cameras.advice import advice
 from edge_agent.cameras.packets import STALE_S, PacketWatch
 from edge_agent.cameras.sampling import decode_group
 from edge_agent.cameras.source import Camera
@@ -20,6 +22,7 @@ from protocols.aio.h264 import CLOCK, Unit, is_key, parameter_sets, with_paramet
 from protocols.health import CameraHealth, Verdict
 from protocols.picture import FROZEN_AFTER_S, PictureJudge, Sample
 
+logger = logging.getLogger(__name__)
 _KEYS_KEPT = 12
 _SUSPECT_EVERY_S = 0.9
 _STALE_S = 9.0
@@ -128,6 +131,7 @@ class CompressedCamera(Camera):
         self.watch = CompressedWatch()
         self._epoch = time.monotonic()
         self._last_pts = -1
+        self._told: str | None = None
 
     def base_pts(self) -> int:
         """Return the time stamp at which a new run starts: real time, and later than all before."""
@@ -143,6 +147,11 @@ class CompressedCamera(Camera):
 
     @override
     async def tick(self, now: float) -> None:
+        fault = None if self.trouble else self.watch.packets.fault(now)
+        if fault != self._told:
+            self._told = fault
+            fields = {"camera": self.name, "fault": fault or "none", "advice": advice(fault)}
+            logger.log(logging.WARNING if fault else logging.INFO, "camera stream", extra=fields)
         if self.watch.due(now):
             await self.watch.decode_newest()
 

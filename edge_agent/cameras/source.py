@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime
 
+from edge_agent.cameras.advice import advice
 from edge_agent.cameras.feed import Feed
 from edge_agent.settings import CameraSettings
 from protocols.backoff import Backoff
@@ -103,7 +104,11 @@ class Camera(ABC):
         self.restarts += 1
         known, self.trouble = self.trouble == fault, fault
         level = logging.DEBUG if known else logging.WARNING  # the same trouble again is no news
-        logger.log(level, "camera has no picture", extra={"camera": self.name, "fault": fault, "detail": detail})
+        logger.log(
+            level,
+            "camera has no picture",
+            extra={"camera": self.name, "fault": fault, "detail": detail, "advice": advice(fault)},
+        )
 
     @abstractmethod
     def work(self) -> None:
