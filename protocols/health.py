@@ -83,7 +83,10 @@ class BoxHealth(BaseModel):
 
 
 class Heartbeat(BaseModel):
-    """Payload of `node.heartbeat` (telemetry lane, each 5 s): the node's own time, its box, its cameras."""
+    """Payload of `node.heartbeat` (telemetry lane, each 5 s): the node's own time, its box, its cameras.
+
+    `rtt_ms` is the round trip of the heartbeat before, measured by the node's end of the link.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -93,6 +96,7 @@ class Heartbeat(BaseModel):
     box: BoxHealth = BoxHealth()
     cameras: dict[CameraName, CameraHealth] = Field(default_factory=dict)
     publishing: tuple[CameraName, ...] = ()
+    rtt_ms: float | None = Field(default=None, ge=0)
 
 
 class Presence(BaseModel):

@@ -157,13 +157,17 @@ class Commands:
         self._tasks.start(f"command[{command.command_id}]", lambda: self._carry_out(command), restart=False)
 
     async def resume(self) -> None:
-        """Carry out what a restart interrupted; what expired meanwhile is answered so. Forget old commands."""
-        async with self._store.unit() as uow:
-            await uow.execute(delete(commands).where(commands.c.deadline < uow.now - KEPT))
+        """Carry out what a restart interrupted; what expired meanwhile is answered so."""
+        async with self._store.reading() as uow:
             open_ = (commands.c.own.is_(False), commands.c.reply.is_(None))
             rows = (await uow.execute(select(commands).where(*open_))).all()
         for row in rows:
             self._start(parse_command(row.args))
+
+    async def forget(self) -> None:
+        """Drop commands whose deadline is long past; call it now and then."""
+        async with self._store.unit() as uow:
+            await uow.execute(delete(commands).where(commands.c.deadline < uow.now - KEPT))
 
     async def _carry_out(self, command: Command) -> None:
         answered = await self._run(command)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from gateway.links.arrival import Arrival, EventHandler
 from gateway.links.tables import events, gaps, inbox
 from gateway.ports.store import Store, UnitOfWork
+from protocols.command import COMMAND, REPLY
 from protocols.envelope import Event, Hop, Lane, Record
 from protocols.errors import BadInputError, LinkError, NotAllowedError, SilianError
 from protocols.receiver import Held, Intake, judge
@@ -24,6 +25,8 @@ from protocols.uplink import Frame, Receipt
 
 logger = logging.getLogger(__name__)
 GROUP_RECORDS = 500
+FLEETING = frozenset({COMMAND, REPLY})
+"""Types whose events leave no row of their own for ever: commands are remembered by their id (`links.commands`)."""
 Key = tuple[str, str, Lane]
 
 
@@ -195,7 +198,9 @@ class Ingest:
         """Store new events, let their rooms apply them (in order, a batch per room) and send them on."""
         if not fresh:
             return
-        await uow.execute(insert(events), [_row(policy, arrival) for policy, arrival in fresh])
+        rows = [_row(policy, arrival) for policy, arrival in fresh if arrival.event.type not in FLEETING]
+        if rows:
+            await uow.execute(insert(events), rows)
         batches: defaultdict[int, list[Arrival]] = defaultdict(list)
         handlers: dict[int, EventHandler] = {}
         for policy, arrival in fresh:

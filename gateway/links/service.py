@@ -181,8 +181,7 @@ class Links:
         self.downlink.serve(node)
 
     async def _heartbeat(self, node: str, heartbeat: Heartbeat) -> None:
-        rtt = self.downlink.rtt_s(node)
-        self._directory.heard(node, heartbeat, self._clock.now(), None if rtt is None else rtt * 1000)
+        self._directory.heard(node, heartbeat, self._clock.now(), heartbeat.rtt_ms)
         await self._note_takeover(node)
         await self.watch.heartbeat(node, heartbeat)
 
@@ -232,6 +231,7 @@ class Links:
     async def _tidy(self) -> None:
         while True:
             await self._store.tidy()
+            await self._commands.forget()
             await self._clock.sleep(TIDY_S)
 
 
