@@ -29,7 +29,10 @@ def _covers(pattern: list[str], rest: list[str]) -> bool:
 
 def mosquitto_acl(gateway: str) -> str:
     """Return the text of mosquitto's `acl_file`; `%u` is the CN of the client's certificate."""
-    lines = ["# Access list of a gateway's broker; %u is the name (CN) in the client's certificate."]
+    lines = [
+        "# Access list of a gateway's broker; %u is the name (CN) in the client's certificate. Its listener needs",
+        "# require_certificate, use_identity_as_username and use_username_as_clientid (or nodes could oust each other).",
+    ]
     lines += [f"pattern write {ROOT}/%u/{tail}" for tail in _NODE_WRITES]
     lines += [f"pattern read {ROOT}/%u/{tail}" for tail in _NODE_READS]
     lines += ["", f"user {gateway}"]

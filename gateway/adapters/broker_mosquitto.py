@@ -27,6 +27,7 @@ keyfile {server.key}
 tls_version tlsv1.2
 require_certificate true
 use_identity_as_username true
+use_username_as_clientid true
 allow_anonymous false
 acl_file {acl}
 set_tcp_nodelay true

@@ -61,7 +61,7 @@ class NamedHandler(BrokerProtocolHandler):
         if session.will_flag and not allowed(name, cls.gateway, session.will_topic or "", write=True):
             raise MQTTError(f"{name} may not leave a will on {session.will_topic}")
         session.username = name
-        session.client_id = f"{name}|{session.client_id}"  # sessions of two names can never meet
+        session.client_id = name  # sessions of two names can never meet
         return handler, session
 
 

@@ -158,15 +158,21 @@ async def test_without_a_certificate_of_this_authority_nobody_comes_in(make, box
 
 
 async def test_a_session_cannot_be_taken_over_under_another_name(make, box, other):
-    async with make() as broker, city(broker, "silian/v1/+/up/+") as up:
-        at_city = up.messages()
-        async with link(broker, box, BOX, session_expiry_s=60) as mine:
-            await mine.subscribe(f"silian/v1/{BOX}/down/+")
-            async with link(broker, other, BOX, session_expiry_s=60) as thief:
-                with suppress(RefusedError):
-                    await thief.publish(f"silian/v1/{BOX}/up/live", b"stolen")
-                await thief.publish(f"silian/v1/{OTHER}/up/live", b"own")
-                assert (await heard(at_city)).payload == b"own"
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(make())
+        up = await stack.enter_async_context(city(broker, "silian/v1/+/up/+"))
+        mine = await stack.enter_async_context(link(broker, box, BOX, session_expiry_s=60))
+        await mine.subscribe(f"silian/v1/{BOX}/down/+")
+        async with link(broker, other, BOX, session_expiry_s=60) as thief:
+            with suppress(RefusedError):
+                await thief.publish(f"silian/v1/{BOX}/up/live", b"stolen")
+            await thief.publish(f"silian/v1/{OTHER}/up/live", b"own")
+            at_city = up.messages()
+            assert (await heard(at_city)).payload == b"own"
+            await mine.publish(f"silian/v1/{BOX}/up/live", b"still here")
+            assert (await heard(at_city)).payload == b"still here"
+            await up.publish(f"silian/v1/{BOX}/down/live", b"order")
+            assert (await heard(mine.messages())).payload == b"order"
 
 
 async def test_a_last_will_is_spoken_on_the_own_state_and_nowhere_else(make, box, other):
