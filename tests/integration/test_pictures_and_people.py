@@ -170,6 +170,29 @@ async def test_a_call_with_a_staffed_county_rings_its_own_console(stack, city, t
     await county.ask("POST", f"/calls/{rung['id']}/hangup")
 
 
+async def test_a_call_from_the_province_is_carried_by_the_city(stack, city, province):
+    box = await agent(stack, "320612", city)
+    call = await province.ask("POST", "/calls", centre="320612")
+    own = call["publish"]
+    async with publisher(post_to(own["whip_url"], own["token"]), "320000", rate=8, audio=True):
+
+        async def connected():
+            found = await province.ask("GET", f"/calls/{call['id']}")
+            return found if found["state"] == "connected" else None
+
+        found = await until_true(connected)
+        async with viewer(post_to(found["watch"]["whep_url"], found["watch"]["token"]), audio=True) as seen:
+            await seen.sees("320612", 5, 40)
+            await seen.hears(within_s=40)
+            assert box.heard is not None
+            await box.heard.sees("320000", 5, 40)
+            await box.heard.hears(within_s=40)
+        figures = await province.engine.stats()
+        assert figures.sessions.get(SessionKind.WHEP) == 1, "the city fetches the caller's side once, for all below"
+        await province.ask("POST", f"/calls/{call['id']}/hangup")
+    await until(lambda: city.commands.count("call.end", "320612-box"))
+
+
 async def test_bad_offers_and_wrong_tokens_leave_nothing_behind(stack, city):
     await agent(stack, "320612", city)
     granted = await city.ask("POST", f"/cameras/{ROOM}/play")

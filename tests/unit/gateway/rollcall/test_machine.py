@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.rollcall.machine import Keep, Look, Point, Profile, Ring, Settled, contradict, judge
 from protocols.health import Verdict
@@ -185,3 +187,50 @@ def test_no_combination_of_words_makes_a_dead_picture_present():
                 assert seen in {Verdict.LIVE, Verdict.UNPROVEN}
                 assert seen is Verdict.LIVE or told is Verdict.LIVE
                 assert not contradict(seen, told)
+
+
+_STORIES = st.lists(
+    st.tuples(
+        st.sampled_from(["answer", "silence", "live", "still", "black", "nothing", "cut", "back", "tick"]),
+        st.sampled_from([*Verdict, None]),
+        st.floats(0, 12),
+    ),
+    max_size=80,
+)
+
+
+@given(_STORIES)
+def test_whatever_happens_a_point_settles_once_and_is_never_left_waiting_for_nothing(story):
+    point, now, pending, seen, verdicts = Point(PROFILE), 0.0, [], [], []
+
+    def take(effects):
+        pending.extend(effect for effect in effects if isinstance(effect, Ring | Look))
+        verdicts.extend(effect for effect in effects if isinstance(effect, Settled))
+
+    take(point.start(link_up=True, camera_known=True))
+    for name, told, step in story:
+        now += step
+        rings = [effect for effect in pending if isinstance(effect, Ring)]
+        looks = [effect for effect in pending if isinstance(effect, Look)]
+        match name:
+            case "answer" | "silence" if rings:
+                pending.remove(rings[0])
+                take(point.answered(told, now) if name == "answer" else point.unanswered(now))
+            case "live" | "still" | "black" | "nothing" if looks:
+                pending.remove(looks[0])
+                if name == "nothing":
+                    take(point.unseen(now))
+                else:
+                    seen.append(name)
+                    take(point.picture({"live": moving, "still": still, "black": black}[name](now), now))
+            case "cut" | "back":
+                take(point.link(up=name == "back", now=now))
+            case _:
+                take(point.tick(now))
+        assert len(verdicts) <= 1
+        assert point.settled == bool(verdicts)
+        if not point.settled:
+            assert pending or point.deadline is not None
+    if verdicts and verdicts[0].state is PointState.PASSED:
+        assert len(seen) >= 2
+        assert "live" in seen or len(set(seen)) > 1 or point.told is Verdict.LIVE
