@@ -7,7 +7,7 @@ the outbox. Time is an argument (monotonic seconds).
 |---|---|
 | `room(lane)` | how many parcels of this lane may be put on the wire now |
 | `sent(lane, seqs)` | they are in flight, their timer runs |
-| `on_receipt(receipt)` | stored and refused ones land; what the receiver lost is returned |
+| `on_receipt(receipt)` | stored and refused ones land; what the receiver lost is returned: replay it, then `rewind` |
 | `due(now)` | what waited too long, to be sent again with the timer doubled |
 | `connected()` | nothing is known to be in flight: ask, then send again from the lowest number owed |
 
@@ -117,7 +117,10 @@ class Sender:
             self._flights[lane].pop(seq, None)
 
     def on_receipt(self, receipt: Receipt, now: float) -> Ranges:
-        """Land what the receipt names. Return the numbers that the receiver had and lost (replay them), else empty."""
+        """Land what the receipt names. Return the numbers that the receiver had and lost, else empty.
+
+        Replay them from the outbox's history and then `rewind` to the lowest.
+        """
         lane = receipt.lane
         if lane not in self._flights:
             return Ranges()
@@ -130,16 +133,13 @@ class Sender:
                 sample = now - flight.sent_at
                 self.rtt_s = sample if self.rtt_s is None else 0.875 * self.rtt_s + 0.125 * sample
         for refusal in receipt.refused:
-            if flights.pop(refusal.seq, None) is not None:
-                self._rewind(lane, refusal.seq)  # the outbox owes its number as void now
+            flights.pop(refusal.seq, None)
         lost = Ranges()
         if self._is_news(receipt):
             settled = self.settled[lane]
             lost = settled.within(receipt.floor, settled.high).minus(stored) if settled else Ranges()
             self.settled[lane] = settled.minus(lost)
         self.settled[lane].merge(stored)
-        if lost:
-            self._rewind(lane, next(iter(lost))[0])
         if receipt.ask:
             for flight in flights.values():
                 flight.due = now
@@ -150,8 +150,11 @@ class Sender:
         """Monotonic time at which `due` has something, None while nothing is in flight."""
         return min((flight.due for flights in self._flights.values() for flight in flights.values()), default=None)
 
-    def _rewind(self, lane: Lane, seq: int) -> None:
-        """Read the outbox again from `seq` on."""
+    def rewind(self, lane: Lane, seq: int) -> None:
+        """Have the outbox read again from `seq` on: something is owed there (again).
+
+        Call it after the outbox owes it, never before: what is read in between would move the cursor on.
+        """
         self._cursor[lane] = min(self._cursor[lane], seq - 1)
 
     def _is_news(self, receipt: Receipt) -> bool:

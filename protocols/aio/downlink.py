@@ -20,10 +20,10 @@ from protocols.aio.desk import Desk
 from protocols.aio.mqtt import BrokerAddress, Message, MqttError, MqttLink
 from protocols.aio.pump import Pump
 from protocols.aio.tasks import Supervisor, together
-from protocols.aio.uplink import DRAIN_S, Outbox, Receive, UplinkStatus
+from protocols.aio.uplink import DRAIN_S, Outbox, Receive, UplinkStatus, reason_of
 from protocols.backoff import Backoff
 from protocols.envelope import Event, Lane, first_fault
-from protocols.errors import BadSchemaError, BadTopicError, RefusedError, SilianError
+from protocols.errors import BadSchemaError, BadTopicError, SilianError
 from protocols.health import HEARTBEAT, Heartbeat, LinkReason, LinkStatus, Presence
 from protocols.topics import Direction
 from protocols.uplink import Frame, Receipt, Refusal, parse_frame, parse_receipt
@@ -68,9 +68,9 @@ class Downlink:
     """Drive with `run()`; read `status` (of the connection to the own broker) and `counters` at any time.
 
     counters: connects, connect_failures, frames_received, frames_bad, frames_foreign, records_received, receipts_sent,
-    receive_failures, heartbeats, telemetry_unheard, handler_failures, frames_sent, records_sent, records_resent,
-    receipts, receipts_bad, receipts_foreign, records_stored, records_refused, replayed, gaps, gap_asks,
-    settle_failures, publish_refused, takeovers, crashes.
+    receive_failures, heartbeats, telemetry_unheard, presence_stale, handler_failures, frames_sent,
+    records_sent, records_resent, receipts, receipts_bad, receipts_foreign, records_stored, records_refused, replayed,
+    gaps, gap_asks, settle_failures, publish_refused, takeovers, crashes.
     """
 
     def __init__(
@@ -123,9 +123,8 @@ class Downlink:
             self._hint.clear()
             try:
                 await self._connected()
-            except (MqttError, RefusedError) as error:
-                reason = error.reason if isinstance(error, MqttError) else LinkReason.AUTH
-                self._change(LinkStatus.DOWN, reason, str(error))
+            except SilianError as error:
+                self._change(LinkStatus.DOWN, reason_of(error), str(error))
             except Exception as error:
                 self.counters["crashes"] += 1
                 logger.exception("downlink crashed", extra={"node": self.node})
@@ -225,6 +224,9 @@ class Downlink:
             raise BadSchemaError(first_fault(error)) from None
         if presence.node != child.node:
             raise BadTopicError(f"presence of {presence.node} on the branch of {child.node}")
+        if not presence.online and child.online and presence.session != child.session:
+            self.counters["presence_stale"] += 1  # the last will of a session that another has replaced
+            return
         twin = presence.online and presence.session in child.past and presence.session != child.session
         if presence.session != child.session:
             child.past = [*child.past[1 - SESSIONS_REMEMBERED :], child.session] if child.session else child.past

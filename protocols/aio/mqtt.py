@@ -16,14 +16,14 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from protocols.aio import dial
-from protocols.errors import ConfigError, LinkError, RefusedError, TooLargeError
+from protocols.errors import ConfigError, LinkError, RefusedError, SilianError, TooLargeError
 from protocols.health import LinkReason
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ V5 = 5
 V311 = 4
 PROBE_AFTER_S = 1.5
 """A 5 broker answers CONNECT long before; then 3.1.1 is tried beside it (amqtt never answers a 5 CONNECT)."""
+TCP_TIMEOUT_S = 4.0
+"""A line that is back is tried anew soon, instead of waiting for the kernel's next SYN."""
 MEMORY_S = 600.0
 """How long a broker is remembered to speak 3.1.1 only."""
 PUBLISH_FLIGHT = 64
@@ -246,7 +248,8 @@ class MqttLink:
         context = self._address.tls.context() if self._address.tls else None
         try:
             async with asyncio.timeout(self._timeout_s):
-                sock = await dial.tcp(self._address.host, self._address.port)
+                async with asyncio.timeout(TCP_TIMEOUT_S):
+                    sock = await dial.tcp(self._address.host, self._address.port)
                 return sock if context is None else await dial.tls(sock, context, self._name())
         except TimeoutError:
             raise MqttError(
@@ -490,13 +493,12 @@ def _properties(kind: str) -> Any:
     return Properties(getattr(PacketTypes, kind))  # type: ignore[no-untyped-call]  # paho has no types here
 
 
-async def _outcome(attempt: Any) -> "_Wire | MqttError":
+async def _outcome(attempt: Coroutine[Any, Any, "_Wire"]) -> "_Wire | SilianError":
     """Turn a failed attempt into a value, so that a task group does not wrap it."""
     try:
-        wire: _Wire = await attempt
-    except MqttError as error:
+        return await attempt
+    except SilianError as error:
         return error
-    return wire
 
 
 def _connect_error(error: Exception, refused: list[int], where: str) -> MqttError:

@@ -84,8 +84,11 @@ class Pump:
                 return
             self._counters["records_stored"] += settled.stored
             self._counters["records_refused"] += settled.refused
+            if receipt.refused:
+                self.sender.rewind(receipt.lane, min(one.seq for one in receipt.refused))  # now owed as void
             if lost:
                 beyond = await self._outbox.replay(receipt.lane, lost)
+                self.sender.rewind(receipt.lane, next(iter(lost))[0])
                 self._counters["replayed"] += lost.count - beyond.count
                 self._counters["gaps"] += beyond.count
                 fields = {"node": self._node, "peer": receipt.node, "lane": receipt.lane, "lost": lost.to_list()[:8]}
@@ -111,6 +114,7 @@ class Pump:
         holes = known.missing().minus(self.sender.settled[receipt.lane])
         if not holes or self._publishing is None:
             return
+        self.sender.rewind(receipt.lane, next(iter(holes))[0])  # what is owed there and not in flight goes out now
         owed = await self._outbox.pending(receipt.lane, next(iter(holes))[0] - 1, WINDOW)
         if len(owed) >= WINDOW:
             holes = holes.within(1, owed[-1].last)
@@ -160,13 +164,15 @@ class Pump:
             if limit <= 0:
                 continue
             self._more.discard(lane)
-            parcels = await self._outbox.pending(lane, self.sender.after(lane), limit)
+            after = self.sender.after(lane)
+            parcels = await self._outbox.pending(lane, after, limit)
             if parcels:
                 if len(parcels) >= limit:
                     self._more.add(lane)
                 fresh = [parcel for parcel in parcels if not self.sender.flying(lane, parcel.first)]
                 self._counters["records_sent"] += len(fresh)
-                self._put(publishing, lane, fresh, reach=parcels[-1].last)
+                rewound = self.sender.after(lane) < after  # by a receipt, meanwhile: what it is about may lie below
+                self._put(publishing, lane, fresh, reach=0 if rewound else parcels[-1].last)
                 return True
         return False
 

@@ -22,8 +22,17 @@ from protocols.aio.pump import Pump
 from protocols.aio.tasks import together
 from protocols.backoff import Backoff
 from protocols.envelope import DURABLE_LANES, Event, Lane
-from protocols.errors import RefusedError, SilianError
-from protocols.health import HEARTBEAT, HEARTBEAT_S, SILENCE_S, Heartbeat, LinkReason, LinkStatus, Presence
+from protocols.errors import ConfigError, SilianError
+from protocols.health import (
+    HEARTBEAT,
+    HEARTBEAT_S,
+    SILENCE_S,
+    WILL_DELAY_S,
+    Heartbeat,
+    LinkReason,
+    LinkStatus,
+    Presence,
+)
 from protocols.ranges import Ranges
 from protocols.receiver import Held
 from protocols.topics import Direction
@@ -32,6 +41,8 @@ from protocols.uplink import Frame, Parcel, Receipt, pack, parse_frame, parse_re
 logger = logging.getLogger(__name__)
 SESSION_EXPIRY_S = 60
 """The broker keeps our session so long: only a session that lives on lets the last will wait its 10 s."""
+RECONNECT = Backoff(base=0.25, cap=4.0, floor=0.1)
+"""A county that comes back is wanted at once; an attempt each two seconds on average burdens no broker."""
 DRAIN_S = 5.0
 TAKEOVER_PAUSE_S = 30.0
 """Two boxes with one name must not chase each other off the broker many times a second."""
@@ -124,6 +135,13 @@ class UplinkStatus:
     detail: str = ""
 
 
+def reason_of(error: SilianError) -> LinkReason:
+    """Name the end of a connection after its error."""
+    if isinstance(error, MqttError):
+        return error.reason
+    return LinkReason.TLS if isinstance(error, ConfigError) else LinkReason.AUTH
+
+
 @dataclass(frozen=True, slots=True)
 class UplinkHandlers:
     """What the owner of an uplink supplies.
@@ -162,7 +180,7 @@ class Uplink:
         self._handlers = handlers
         self._clock = clock
         self._version = version
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or RECONNECT
         self._session = new_ulid(clock)
         self._pump = Pump(node=node, outbox=outbox, clock=clock, counters=self.counters)
         self._status = UplinkStatus(LinkStatus.NEVER, None, clock.now())
@@ -198,9 +216,8 @@ class Uplink:
             self._hint.clear()
             try:
                 await self._connected()
-            except (MqttError, RefusedError) as error:
-                reason = error.reason if isinstance(error, MqttError) else LinkReason.AUTH
-                self._down(LinkReason.TAKEOVER if self._taken_over else reason, str(error))
+            except SilianError as error:
+                self._down(LinkReason.TAKEOVER if self._taken_over else reason_of(error), str(error))
             except Exception as error:
                 self.counters["crashes"] += 1
                 logger.exception("link crashed", extra={"node": self.node})
@@ -226,7 +243,7 @@ class Uplink:
     async def _connected(self) -> None:
         """Live through one connection; raises MqttError at its end, returns when stopped."""
         address = self._address() if callable(self._address) else self._address
-        will = Will(topics.state(self.node), self._presence(LinkReason.PEER_CLOSED))
+        will = Will(topics.state(self.node), self._presence(LinkReason.PEER_CLOSED), delay_s=WILL_DELAY_S)
         reached = self.counters["connects"]
         try:
             async with MqttLink(address, self.node, will=will, session_expiry_s=SESSION_EXPIRY_S) as link:
@@ -311,7 +328,7 @@ class Uplink:
         while True:
             await self._send_heartbeat(link)
             await self._clock.sleep(HEARTBEAT_S)
-            if self._clock.monotonic() - self._heard_at > SILENCE_S and self._status.status is LinkStatus.UP:
+            if self._clock.monotonic() - self._heard_at > SILENCE_S:
                 self._down(LinkReason.NO_HEARTBEAT, "the broker is there, the gateway does not answer")
 
     async def _send_heartbeat(self, link: MqttLink) -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from protocols.aio.clock import SystemClock
 from protocols.aio.downlink import Downlink, DownlinkHandlers
-from protocols.aio.mqtt import MqttLink
+from protocols.aio.mqtt import BrokerAddress, MqttLink, TlsFiles
 from protocols.aio.spool import Quota, Spool
 from protocols.aio.uplink import Uplink, UplinkHandlers
 from protocols.backoff import Backoff
 from protocols.envelope import Lane
 from protocols.health import Heartbeat, LinkReason, LinkStatus
-from tests.support.brokers import amqtt_broker, mosquitto
+from tests.support.brokers import amqtt_broker, free_port, mosquitto
 from tests.support.events import NODE, alarm
 from tests.support.far_end import FarEnd
 
@@ -54,6 +54,17 @@ class Upper:
         self.beats.append(beat)
 
 
+async def end(run, shell):
+    """Stop an end in good order, or (`hard`) cut it off wherever its tasks are."""
+    if getattr(shell, "hard", False):
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+        return
+    await shell.stop()
+    async with asyncio.timeout(20):
+        await run
+
+
 @contextlib.asynccontextmanager
 async def upper_end(tmp_path, address, far=None):
     upper = Upper(tmp_path, address, far)
@@ -61,9 +72,7 @@ async def upper_end(tmp_path, address, far=None):
     try:
         yield upper
     finally:
-        await upper.downlink.stop()
-        async with asyncio.timeout(20):
-            await run
+        await end(run, upper.downlink)
         for box in upper.boxes.values():
             await box.close()
 
@@ -92,9 +101,7 @@ async def lower_end(tmp_path, address, node=NODE, name="up.db", quota=None):
     try:
         yield uplink
     finally:
-        await uplink.stop()
-        async with asyncio.timeout(20):
-            await run
+        await end(run, uplink)
         await spool.close()
 
 
@@ -269,6 +276,65 @@ async def test_gap_is_asked_for(tmp_path):
         assert sorted(upper.far.seen) == list(range(1, 12))
 
 
+async def test_a_lost_agent_is_told_by_the_broker(tmp_path, monkeypatch):
+    monkeypatch.setattr("protocols.aio.uplink.WILL_DELAY_S", 1)
+    async with mosquitto(tmp_path) as broker, upper_end(tmp_path, broker.address()) as upper:
+        async with lower_end(tmp_path, broker.address()) as lower:
+            await until(lambda: upper.presences and upper.presences[-1].online)
+            lower.hard = True
+        await until(lambda: upper.presences[-1].reason is LinkReason.PEER_CLOSED)
+
+
+async def test_last_will_of_a_replaced_session_is_no_news(tmp_path):
+    async with (
+        mosquitto(tmp_path) as broker,
+        upper_end(tmp_path, broker.address()) as upper,
+        lower_end(tmp_path, broker.address()),
+        MqttLink(broker.address(), "ghost") as ghost,
+    ):
+        await until(lambda: upper.presences and upper.presences[-1].online)
+        gone = upper.presences[-1].model_copy(
+            update={"online": False, "session": "01JGFJJZ000000000000000009", "reason": LinkReason.PEER_CLOSED}
+        )
+        await ghost.publish(f"silian/v1/{NODE}/state", gone.model_dump_json().encode())
+        await until(lambda: upper.downlink.counters["presence_stale"] == 1)
+        assert upper.presences[-1].online
+
+
+async def test_no_gateway_behind_the_broker_is_no_link(tmp_path, monkeypatch):
+    monkeypatch.setattr("protocols.aio.uplink.SILENCE_S", 0.2)
+    monkeypatch.setattr("protocols.aio.uplink.HEARTBEAT_S", 0.1)
+    async with mosquitto(tmp_path) as broker, lower_end(tmp_path, broker.address()) as lower:
+        await until(lambda: lower.status.reason is LinkReason.NO_HEARTBEAT)
+        assert lower.status.status is LinkStatus.DOWN
+        monkeypatch.setattr("protocols.aio.uplink.SILENCE_S", 30)
+        async with upper_end(tmp_path, broker.address()):
+            await until(lambda: lower.status.status is LinkStatus.UP)
+
+
+async def test_a_branch_that_the_broker_denies_is_seen_and_loses_nothing(tmp_path):
+    acl = "topic readwrite silian/v1/+/rcpt/#\ntopic readwrite silian/v1/+/state\ntopic read silian/v1/+/up/#\n"
+    acl += "topic read silian/v1/+/down/#\n"
+    async with (
+        mosquitto(tmp_path, acl=acl) as broker,
+        upper_end(tmp_path, broker.address()) as upper,
+        lower_end(tmp_path, broker.address()) as lower,
+    ):
+        await lower.spool.put(Lane.URGENT, alarm(1))
+        await until(lambda: lower.counters["publish_refused"] >= 1)
+        assert upper.far.seen == []
+        assert (await lower.spool.depth())[Lane.URGENT] == 1
+        assert lower.counters["crashes"] == 0
+
+
+async def test_bad_tls_files_do_not_end_the_link(tmp_path):
+    address = BrokerAddress("127.0.0.1", free_port(), tls=TlsFiles(tmp_path / "missing.pem"))
+    async with lower_end(tmp_path, address) as lower:
+        await until(lambda: lower.status.reason is LinkReason.TLS)
+        assert lower.counters["crashes"] == 0
+        lower.network_is_back()
+
+
 async def test_two_boxes_with_one_name_are_noticed(tmp_path):
     async with (
         mosquitto(tmp_path) as broker,
@@ -320,8 +386,8 @@ async def test_ten_thousand_records_through_twenty_kills(tmp_path):
     far = FarEnd()
     counts = {"broker": 0, "gateway": 0, "agent": 0}
     async with mosquitto(tmp_path) as broker, contextlib.AsyncExitStack() as stack:
-        upper = await stack.enter_async_context(_killable(lambda: upper_end(tmp_path, broker.address(), far)))
-        lower = await stack.enter_async_context(_killable(lambda: lower_end(tmp_path, broker.address())))
+        upper = await stack.enter_async_context(Killable(lambda: upper_end(tmp_path, broker.address(), far)))
+        lower = await stack.enter_async_context(Killable(lambda: lower_end(tmp_path, broker.address())))
         marks = sorted(dice.sample(range(200, total - 200), kills))
         n = 0
         while n < total:
@@ -346,7 +412,7 @@ async def test_ten_thousand_records_through_twenty_kills(tmp_path):
     print(counts, "duplicates on the wire", far.duplicates)
 
 
-class _killable:
+class Killable:
     """An end that can be torn down at any moment, its tasks cancelled wherever they are, and started again."""
 
     def __init__(self, make):
@@ -361,7 +427,7 @@ class _killable:
         await self._end()
 
     async def kill(self):
-        self._hard = True
+        getattr(self.now, "downlink", self.now).hard = True
         await self._end()
         await self._start()
 
@@ -371,5 +437,4 @@ class _killable:
 
     async def _end(self):
         context, self._context = self._context, None
-        with contextlib.suppress(RuntimeError):
-            await context.__aexit__(None, None, None)
+        await context.__aexit__(None, None, None)

@@ -277,8 +277,11 @@ class LinkMachine(RuleBasedStateMachine):
         receipt = Receipt.model_validate_json(raw)
         lost = self.sender.on_receipt(receipt, self.now)
         self._in_file(lambda: self.file.settle(receipt, self.now))
+        for refusal in receipt.refused:
+            self.sender.rewind(receipt.lane, refusal.seq)
         if lost:
             self._in_file(lambda: self.file.replay(receipt.lane, lost))
+            self.sender.rewind(receipt.lane, next(iter(lost))[0])
 
     def _in_file(self, work):
         self.file.begin()
