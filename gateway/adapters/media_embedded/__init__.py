@@ -1,5 +1,14 @@
 """The embedded media engine: `engine.EmbeddedMediaEngine` in the gateway's loop, packets in a worker process.
 
-Control makes SDP and decides; `worker.py` holds the UDP socket, ICE, DTLS and SRTP and forwards; `decoder.py` turns
-one key frame into a still. `rules/` is pure: bytes and time in, effects out.
+::
+
+    engine ── SDP (sdp, sdp_reading), stills ──> decoder      one key frame to a JPEG, a process on demand
+      │ worker_link: starts, watches, restarts; wire: typed messages over a socket pair
+      v
+    worker ── hub ── session (ICE, DTLS, SRTP) ── socket_port  one UDP port; upward sessions have a socket each
+               └──── rules/forward: a stream, its source (ingest, gop), its legs (leg, ring)
+
+Control makes SDP and decides, and never touches a packet; the worker knows no users, tiers or tokens. `rules/` is pure:
+bytes and time in, effects out. `paths.py` is the seam for faster ways of encrypting and sending. A viewer keeps its
+SSRC, sequence numbers and time stamps over every change of source; it joins at the kept group of pictures.
 """

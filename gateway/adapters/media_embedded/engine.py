@@ -65,6 +65,7 @@ CAPABILITIES = frozenset(
     {Capability.PUBLISH, Capability.PLAY, Capability.RELAY, Capability.STILL, Capability.STATS, Capability.EVENTS}
 )
 STATS_S = 0.2
+WARM_UP_AFTER_S = 5.0
 CONNECT_S = 15.0
 """An upward session that carries no media keys by then has failed."""
 
@@ -143,6 +144,7 @@ class EmbeddedMediaEngine:
             self._identity, (self._bind,), self._wished_port, self.backend, self._heard, self._worker_lost
         )
         self._link = await link.__aenter__()
+        self._tasks.start("warm up", _warm_up_later, restart=False)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -437,6 +439,12 @@ async def _warm_up() -> None:
         from importlib import import_module
 
         await asyncio.to_thread(import_module, "aiortc.sdp")
+
+
+async def _warm_up_later() -> None:
+    """Load what the first offer needs when the start is over, so that the first viewer does not wait for it."""
+    await asyncio.sleep(WARM_UP_AFTER_S)
+    await _warm_up()
 
 
 async def _hang_up(client: WhipClient) -> None:

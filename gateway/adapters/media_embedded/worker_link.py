@@ -51,6 +51,7 @@ class WorkerLink:
         on_lost: Callable[[], None],
     ) -> None:
         self.port = port
+        self._any_port = port == 0
         self.restarts = 0
         self.process_id: int | None = None
         self._identity, self._bind, self._backend = identity, bind, backend
@@ -118,6 +119,8 @@ class WorkerLink:
         if not isinstance(answer, Reply) or not answer.ok:
             self._failure = f"media port {self.port} on {', '.join(self._bind)} is taken; choose another one"
             self._ready.set()
+            if self._any_port:
+                self.port = 0  # somebody took ours while the worker was away
             raise WireError(self._failure)
         self.port, self._failure = answer.port, ""
         self._ready.set()
@@ -135,7 +138,7 @@ class WorkerLink:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-        await process.wait()
+        await _reap(process)
         for waiting in self._pending.values():
             if not waiting.done():
                 waiting.set_exception(LinkError("the media worker died; it is being restarted"))
@@ -201,3 +204,15 @@ class WorkerLink:
         if reply.figures is None:
             raise AssertionError("a reply to Measure has figures")
         return reply.figures
+
+
+async def _reap(process: asyncio.subprocess.Process) -> None:
+    """Wait for a killed process even while being cancelled: else it would stay behind as a zombie."""
+    cancelled: asyncio.CancelledError | None = None
+    while process.returncode is None:
+        try:
+            await process.wait()
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.ports.media import EndReason, EngineRestarted, SessionEnded
+from protocols.errors import ConfigError
 from tests.support.house import ROOT
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
@@ -39,6 +41,30 @@ async def test_kill_minus_nine(engine: EmbeddedMediaEngine) -> None:
     async with publisher(whip(engine, ROOM)), viewer(whep(engine, ROOM)) as seen:
         await seen.sees("320623", 3)
     assert (await engine.stats()).worker_restarts == 1
+
+
+async def test_a_port_that_was_taken_meanwhile_is_let_go(engine: EmbeddedMediaEngine) -> None:
+    port, pid = engine.port, engine.worker_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as thief:
+        end = asyncio.get_running_loop().time() + 20
+        while asyncio.get_running_loop().time() < end:
+            try:
+                thief.bind(("127.0.0.1", port))
+                break
+            except OSError:
+                await asyncio.sleep(0.001)
+        await until(lambda: engine.worker_pid not in {None, pid} and engine.port not in {0, port})
+
+
+async def test_a_port_that_is_taken_from_the_start_is_an_error(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=str(port)):
+            async with EmbeddedMediaEngine(state_dir=tmp_path, port=port):
+                raise AssertionError("it must not start")
 
 
 async def test_a_stopped_worker_is_stuck_and_replaced(
