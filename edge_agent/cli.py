@@ -1,13 +1,16 @@
-"""The command `silian-agent`: run, enrol, config sample|check, doctor. Exit 0 good, 1 a check failed, 2 wrong use."""
+"""The command `silian-agent`: run, enrol, config sample|check, doctor, quarantine list|resend.
+
+Exit 0 good, 1 a check failed, 2 wrong use.
+"""
 
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from protocols.errors import ConfigError, SilianError
+from protocols.errors import ConfigError, LinkError, SilianError
 
 if TYPE_CHECKING:
     from edge_agent.settings import Settings
@@ -16,7 +19,9 @@ app = typer.Typer(
     name="silian-agent", no_args_is_help=True, add_completion=False, help="Silian 四联: the agent on county hardware."
 )
 config = typer.Typer(no_args_is_help=True, help="The settings file.")
+quarantine = typer.Typer(no_args_is_help=True, help="Records that the gateway refused; asks the running agent.")
 app.add_typer(config, name="config")
+app.add_typer(quarantine, name="quarantine")
 File = Annotated[Path, typer.Option("-c", "--config", help="Settings file (TOML).")]
 DEFAULT = Path("/etc/silian/agent.toml")
 
@@ -123,6 +128,42 @@ def doctor(file: File = DEFAULT) -> None:
         typer.echo(line)
     if not all(finding.good for finding in found):
         raise typer.Exit(1)
+
+
+@quarantine.command("list")
+def quarantine_list(file: File = DEFAULT) -> None:
+    """Show the newest refused records and why they were refused."""
+    items = _ask(file, "GET", "/quarantine")["items"]
+    for item in items:
+        what = item["alarm_key"] or item["type"]
+        typer.echo(f"{item['id']}  {item['refused_at']}  {item['code']}  {what}  {item['detail']}")
+    typer.echo(f"{len(items)} records", err=True)
+
+
+@quarantine.command("resend")
+def quarantine_resend(
+    number: Annotated[int, typer.Argument(help="The id that `list` shows.")], file: File = DEFAULT
+) -> None:
+    """Send a refused record again, once what was wrong is healed."""
+    _ask(file, "POST", f"/quarantine/{number}/resend")
+    typer.echo(f"record {number} is sent again")
+
+
+def _ask(file: Path, method: str, path: str) -> dict[str, Any]:
+    import httpx
+
+    from edge_agent.settings import load
+
+    place = load(file).management
+    url = f"http://{place.host}:{place.port}{path}"
+    try:
+        answer = httpx.request(method, url, timeout=10, trust_env=False)
+    except httpx.HTTPError as error:
+        raise LinkError(f"{url}: {error}; is the agent running?") from None
+    body: dict[str, Any] = answer.json()
+    if answer.is_error:
+        raise LinkError(str(body.get("detail", answer.status_code)))
+    return body
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import httpx
 import pytest
 
 from edge_agent.app import Agent
@@ -11,8 +12,8 @@ from gateway.app import Gateway
 from gateway.enrolment.authority import Authority
 from gateway.media.machine import Kind
 from gateway.settings import Settings as GatewaySettings
-from protocols.aio.clock import SystemClock
-from protocols.alarm import SensorReport
+from protocols.aio.clock import SystemClock, new_ulid
+from protocols.alarm import RAISED, SensorReport
 from protocols.command import (
     CallAnswer,
     CallRing,
@@ -22,6 +23,7 @@ from protocols.command import (
     RollCallRing,
     parse_args,
 )
+from protocols.envelope import Event, Lane
 from protocols.health import LinkReason, LinkStatus, Verdict
 from tests.support.until import until
 
@@ -153,3 +155,25 @@ async def test_a_clean_stop_is_a_goodbye(gateway, agent):
     agent.stop()
     await until(lambda: link_of(gateway).status is LinkStatus.DOWN, 30)
     assert link_of(gateway).reason is LinkReason.AGENT_STOPPED
+
+
+@pytest.mark.parametrize("gateway", ["http"], indirect=True)
+async def test_what_the_gateway_refuses_is_shown_and_can_be_sent_again(gateway, agent):
+    event = Event(
+        id=new_ulid(agent.clock),
+        source=NODE,
+        type=RAISED,
+        time=agent.clock.now(),
+        data={"alarm_key": "gas-1/high", "severity": "bad"},
+        origincounter=await agent.spool.next_origin_counter(),
+    )
+    await agent.spool.put(Lane.LIVE, event)
+    await until(lambda: agent.link.uplink.counters["records_refused"] == 1, 30)
+    base = f"http://127.0.0.1:{agent.management.port}"
+    async with httpx.AsyncClient(trust_env=False, timeout=20, base_url=base) as http:
+        (item,) = (await http.get("/quarantine")).json()["items"]
+        assert (item["code"], item["alarm_key"], item["event_id"]) == ("bad_schema", "gas-1/high", event.id)
+        assert (await http.post(f"/quarantine/{item['id']}/resend")).status_code == 202
+        await until(lambda: agent.link.uplink.counters["records_refused"] == 2, 30)
+        assert (await http.post("/quarantine/999999/resend")).json()["code"] == "not_found"
+        assert "silian_box_spool_quarantined" in (await http.get("/metrics")).text
