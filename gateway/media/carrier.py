@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -17,7 +16,7 @@ Dial = Callable[[str, str, str], Awaitable[str]]
 
 
 class Carrier:
-    """Dials a stream's session again and again while it is leased; `figures` counts how the sessions fared.
+    """Dials a stream's session again and again while it is leased; `count(kind, outcome)` is told how each dial went.
 
     `wanted(stream, on)` is told when a lease begins and ends; `spawn` runs the dialling beside the caller.
     """
@@ -31,9 +30,10 @@ class Carrier:
         clock: Clock,
         chance: Callable[[], float],
         spawn: Callable[[str, Work], None],
+        count: Callable[[str, str], None],
         wanted: Callable[[str, bool], None] | None = None,
     ) -> None:
-        self.figures: Counter[str] = Counter()
+        self._count = count
         self._name = name
         self._dial = dial
         self._end = end
@@ -60,18 +60,17 @@ class Carrier:
         relay = self._relays.get(stream)
         return relay is not None and not relay.over
 
-    def ended(self, stream: str, session_id: str, reason: str) -> None:
+    def ended(self, stream: str, session_id: str) -> None:
         """Take that a session ended; sessions of others are ignored."""
         relay = self._relays.get(stream)
         if relay is not None and relay.session_id == session_id:
-            self.figures[reason] += 1
             self._perform(stream, relay.ended(session_id, self._clock.monotonic()))
 
-    def all_ended(self, reason: str) -> None:
+    def all_ended(self) -> None:
         """Take that every session is lost."""
         for stream, relay in tuple(self._relays.items()):
             if relay.session_id is not None:
-                self.ended(stream, relay.session_id, reason)
+                self.ended(stream, relay.session_id)
 
     @property
     def deadline(self) -> float:
@@ -108,11 +107,11 @@ class Carrier:
                 extra={"kind": self._name, "stream": stream, "url": url, "reason": reason, "error": str(error)},
                 exc_info=None if known else error,
             )
-            self.figures[reason] += 1
+            self._count(self._name, reason)
             self._perform(stream, relay.failed(self._clock.monotonic(), self._chance()))
             return
         logger.info("media session up", extra={"kind": self._name, "stream": stream, "url": url})
-        self.figures["done"] += 1
+        self._count(self._name, "done")
         self._perform(stream, relay.connected(session_id, self._clock.monotonic()))
 
     async def _disconnect(self, session_id: str) -> None:

@@ -9,10 +9,9 @@ import hashlib
 import logging
 import math
 import random
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Self
@@ -82,13 +81,6 @@ class Session:
     etag: str
 
 
-@dataclass(slots=True)
-class Figures:
-    """Counts for the metrics."""
-
-    asked: Counter[str] = field(default_factory=Counter)
-
-
 class MediaService:
     """The media room. Use it with `async with`; the engine must be running."""
 
@@ -101,7 +93,6 @@ class MediaService:
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`node` is this gateway; `base_url` is where nodes below reach its `/whip`, asked for at each command."""
-        self.figures = Figures()
         self._node = node
         self._base_url = base_url
         self._engine = needs.engine
@@ -120,7 +111,7 @@ class MediaService:
         self._wake = asyncio.Event()
         self._supervisor = Supervisor("media", clock=needs.clock)
         self._works = 0
-        carry = partial(Carrier, clock=needs.clock, chance=chance, spawn=self._spawn)
+        carry = partial(Carrier, clock=needs.clock, chance=chance, spawn=self._spawn, count=self._dialled)
         self.relays = carry("relay", needs.engine.relay, needs.engine.end, wanted=self._relay_wanted)
         self.pulls = carry("pull", needs.engine.pull, needs.engine.end)
 
@@ -303,7 +294,7 @@ class MediaService:
         except Exception:  # without an answer the demand would wait for ever
             logger.exception("stream not asked for", extra={"stream": stream})
             trouble = Trouble.FAILED
-        self.figures.asked[trouble or "done"] += 1
+        self._metrics.count("media_requests_total", outcome=trouble or "done")
         changed = trouble is not demand.trouble
         self._perform(stream, demand.answered(trouble, self._clock.monotonic(), self._chance()))
         if changed:
@@ -376,8 +367,8 @@ class MediaService:
         if event.reason in FAULTS:
             self._metrics.count("media_session_failures_total", reason=event.reason)
         self._forget(event.session_id)
-        self.relays.ended(event.stream, event.session_id, event.reason)
-        self.pulls.ended(event.stream, event.session_id, event.reason)
+        self.relays.ended(event.stream, event.session_id)
+        self.pulls.ended(event.stream, event.session_id)
         self._wake.set()
 
     def _engine_restarted(self, event: EngineRestarted) -> None:
@@ -386,8 +377,8 @@ class MediaService:
             self._perform(stream, demand.hurry(fresh=True))
         for session_id in tuple(self._sessions):
             self._forget(session_id)
-        self.relays.all_ended(EndReason.WORKER_LOST)
-        self.pulls.all_ended(EndReason.WORKER_LOST)
+        self.relays.all_ended()
+        self.pulls.all_ended()
         self._bus.publish(MediaRestarted(event.streams))
 
     async def _follow_links(self) -> None:
@@ -469,6 +460,9 @@ class MediaService:
             await self._clock.sleep(INTENT_S)
         finally:
             self.release(stream, holder)
+
+    def _dialled(self, kind: str, outcome: str) -> None:
+        self._metrics.count("media_dials_total", kind=kind, outcome=outcome)
 
     def _spawn(self, name: str, work: Work) -> None:
         self._works += 1
