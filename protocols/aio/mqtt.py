@@ -445,6 +445,7 @@ class _Wire:
         for answer in waiting:
             if not answer.done():
                 answer.set_exception(self.end)
+                answer.exception()  # its waiter may have been cancelled in this very step: that is no unheard fault
         self.inbox.put_nowait(None)
 
     def _ended(self) -> MqttError:
