@@ -1,11 +1,14 @@
 """Who did not prove himself is not heard, gets no more than he sent, and is counted by name."""
 
 import asyncio
+import contextlib
 import os
+import random
 import re
 import socket
 from collections.abc import AsyncIterator
 
+import pylibsrtp
 import pytest
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
@@ -128,3 +131,31 @@ async def test_replayed_and_forged_media(engine: EmbeddedMediaEngine, monkeypatc
         await dropped(engine, "spoofed", 10)
         await seen.sees("320623", 3)
         assert set(seen.marks) == {"320623"}
+
+
+async def test_an_authentic_peer_that_speaks_nonsense(engine: EmbeddedMediaEngine) -> None:
+    """Publisher and viewer with good keys and bad packets: counted, and the picture goes on."""
+    chance = random.Random(11)
+    async with publisher(whip(engine, ROOM)) as sending, viewer(whep(engine, ROOM)) as seen:
+        await seen.sees("320623")
+        for number in range(600):
+            peer = sending.connection.getSenders()[0] if number % 2 else seen.connection.getReceivers()[0]
+            keys, wire = peer.transport._tx_srtp, peer.transport.transport
+            body = chance.randbytes(chance.randrange(0, 200))
+            if number % 3:
+                head = rtp.header(
+                    chance.choice([96, 97, 98, 99, 102, 111]), number, number, chance.choice([7, 8]), marker=True
+                )
+                first = bytes([head[0] | chance.choice([0, 0x10, 0x20, 0x0F])])
+                with contextlib.suppress(pylibsrtp.Error):  # the library refuses what is too broken to encrypt
+                    await wire._send(keys.protect(first + head[1:] + body))
+            else:
+                body += bytes(-len(body) % 4)
+                kind = chance.choice([200, 201, 202, 203, 205, 206, 207])
+                packet = bytes([0x80 | chance.randrange(64), kind, 0, len(body) // 4]) + bytes(4) + body
+                await wire._send(keys.protect_rtcp(packet))
+            if number % 50 == 0:
+                await asyncio.sleep(0.02)
+        await dropped(engine, "malformed")
+        await seen.sees("320623", 10)
+        assert "internal_error" not in (await engine.stats()).dropped
