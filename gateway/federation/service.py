@@ -121,6 +121,7 @@ class Federation:
             except SilianError as error:
                 reason = LinkReason.TIMEOUT if isinstance(error, LinkError) and error.retry else LinkReason.AUTH
                 if self._status.reason is not reason:
+                    logger.warning("not enrolled", extra={"node": self._node, "reason": reason, "detail": str(error)})
                     self._changed(UplinkStatus(LinkStatus.DOWN, reason, self._clock.now(), str(error)))
             pause = ENROL_BACKOFF.delay(attempt, random.random())  # noqa: S311 - jitter, no secret
             await self._clock.sleep(pause)
@@ -134,11 +135,7 @@ class Federation:
 
     def _changed(self, status: UplinkStatus) -> None:
         self._status = status
-        up = status.status is LinkStatus.UP
-        self._store.note_link(UPPER, up=up)
-        level = logging.INFO if up else logging.WARNING
-        said = {"node": UPPER, "reason": status.reason, "detail": status.detail}
-        logger.log(level, "link %s", status.status, extra=said)
+        self._store.note_link(UPPER, up=status.status is LinkStatus.UP)
         self._events.publish(LinkChanged(UPPER, status.status, status.reason))
 
     async def _renew(self) -> None:

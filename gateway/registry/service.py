@@ -18,7 +18,7 @@ from gateway.registry.needs import Arrival
 from gateway.registry.tables import catalogues, link_states
 from protocols.aio.clock import Clock
 from protocols.envelope import Event, first_fault
-from protocols.errors import BadSchemaError, NotFoundError
+from protocols.errors import BadSchemaError, NotAllowedError, NotFoundError
 from protocols.health import CATALOGUE, CameraInfo, Catalogue, Heartbeat, LinkReason, LinkState, LinkStatus
 from protocols.ids import centre_of, stream_of
 from protocols.tiers import Centre, CentreTable
@@ -140,6 +140,8 @@ class Registry:
             state = _link_state(event)
             if state.gateway != event.source:
                 raise BadSchemaError(f"gateway: {state.gateway} is not the sender {event.source}")
+            if not self._table.covers(centre_of(event.source), centre_of(state.node)):
+                raise NotAllowedError(f"{event.source} may not speak for the link of {state.node}")
 
     def _check_catalogue(self, source: str, catalogue: Catalogue) -> None:
         if catalogue.node != source:

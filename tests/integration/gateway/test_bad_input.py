@@ -14,6 +14,7 @@ from protocols.aio.mqtt import BrokerAddress, MqttLink, TlsFiles
 from protocols.alarm import RAISED
 from protocols.envelope import Event, Lane
 from protocols.errors import RefusedError
+from protocols.health import CATALOGUE, LINK_STATE
 from protocols.topics import Direction
 from tests.support.chain import CLOCK, Node, logged, node, tiers, until
 
@@ -119,3 +120,16 @@ def _address(gateway: Gateway, folder: Path) -> BrokerAddress:
 async def _quarantined(box: Node, count: int):
     found = await box.spool.quarantine()
     return found if len(found) >= count else None
+
+
+async def test_a_gateway_cannot_speak_for_links_and_cameras_outside_its_subtree(tmp_path: Path) -> None:
+    async with tiers(tmp_path, "320600") as (city,), node(city, "320623", tmp_path) as county:
+        state = {"gateway": "320623", "status": "down", "reason": "timeout", "since": CLOCK.now().isoformat()}
+        camera = {"centre": "320682", "name": "room", "title": "x", "kind": "testcard"}
+        await county.spool.put(Lane.LIVE, county.mint(LINK_STATE, state | {"node": "320682-box"}))
+        await county.spool.put(Lane.LIVE, county.mint(LINK_STATE, state | {"node": "320623-box", "gateway": "320600"}))
+        await county.spool.put(Lane.LIVE, county.mint(CATALOGUE, {"node": "320623", "cameras": [camera]}))
+        found = await until(lambda: _quarantined(county, 3))
+        assert sorted(one.code for one in found) == ["bad_schema", "bad_schema", "not_allowed"]
+        assert city.registry.link("320682-box") is None
+        assert city.registry.cameras() == ()
