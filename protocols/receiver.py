@@ -120,10 +120,10 @@ def receipt_of(
         pairs = pairs[-RECEIPT_RANGES:]
         floor = pairs[0][0]
         lowest = min((record.seq for record in frame.records), default=floor)
+        highest = max((record.seq for record in frame.records), default=floor)
         if lowest < floor:
             # What this very frame brought must be receipted even where the list of ranges had to be cut.
-            below = held.stored.within(lowest, lowest + 4 * RECEIPT_RANGES)
-            pairs = [pair for pair in below if pair[1] < floor] + pairs
+            pairs = [*held.stored.within(lowest, min(floor - 1, highest)), *pairs]
     return Receipt(
         node=node,
         epoch=frame.epoch,

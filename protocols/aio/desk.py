@@ -152,6 +152,10 @@ class Desk:
         try:
             receipt = await self._receive(job.node, frame)
         except Exception as error:
+            if len(batch) > 1:
+                for one in batch:  # whatever one of them carries may not keep its neighbours out
+                    await self._handle([one])
+                return
             self._counters["receive_failures"] += 1
             fields = {"node": job.node, "lane": frame.lane, "records": len(frame.records)}
             known = isinstance(error, SilianError)

@@ -133,7 +133,9 @@ class SpoolFile:
             state.sent_to = max(state.sent_to, state.unsent_from - 1)
 
     def begin(self) -> None:
-        """Open a transaction."""
+        """Open a transaction; what a failed rollback left open is rolled back first."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
         self._db.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:

@@ -65,7 +65,13 @@ class Supervisor:
         task = asyncio.get_running_loop().create_task(self._watch(name, work, restart=restart), name=name)
         self._tasks[name] = task
         if not restart:
-            task.add_done_callback(lambda _: self._tasks.pop(name, None) and self._figures.pop(name, None))
+            task.add_done_callback(lambda done: self._forget(name, done))
+
+    def _forget(self, name: str, done: "asyncio.Task[None]") -> None:
+        """Drop an ended one-off task, unless its name has been given to another meanwhile."""
+        if self._tasks.get(name) is done:
+            del self._tasks[name]
+            self._figures.pop(name, None)
 
     async def cancel(self, name: str) -> None:
         """Cancel one task and wait for its end; unknown names are fine."""
