@@ -3,11 +3,14 @@
 import asyncio
 import csv
 import io
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from gateway.rollcall.document import result_csv
 from gateway.rollcall.machine import Profile
+from gateway.rollcall.tables import ROLL_CALLS
 from protocols.errors import BadInputError, NotFoundError, WrongMomentError
 from protocols.health import LinkStatus, Verdict
 from protocols.rollcall import AbsenceReason, PointState, SessionState
@@ -156,3 +159,19 @@ async def test_the_sheet_opens_in_a_spreadsheet(stage):
 
 def _values(profile: Profile) -> dict[str, float]:
     return {name: getattr(profile, name) for name in Profile.__dataclass_fields__}
+
+
+async def test_a_roll_call_that_lay_too_long_is_closed_and_nobody_is_rung_late(stage):
+    stage.pictures.stories["320681/room"] = "dark"
+    slow = Profile(**{**_values(PROFILE), "picture_within_s": 30.0})
+    async with stage.service(slow) as service:
+        started = await service.start(by="zhang", centres=["320681"])
+        await until(lambda: "320681/room" in stage.pictures.ever)
+    rung = len(stage.commands.asked)
+    async with stage.store.unit() as uow:
+        await uow.execute(update(ROLL_CALLS).values(started_at=uow.now - timedelta(minutes=20)))
+    async with stage.service() as service:
+        call = await ended(service, started.record.id)
+    assert call.points[0].reason is AbsenceReason.NO_PICTURE
+    assert "重启" in call.points[0].note
+    assert len(stage.commands.asked) == rung
