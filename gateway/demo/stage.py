@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,9 @@ from protocols.ids import NATION
 if TYPE_CHECKING:
     import httpx
 
-READY_LIMIT_S = 90.0
+READY_LIMIT_S = 180.0
+KEEP_LOGINS = timedelta(hours=4)
+"""A login of an earlier run is used again if it is younger; a gateway ends it after 12 hours."""
 Say = Callable[[str], None]
 
 
@@ -40,8 +42,9 @@ class Stage:
         self.family = family
         self.files = ConfigFiles(plan, state)
         self.secrets: dict[str, Any] = {}
-        self.tokens: dict[str, dict[str, str]] = {}
-        self.started_at = datetime.now(UTC)
+        self.tokens: dict[str, dict[str, str | None]] = {}
+        self.started_at = self.logged_in_at = datetime.now(UTC)
+        self._last_places: dict[str, Any] | None = state.read_json("demo.json")
         self._say = say
         self._check = check
         self._began = time.monotonic()
@@ -143,14 +146,34 @@ class Stage:
         raise ConfigError(f"{name} 未能启动（did not come up），日志 {child.log}：\n{child.tail()}")
 
     async def _log_in(self, http: "httpx.AsyncClient") -> None:
+        known = self._fresh_tokens()
         for gateway in self.plan.gateways:
             url = f"{base_url(self.plan, gateway)}/api/v1/session"
             for role, password in self.secrets["users"][gateway.code].items():
-                answer = await http.post(url, json={"username": role, "password": password})
-                if answer.status_code == 200:
-                    self.tokens.setdefault(gateway.code, {})[role] = answer.json()["token"]
-                else:
-                    self._say(f"{gateway.code}: {role} 登录失败 login failed: {answer.status_code} {answer.text[:200]}")
+                token = known.get(gateway.code, {}).get(role)
+                # Passwords are checked slowly on purpose: a login of the last run that still stands spares that.
+                if token is None or (await http.get(url, headers={"authorization": f"Bearer {token}"})).is_error:
+                    token = await self._token(http, url, role, password)
+                self.tokens.setdefault(gateway.code, {})[role] = token
+
+    async def _token(self, http: "httpx.AsyncClient", url: str, role: str, password: str) -> str | None:
+        answer = await http.post(url, json={"username": role, "password": password}, timeout=30.0)
+        if answer.status_code != 200:
+            self._say(f"{url}: {role} 登录失败 login failed: {answer.status_code} {answer.text[:200]}")
+            return None
+        return str(answer.json()["token"])
+
+    def _fresh_tokens(self) -> dict[str, dict[str, str]]:
+        """Return the logins of the last run where they will live on for hours."""
+        last = self._last_places or {}
+        began = last.get("logged_in_at")
+        if began is None or datetime.now(UTC) - datetime.fromisoformat(began) > KEEP_LOGINS:
+            return {}
+        self.logged_in_at = datetime.fromisoformat(began)
+        return {
+            code: {role: user["token"] for role, user in place["users"].items()}
+            for code, place in last["gateways"].items()
+        }
 
     def write_places(self) -> None:
         """Write `demo.json`: every address, account, process id and log."""
@@ -159,6 +182,7 @@ class Stage:
             "demo.json",
             {
                 "started_at": self.started_at.isoformat(),
+                "logged_in_at": self.logged_in_at.isoformat(),
                 "pid": os.getpid(),
                 "state_dir": str(self.state.path),
                 "gateways": {g.code: self._gateway_place(g.code) for g in self.plan.gateways},

@@ -42,7 +42,7 @@ def test_every_role_has_a_token_at_every_tier(demo):
     for place in demo.places["gateways"].values():
         assert set(place["users"]) == {"dispatcher", "duty_officer", "caller", "operations", "auditor"}
         for user in place["users"].values():
-            assert get(f"{place['url']}/api/v1/session", user["token"])["user"]["name"] == user["username"]
+            assert get(f"{place['url']}/api/v1/session", user["token"])["name"] == user["username"]
 
 
 def test_the_nation_sees_every_link_up(demo):
