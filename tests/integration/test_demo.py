@@ -15,7 +15,7 @@ from gateway.demo.state import start_time
 from tests.support.promql import grafana_macros
 from tests.support.running_demo import running_demo
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,14 @@ def test_every_panel_shows_data(demo):
         answer = get(f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': bound})}")
         return answer["data"]["result"]
 
+    place = demo.places["gateways"]["320600"]
+    play = urllib.request.Request(
+        f"{place['url']}/api/v1/cameras/320612/room/play",
+        method="POST",
+        headers={"authorization": f"Bearer {place['users']['dispatcher']['token']}"},
+    )
+    with urllib.request.urlopen(play, timeout=20):  # somebody looks, so there is a stream
+        pass
     until(lambda: value('silian_link_up{job=~"$job",instance=~"$instance"}'))
     board = json.loads((GRAFANA / "four_tier_links.json").read_text("utf-8"))
     empty = {}

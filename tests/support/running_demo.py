@@ -14,7 +14,7 @@ from typing import Any
 from gateway.demo.state import start_time
 from tests.support.house import ROOT
 
-START_LIMIT_S = 240.0
+START_LIMIT_S = 500.0
 
 
 class RunningDemo:
