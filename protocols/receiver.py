@@ -119,11 +119,9 @@ def receipt_of(
     if len(pairs) > RECEIPT_RANGES:
         pairs = pairs[-RECEIPT_RANGES:]
         floor = pairs[0][0]
-        lowest = min((record.seq for record in frame.records), default=floor)
-        highest = max((record.seq for record in frame.records), default=floor)
-        if lowest < floor:
-            # What this very frame brought must be receipted even where the list of ranges had to be cut.
-            pairs = [*held.stored.within(lowest, min(floor - 1, highest)), *pairs]
+        # What this very frame brought must be receipted even where the list of ranges had to be cut.
+        brought = (record.seq for record in frame.records if record.seq < floor and record.seq in held.stored)
+        pairs = [*Ranges((seq, seq) for seq in brought), *pairs]
     return Receipt(
         node=node,
         epoch=frame.epoch,

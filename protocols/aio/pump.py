@@ -208,16 +208,20 @@ class _Publishing:
     async def run(self) -> None:
         """Publish until the connection ends, which raises MqttError."""
         ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        async with asyncio.TaskGroup() as group:
-            while not ended.done():
-                fetch: asyncio.Future[Any] = group.create_task(self._queue.get(), name="pump.frame")
-                await asyncio.wait({fetch, ended}, return_when=asyncio.FIRST_COMPLETED)
-                if fetch.done():
-                    lane, packed = fetch.result()
-                    self._counters["frames_sent"] += 1
-                    group.create_task(self._one(lane, packed, ended), name="pump.publish")
-                else:
-                    fetch.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while not ended.done():
+                    fetch: asyncio.Future[Any] = group.create_task(self._queue.get(), name="pump.frame")
+                    await asyncio.wait({fetch, ended}, return_when=asyncio.FIRST_COMPLETED)
+                    if fetch.done():
+                        lane, packed = fetch.result()
+                        self._counters["frames_sent"] += 1
+                        group.create_task(self._one(lane, packed, ended), name="pump.publish")
+                    else:
+                        fetch.cancel()
+        finally:
+            if ended.done():
+                ended.exception()  # taken here, should we be cancelled on the way out
         ended.result()
 
     async def _one(self, lane: Lane, packed: Packed, ended: "asyncio.Future[Any]") -> None:
