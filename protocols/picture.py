@@ -1,7 +1,7 @@
 """Picture verdicts from samples, used by the agent on its own cameras and by the gateway on what it receives.
 
 A sample is a small grey thumbnail (32 x 18) and, for raw sources, a digest of the exact pixels. **Frozen is said only
-when the very same picture is repeated**; a still scene with sensor noise stays `live`, and what cannot be told apart
+when exactly the same pixels are repeated**; a still scene with sensor noise stays `live`, and what cannot be told apart
 is `unproven`, which is neither present nor frozen (design section 5).
 """
 
@@ -49,6 +49,7 @@ class PictureJudge:
         self.stale_after_s = stale_after_s
         self._samples: deque[Sample] = deque(maxlen=64)
         self._same_since: float | None = None
+        self._alike_since = 0.0
         self._moved_at: float | None = None
 
     def look(self, sample: Sample) -> None:
@@ -56,15 +57,23 @@ class PictureJudge:
         last = self._samples[-1] if self._samples else None
         if last is None or not self._same(last, sample):
             self._same_since = sample.at
+        if last is None or last.thumb != sample.thumb:
+            self._alike_since = sample.at
         if last is not None and self._moved(last, sample):
             self._moved_at = sample.at
         self._samples.append(sample)
 
+    @property
+    def repeats(self) -> bool:
+        """Tell whether not even the grain of the picture changed for `frozen_after_s`, as far as thumbnails can show.
+
+        No proof of a frozen picture (an encoder may swallow the noise of a dark room), and enough to doubt a live one.
+        """
+        return bool(self._samples) and self._samples[-1].at - self._alike_since >= self.frozen_after_s
+
     @staticmethod
     def _same(last: Sample, new: Sample) -> bool:
-        if last.digest is not None and new.digest is not None:
-            return last.digest == new.digest
-        return last.thumb == new.thumb
+        return last.digest is not None and last.digest == new.digest
 
     @staticmethod
     def _moved(last: Sample, new: Sample) -> bool:

@@ -90,16 +90,17 @@ def contradict(seen: Verdict, told: Verdict | None) -> bool:
     return seen is Verdict.LIVE and told in _PROOFS
 
 
-def judge(seen: Verdict, told: Verdict | None) -> AbsenceReason | None:
+def judge(seen: Verdict, told: Verdict | None, *, repeats: bool = False) -> AbsenceReason | None:
     """Join what was seen here with the owner's own word; None means present.
 
     The owner looks at exact pixels before the encoder, so its `live` proves what is `unproven` here, and its
-    `frozen`, `black` and `covered` stand against movement that the encoder may have added.
+    `frozen`, `black` and `covered` stand against movement that the encoder may have added. What `repeats` here to the
+    last grain stays unproven whatever the owner says: the picture that arrives is the one that counts.
     """
     if seen is Verdict.LIVE or seen is Verdict.UNPROVEN:
         if told in _PROOFS:
             return _REASONS[told]
-        if seen is Verdict.LIVE or told is Verdict.LIVE:
+        if seen is Verdict.LIVE or (told is Verdict.LIVE and not repeats):
             return None
     return _REASONS[seen]
 
@@ -252,7 +253,7 @@ class Point:
     def _decide(self, now: float) -> list[Effect]:
         # After a second question to the owner the samples are some seconds old: judge them at their own time.
         at = self._last_at if self._asked_again and self._last_at is not None else now
-        reason = judge(self._judge.verdict(at), self.told)
+        reason = judge(self._judge.verdict(at), self.told, repeats=self._judge.repeats)
         if reason is not None:
             return self._absent(reason)
         self.state, self.reason = PointState.PASSED, None

@@ -55,3 +55,13 @@ def test_a_picture_that_moves_again_is_live_again():
     assert judge.verdict(9) is Verdict.FROZEN
     judge.look(sample(10, seed=2, digest=b"other"))
     assert judge.verdict(10) is Verdict.LIVE
+
+
+def test_what_an_encoder_made_alike_repeats_and_is_not_called_frozen():
+    judge = PictureJudge()
+    for t in range(12):
+        judge.look(sample(t, seed=1))
+    assert judge.repeats
+    assert judge.verdict(11) is Verdict.UNPROVEN
+    judge.look(sample(12, seed=1, noise=1))
+    assert not judge.repeats

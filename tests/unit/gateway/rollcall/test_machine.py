@@ -55,8 +55,9 @@ def settle(point: Point, sample_at, told: Verdict | None) -> Settled:
         (moving, Verdict.LIVE, None),
         (moving, None, None),
         (moving, Verdict.NO_PICTURE, None),
-        (still, Verdict.LIVE, AbsenceReason.FROZEN),
-        (still, None, AbsenceReason.FROZEN),
+        (still, Verdict.LIVE, AbsenceReason.UNPROVEN),
+        (still, None, AbsenceReason.UNPROVEN),
+        (still, Verdict.FROZEN, AbsenceReason.FROZEN),
         (nearly_still, Verdict.LIVE, None),
         (nearly_still, Verdict.FROZEN, AbsenceReason.FROZEN),
         (nearly_still, None, AbsenceReason.UNPROVEN),
@@ -141,7 +142,7 @@ def test_a_short_cut_while_verifying_is_forgiven_and_watched_anew():
     while not verdicts and now < 60:
         verdicts = [e for e in point.picture(still(now), now) if isinstance(e, Settled)]
         now += PROFILE.look_every_s
-    assert verdicts[0].reason is AbsenceReason.FROZEN
+    assert verdicts[0].reason is AbsenceReason.UNPROVEN
 
 
 def test_a_long_cut_while_verifying_is_no_link_and_not_no_picture():
