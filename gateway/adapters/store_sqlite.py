@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -146,7 +147,7 @@ class SqliteUnit(SqliteReader):
         for row in self._owed:
             self._state.lanes[row["peer"], Lane(row["lane"])].waiting += 1
         for action in self._after:
-            action()
+            _quietly(action)
         return frozenset(row["peer"] for row in self._owed)
 
 
@@ -159,6 +160,7 @@ class WriterState:
         self.lanes: defaultdict[tuple[str, Lane], LaneState] = defaultdict(LaneState)
         self.down: set[str] = set()
         self.lock = asyncio.Lock()
+        self.writing: asyncio.Task[Any] | None = None
 
     def lane_for(self, peer: str, wish: Lane, event: Event) -> Lane:
         """Return the lane that a new record joins: an outage's backlog must never delay what comes after it."""
@@ -279,12 +281,18 @@ class SqliteStore:
         """Open a unit of work; writers queue. Cancelling is safe: either all or nothing is on disk."""
         if self._writer is None:
             raise AssertionError("the store is used outside `async with`")
-        state = self.state
+        state, task = self.state, asyncio.current_task()
+        if state.writing is task:
+            raise AssertionError("units of work do not nest: the inner one would wait for the outer one for ever")
         async with state.lock, self._writer.connect() as connection:
-            unit = SqliteUnit(connection, state, self._clock.now())
-            yield unit
-            await unit.flush()
-            await _finish(self._commit(connection, unit))
+            state.writing = task
+            try:
+                unit = SqliteUnit(connection, state, self._clock.now())
+                yield unit
+                await unit.flush()
+                await _finish(self._commit(connection, unit))
+            finally:
+                state.writing = None
 
     async def _commit(self, connection: AsyncConnection, unit: SqliteUnit) -> None:
         await connection.commit()
@@ -292,7 +300,7 @@ class SqliteStore:
         if peers:
             self._mark.write(self._numbers_given())
         for happened in unit.told:
-            self._publish(happened)
+            _quietly(partial(self._publish, happened))
         for peer in peers & self._outboxes.keys():
             self._outboxes[peer].changed()
 
@@ -343,6 +351,14 @@ class SqliteStore:
         """Withdraw what expired and drop history past its time; call it every half minute."""
         async with self.unit() as uow:
             await tidy(uow)
+
+
+def _quietly(action: Callable[[], None]) -> None:
+    """Run what follows a commit: it may fail, but the commit has happened and must be seen so."""
+    try:
+        action()
+    except Exception:
+        logger.exception("after the commit")
 
 
 async def _finish(commit: Coroutine[Any, Any, None]) -> None:

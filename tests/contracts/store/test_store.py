@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
 from gateway.adapters.store_sqlite import SqliteStore
 from gateway.links.tables import inbox
@@ -211,3 +212,49 @@ async def test_looking_at_a_lane_is_no_reason_to_take_the_database_for_a_copy(be
         epoch = store.epoch
     async with bench.open() as store:
         assert store.epoch == epoch
+
+
+async def test_what_fails_after_the_commit_does_not_undo_it(bench: Bench) -> None:
+    async with bench.open() as store:
+        async with store.unit() as uow:
+            await uow.put(inbox, [ROW])
+            uow.after_commit(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+            uow.after_commit(lambda: bench.happened.append("then"))
+        assert bench.happened == ["then"]
+        await owe(store, 1)
+        async with store.reading() as reader:
+            assert len((await reader.execute(select(inbox))).all()) == 1
+
+
+async def test_units_do_not_nest(bench: Bench) -> None:
+    async def nest(store: SqliteStore) -> None:
+        async with store.unit(), store.unit():
+            pass
+
+    async with bench.open() as store:
+        with pytest.raises(AssertionError, match="nest"):
+            await nest(store)
+        await owe(store, 1)
+
+
+async def test_a_full_disk_refuses_and_goes_on_when_there_is_room_again(bench: Bench) -> None:
+    async with bench.open() as store:
+        await owe(store, 1)
+
+        async def pages(number: int) -> None:
+            async with store.unit() as uow:
+                await uow.execute(text(f"PRAGMA max_page_count = {number}"))
+
+        async def fill() -> None:
+            for _ in range(50):
+                await owe(store, 50)
+
+        await pages(1)  # SQLite takes the present size as the least
+        with pytest.raises(OperationalError, match="full"):
+            await fill()
+        before = (await store.outbox(UPPER).depth())[Lane.LIVE]
+        await pages(1_000_000)
+        await owe(store, 1)
+        parcels = await store.outbox(UPPER).pending(Lane.LIVE, 0, 5000)
+        assert len(parcels) == before + 1
+        assert [parcel.first for parcel in parcels] == list(range(1, before + 2))
