@@ -42,14 +42,15 @@ async def test_an_agent_answers_by_policy(city):
         assert (call.own_stream, call.far_stream) == (f"320600/call-{call.id.lower()}", "320612/room")
         assert rung[0].whep_url == f"http://320600/whep/{call.own_stream}"
         assert rung[0].camera == "room"
-        assert city.streams.held == {"320612/room": f"call-{call.id}"}
+        await until(lambda: city.streams.held == {"320612/room": f"call-{call.id}"})
         await service.hang_up(call.id, by="wang")
         ended = await service.get(call.id)
         assert (ended.state, ended.reason) == (CallState.ENDED, EndReason.HANGUP)
         await until(lambda: city.commands.count("call.end"))
-        assert city.streams.held == {}
-        assert [deed for _, deed in city.journal.deeds] == ["call.ringing", "call.connected", "call.ended.hangup"]
-        assert city.changes == [call.id] * 3
+        await until(lambda: city.streams.held == {})
+        deeds = ["call.ringing", "call.connected", "call.ended.hangup"]
+        await until(lambda: [deed for _, deed in city.journal.deeds] == deeds)
+        await until(lambda: city.changes == [call.id] * 3)
 
 
 async def test_one_county_is_in_one_call_at_a_time(city):
