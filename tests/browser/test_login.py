@@ -1,5 +1,7 @@
 """Signing in and out, and what a stranger is shown."""
 
+import secrets
+
 from playwright.sync_api import expect
 
 from tests.support.screen import CITY, OpenScreen
@@ -42,3 +44,31 @@ def test_operations_issue_an_enrolment_token(open_screen: OpenScreen):
     page.get_by_label("节点名").fill("320614-field1")
     page.get_by_role("button", name="签发令牌").click()
     expect(page.locator("[data-test=token]")).not_to_be_empty()
+
+
+def test_a_new_user_is_handed_a_password_and_must_choose_an_own_one(open_screen: OpenScreen):
+    page = open_screen("operations").page
+    page.click(".rail a[href='/system']")
+    page.get_by_role("button", name="新增用户").click()
+    dialog = page.get_by_role("dialog")
+    name = f"officer{secrets.token_hex(3)}"
+    dialog.get_by_label("用户名").fill(name)
+    dialog.get_by_label("姓名").fill("张伟")
+    dialog.get_by_label("值班员").check()
+    dialog.get_by_role("button", name="新增用户").click()
+    first = dialog.locator(".issued code").inner_text()
+    own = f"{secrets.token_hex(8)}-Aa1"
+
+    screen = open_screen(role=None)
+    page = screen.page
+    page.goto(screen.url)
+    page.fill("input[autocomplete=username]", name)
+    page.fill("input[type=password]", first)
+    page.click("button[type=submit]")
+    page.get_by_label("新口令", exact=True).fill(own)
+    page.get_by_label("再次输入新口令").fill(f"{own}x")
+    page.click("button[type=submit]")
+    expect(page.get_by_role("alert")).to_contain_text("不一致")
+    page.get_by_label("再次输入新口令").fill(own)
+    page.click("button[type=submit]")
+    expect(page.locator("header.bar")).to_contain_text("张伟")

@@ -14,7 +14,7 @@ from tests.support.stage import Stage
 
 PAGES = {
     "overview": ("/", "dispatcher"),
-    "wall": ("/wall", "dispatcher"),
+    "wall": ("/video-wall", "dispatcher"),
     "alarms": ("/alarms", "duty_officer"),
     "roll-call": ("/roll-call", "caller"),
     "dispatch": ("/dispatch", "dispatcher"),
@@ -157,7 +157,7 @@ def test_all_can_be_reached_by_keyboard(open_screen: OpenScreen):
     for _ in range(60):
         page.keyboard.press("Tab")
         reached.add(page.evaluate(FOCUSED))
-    assert {"/", "/wall", "/alarms", "/roll-call", "/dispatch", "/links"} <= reached
+    assert {"/", "/video-wall", "/alarms", "/roll-call", "/dispatch", "/links"} <= reached
     assert any(label.startswith("观看") for label in reached)
     assert any(label.startswith("呼叫") for label in reached)
 

@@ -37,7 +37,7 @@ def test_the_nation_sees_the_counties_through_all_tiers(open_screen: OpenScreen)
 def test_the_wall_takes_units_by_mouse_and_keeps_its_layout(open_screen: OpenScreen):
     screen = open_screen()
     page = screen.page
-    screen.go("/wall")
+    screen.go("/video-wall")
     page.get_by_role("button", name="4 画面").click()
     expect(page.locator("[data-pane]")).to_have_count(4)
     page.locator("[data-pane='2']").get_by_label("移出窗格").click(force=True)

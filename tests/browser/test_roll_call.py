@@ -20,11 +20,14 @@ def test_one_button_calls_the_roll_of_seven_counties(open_screen: OpenScreen, st
     screen = open_screen("caller")
     page = screen.page
     screen.go("/roll-call")
-    page.click("[data-test=begin]")
+    with page.expect_response(lambda r: r.request.method == "POST" and r.url.endswith("/roll-calls")) as started:
+        page.click("[data-test=begin]")
+    number = started.value.json()["id"]
+    state = page.locator(f"[data-test=state][data-call='{number}']")
     expect(page.locator(".card")).to_have_count(7, timeout=MINUTE)
-    expect(page.locator("[data-test=state]")).to_have_attribute("data-state", "ended", timeout=3 * MINUTE)
+    expect(state).to_have_attribute("data-state", "ended", timeout=3 * MINUTE)
 
-    result = stage.ask(CITY, "caller", "/roll-calls")["items"][0]
+    result = stage.ask(CITY, "caller", f"/roll-calls/{number}")
     expect(page.locator("[data-test=due]")).to_have_text("7")
     expect(page.locator("[data-test=present]")).to_have_text(str(result["present"]))
     expect(page.locator("[data-test=absent]")).to_have_text(str(result["absent"]))

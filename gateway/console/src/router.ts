@@ -7,7 +7,8 @@ export const router = createRouter({
   routes: [
     { path: '/login', name: 'login', component: () => import('@/pages/LoginPage.vue'), meta: { open: true } },
     { path: '/', name: 'overview', component: () => import('@/pages/OverviewPage.vue') },
-    { path: '/wall', name: 'wall', component: () => import('@/pages/WallPage.vue') },
+    // Not /wall: that address belongs to wall sessions of the gateway itself.
+    { path: '/video-wall', name: 'wall', component: () => import('@/pages/WallPage.vue') },
     { path: '/alarms', name: 'alarms', component: () => import('@/pages/AlarmsPage.vue') },
     { path: '/roll-call', name: 'rollcall', component: () => import('@/pages/RollCallPage.vue') },
     { path: '/dispatch', name: 'dispatch', component: () => import('@/pages/DispatchPage.vue') },
