@@ -84,6 +84,8 @@ class PaperTiers:
                 "origincounter": number,
                 "condition": report["condition"],
                 "applied": True,
+                "time": "2026-11-20T08:00:00Z",
+                "received_at": "2026-11-20T08:00:00.120Z",
                 "count": 1,
             }
         )

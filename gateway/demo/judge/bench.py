@@ -156,6 +156,7 @@ class Bench:
             await self._states(ledger, code, finding.untrue)
             self._missing_warnings(code, finding)
             result[code] = {"events": len(log), **self._keep(code, finding)}
+        self._note_climb()
         for below, above in ABOVE:
             # What came in since the last look has had no time to climb.
             where = f"{below}->{above}"
@@ -220,6 +221,15 @@ class Bench:
             if summary[kind]:
                 self.fault(f"{where}: {summary[kind]} alarms {kind}: {'; '.join(summary['first'])}")
         return summary
+
+    def _note_climb(self) -> None:
+        """Note once, before anything was disturbed, how long alarms took from the county's disk to the nation's."""
+        ours = {(report.source, report.alarm_key) for report in self.ledger.posted}
+        times = [s.climbed_s * 1000 for s in self._logs["000000"] if (s.source, s.alarm_key) in ours]
+        if "samples_alarm_four_tiers_p99_ms" not in self.figures and len(times) >= 50:
+            self.figures["samples_alarm_four_tiers_p99_ms"] = len(times)
+            self.figures["alarm_four_tiers_p50_ms"] = percentile(times, 0.5)
+            self.figures["alarm_four_tiers_p99_ms"] = percentile(times, 0.99)
 
     def _due(self, code: str) -> Ledger:
         return self.ledger.of_centre(code) if code == COUNTY else self.ledger

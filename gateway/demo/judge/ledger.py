@@ -7,6 +7,7 @@ it is allowed once and required never.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -43,6 +44,8 @@ class Seen:
     origin_counter: int
     applied: bool
     count: int
+    climbed_s: float = 0.0
+    """Seconds from the origin's time to this tier's commit."""
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> "Seen":
@@ -55,7 +58,12 @@ class Seen:
             origin_counter=item["origincounter"],
             applied=item["applied"],
             count=item["count"],
+            climbed_s=_seconds(item["time"], item["received_at"]),
         )
+
+
+def _seconds(begin: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
 
 
 @dataclass(slots=True)

@@ -99,5 +99,9 @@ def test_an_item_of_the_api_is_read():
         "applied": True,
         "count": 2,
         "hops": [],
+        "time": "2026-11-20T08:00:00Z",
+        "received_at": "2026-11-20T08:00:00.250Z",
     }
-    assert Seen.read(item).origin_counter == 7
+    seen = Seen.read(item)
+    assert seen.origin_counter == 7
+    assert seen.climbed_s == 0.25
