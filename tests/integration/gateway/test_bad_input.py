@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,8 +64,8 @@ async def test_what_the_province_refuses_stands_in_the_citys_quarantine_and_can_
     async with tiers(tmp_path, "320000", "320600") as (province, city), node(city, "320681-box", tmp_path) as box:
         province.registry.table._by_code.pop("320681")  # the upper tier's table lacks the county
         raised = await box.raise_alarm("gas-1/high")
-        (refused,) = await until(city.store.quarantine)
-        assert (refused.code, refused.event["id"]) == ("unknown_centre", raised.id)
+        refused = await until(lambda: _refused(city, raised.id))
+        assert refused.code == "unknown_centre"
         province.registry.table._by_code["320681"] = city.registry.table["320681"]
         await city.links.resend(refused.id)
         (line,) = await until(lambda: logged(province))
@@ -133,3 +134,8 @@ async def test_a_gateway_cannot_speak_for_links_and_cameras_outside_its_subtree(
         assert sorted(one.code for one in found) == ["bad_schema", "bad_schema", "not_allowed"]
         assert city.registry.link("320682-box") is None
         assert city.registry.cameras() == ()
+
+
+async def _refused(city: Gateway, event_id: str) -> Any:
+    """Find one event in a gateway's quarantine; what the links say of themselves may stand there too."""
+    return next((one for one in await city.store.quarantine() if one.event["id"] == event_id), None)
