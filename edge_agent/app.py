@@ -197,7 +197,6 @@ class Agent:
             source = make_sensor(sensor, self.node, self.intake, self.clock)
             self.tasks.start(f"sensor {sensor.name}", source.run)
         self.tasks.start("tick", self._tick)
-        self.tasks.start("warm", _warm, restart=False)
         self.tasks.start("link", self._join)
         self.tasks.start("network", lambda: network.watch(self._network_is_back))
 
@@ -208,7 +207,8 @@ class Agent:
 
     async def _join(self) -> None:
         """Enrol where needed, then keep the link."""
-        identity = await self._enrolled()
+        # A county that shows as connected is asked for its picture at once: be ready to publish before the link is up.
+        identity, _ = await asyncio.gather(self._enrolled(), _warm())
         self.publisher.verify = self.calls.verify = identity.http_context()
         self.certificate_ends = certificate_life(identity)[1].timestamp()
         if not self.tasks.running("renewal"):
@@ -331,5 +331,8 @@ class Agent:
 
 
 async def _warm() -> None:
-    """Import what the first publishing needs, beside the loop: it would cost the first picture half a second."""
-    await asyncio.to_thread(__import__, "edge_agent.media.warm")
+    """Import what the first publishing needs, beside the loop; without it alarms still flow and pictures say why."""
+    try:
+        await asyncio.to_thread(__import__, "edge_agent.media.warm")
+    except ImportError as error:
+        logger.warning("media libraries missing", extra={"reason": str(error)})
