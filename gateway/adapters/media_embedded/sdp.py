@@ -4,6 +4,7 @@
 that it offered, so that the source may come later and may change.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.adapters.media_embedded.rules.description import Agreement, Local, Track
@@ -76,7 +77,7 @@ def _check_numbers(tracks: list[Track]) -> None:
 
 
 def _with_ssrc(track: Track, ssrcs: dict[str, int]) -> Track:
-    return Track(track.kind, track.mid, track.mid_extension, track.codecs, track.repairs, ssrcs.get(track.kind, 0))
+    return replace(track, ssrc=ssrcs.get(track.kind, 0))
 
 
 def _blank(kind: str, fmt: list[int] | list[str], port: int, profile: str = "UDP/TLS/RTP/SAVPF") -> "MediaDescription":

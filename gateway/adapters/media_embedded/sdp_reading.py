@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_SDP = 64 * 1024
 MAX_SECTIONS = 16
 MAX_CANDIDATES = 8
+MAX_SSRCS = 16
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 _UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _PASSWORD = re.compile(r"[A-Za-z0-9+/]{22,256}")
@@ -89,7 +90,16 @@ def codecs_of(section: "MediaDescription", *, repairs: bool) -> "tuple[list[RTCR
     if mid and not _MID.fullmatch(mid):
         raise BadMediaError("a mid must have 1 to 16 printable characters")
     extension = next((e.id for e in section.rtp.headerExtensions if e.uri == MID_URI and 0 < e.id < 15), 0)
-    return kept, Track(section.kind, mid, extension if mid else 0, codecs, fixes, 0)
+    media, fixing = _announced(section)
+    return kept, Track(section.kind, mid, extension if mid else 0, codecs, fixes, 0, media, fixing)
+
+
+def _announced(section: "MediaDescription") -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the SSRCs for media and those for RTX (RFC 5576, FID groups)."""
+    named = [source.ssrc for source in section.ssrc if 0 < source.ssrc < 1 << 32][:MAX_SSRCS]
+    pairs = [group.items for group in section.ssrc_group if group.semantic == "FID" and len(group.items) == 2]
+    fixing = {pair[1] for pair in pairs}
+    return tuple(s for s in named if s not in fixing), tuple(s for s in named if s in fixing)
 
 
 def _known(kind: str, codec: "RTCRtpCodecParameters") -> Codec | None:

@@ -93,7 +93,9 @@ class Session:
         if spec.kind in SENDING:
             self.legs = [Leg(plan_of(spec, kind), spec.session) for kind in dict.fromkeys(t.kind for t in spec.tracks)]
         else:
-            self.ingests = {t.kind: Ingest(t.kind, t.codecs, t.repairs) for t in spec.tracks}
+            self.ingests = {
+                t.kind: Ingest(t.kind, t.codecs, t.repairs, t.announced, t.announced_repairs) for t in spec.tracks
+            }
 
     def start(self, now: float) -> None:
         """Begin the checks of a controlling session."""

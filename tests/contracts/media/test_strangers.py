@@ -157,5 +157,6 @@ async def test_an_authentic_peer_that_speaks_nonsense(engine: EmbeddedMediaEngin
             if number % 50 == 0:
                 await asyncio.sleep(0.02)
         await dropped(engine, "malformed")
+        await dropped(engine, "foreign_ssrc", 10)
         await seen.sees("320623", 10)
         assert "internal_error" not in (await engine.stats()).dropped

@@ -28,7 +28,10 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One agreed m-line. `repairs` maps RTX payload types to what they repair; `mid_extension` 0 means none."""
+    """One agreed m-line. `repairs` maps RTX payload types to what they repair; `mid_extension` 0 means none.
+
+    `ssrc` is ours; `announced` and `announced_repairs` are what the other end says it sends media and RTX with.
+    """
 
     kind: str
     mid: str
@@ -36,6 +39,8 @@ class Track:
     codecs: dict[int, Codec]
     repairs: dict[int, int]
     ssrc: int
+    announced: tuple[int, ...] = ()
+    announced_repairs: tuple[int, ...] = ()
 
     def payload_types(self) -> dict[str, int]:
         """Return the payload type by codec name, and for `h264` the first one as the general case."""

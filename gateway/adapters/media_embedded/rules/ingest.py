@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.adapters.media_embedded.rules import h264, vp8
+from gateway.adapters.media_embedded.rules.pin import Pin
 from gateway.adapters.media_embedded.rules.rtcp import Report, SenderInfo
 from gateway.adapters.media_embedded.rules.rtp import Packet, Unwrapper
 
@@ -75,11 +76,20 @@ class Reception:
 class Ingest:
     """Feed `receive`; every 20 ms ask `given_up` for fillers and `missing` for NACKs; every second `report`."""
 
-    def __init__(self, kind: str, codecs: dict[int, Codec], repairs: dict[int, int]) -> None:
-        """Take the negotiated payload types and those of RTX with the type they repair."""
+    def __init__(
+        self,
+        kind: str,
+        codecs: dict[int, Codec],
+        repairs: dict[int, int],
+        announced: tuple[int, ...] = (),
+        announced_repairs: tuple[int, ...] = (),
+    ) -> None:
+        """Take the negotiated payload types, those of RTX with the type they repair, and the SSRCs that SDP named."""
         self.kind = kind
         self._codecs = codecs
         self._repairs = repairs
+        self._repairers = frozenset(announced_repairs)
+        self._pin = Pin(announced)
         self.counters = Reception()
         self.codec: Codec | None = None
         self.ssrc: int | None = None
@@ -106,14 +116,21 @@ class Ingest:
         """Take one decrypted packet; None where it goes no further (counted)."""
         self.counters.packets += 1
         self.counters.octets += len(packet.payload)
-        self.last_at = now
         repaired = self._repairs.get(packet.payload_type)
         if repaired is not None:
+            if self._repairers and packet.ssrc not in self._repairers:
+                self.counters.drop("foreign_ssrc")
+                return None
+            self.last_at = now
             return self._repair(packet, repaired, now)
         codec = self._codecs.get(packet.payload_type)
         if codec is None:
             self.counters.drop("unknown_payload_type")
             return None
+        if not self._pin.takes(packet.ssrc, packet.sequence, now):
+            self.counters.drop("foreign_ssrc")
+            return None
+        self.last_at = now
         if packet.ssrc != self.ssrc:
             self._begin(packet.ssrc)
         self._measure(packet, codec, now)

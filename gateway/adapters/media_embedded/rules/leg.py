@@ -54,6 +54,7 @@ class Leg:
         self._begin = 0
         self._cursor = 0
         self._number = plan.first_sequence + (1 << 16)
+        self._closed = self._number
         self._step = 0
         self._timestamp_step = 0
         self._newest_timestamp = plan.first_timestamp
@@ -91,12 +92,26 @@ class Leg:
             return []
         first = gop.packets[0]
         self._generation = (source, first.generation)
+        closing = self._close_holes()
         self._align(first, now)
         self.starved, self.catching_up = False, True
         self._cursor = first.number
         if self._joined_at is None:
             self._joined_at, self._joined_number = now, self._number
-        return self.due(gop, now, FIRST_BURST)
+        return closing + self.due(gop, now, FIRST_BURST)
+
+    def _close_holes(self) -> list[bytes]:
+        """Fill the numbers that will not come any more: what is lost of a former source no one can send again."""
+        out: list[bytes] = []
+        for number, before in self._ring.holes(self._closed, self._number):
+            payload_type, timestamp = before[1] & 0x7F, int.from_bytes(before[4:8], "big")
+            plan = self.plan
+            head = rtp.header(payload_type, number & 0xFFFF, timestamp, plan.ssrc, marker=False, block=plan.block)
+            if self._ring.put(number, rtp.probe(head), b""):
+                self.packets += 1
+                out.append(rtp.probe(head))
+        self._closed = max(self._closed, self._number - 1)
+        return out
 
     def _align(self, first: Media, now: float) -> None:
         """Make the source's next packet follow on what was sent last."""
@@ -130,10 +145,11 @@ class Leg:
         if not gop.packets or gop.packets[0].generation != (self._generation or (0, 0))[1]:
             self.catching_up, self.starved = False, True
             return []
+        out: list[bytes] = []
         if gop.packets[0].number > self._cursor:
+            out = self._close_holes()
             self._skip_to(gop.packets[0])
         at = gop.at(self._cursor)
-        out: list[bytes] = []
         for media in gop.packets[at : at + limit]:
             out += self._emit(media, now, squeezed=True)
             self._cursor = media.number + 1

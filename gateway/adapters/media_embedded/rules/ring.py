@@ -32,6 +32,18 @@ class Ring:
         slot = self._slots[number & self._mask]
         return slot[1] + slot[2] if slot is not None and slot[0] == number else None
 
+    def holes(self, begin: int, end: int) -> list[tuple[int, bytes]]:
+        """Return the numbers in between that were never used, each with the head of the last one used before it."""
+        found: list[tuple[int, bytes]] = []
+        before: bytes | None = None
+        for number in range(max(begin, end - len(self._slots)), end):
+            slot = self._slots[number & self._mask]
+            if slot is not None and slot[0] == number:
+                before = slot[1]
+            elif before is not None and (slot is None or slot[0] < number):
+                found.append((number, before))
+        return found
+
     def since(self, number: int) -> list[bytes]:
         """Return the datagrams from `number` on that are still here, in order."""
         kept = sorted(slot for slot in self._slots if slot is not None and slot[0] >= number)

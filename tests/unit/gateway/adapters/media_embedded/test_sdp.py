@@ -244,3 +244,21 @@ async def test_aiortc_takes_our_answer() -> None:
         assert {t.currentDirection for t in connection.getTransceivers()} == {"recvonly"}
     finally:
         await connection.close()
+
+
+async def test_the_sources_that_a_publisher_announces_are_known() -> None:
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    connection.addTransceiver("video", direction="sendonly")
+    await connection.setLocalDescription(await connection.createOffer())
+    parsed = SessionDescription.parse(connection.localDescription.sdp)
+    await connection.close()
+    (section,) = parsed.media
+    named = [source.ssrc for source in section.ssrc]
+    pairs = [tuple(group.items) for group in section.ssrc_group if group.semantic == "FID"]
+    (track,) = sdp.answer(str(parsed), LOCAL, sending=False, ssrcs={}).tracks
+    assert named
+    assert sorted(track.announced + track.announced_repairs) == sorted(named)
+    assert track.announced_repairs == tuple(pair[1] for pair in pairs)
+    section.ssrc, section.ssrc_group = [], []
+    (track,) = sdp.answer(str(parsed), LOCAL, sending=False, ssrcs={}).tracks
+    assert (track.announced, track.announced_repairs) == ((), ())

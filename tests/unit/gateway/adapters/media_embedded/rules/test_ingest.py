@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from gateway.adapters.media_embedded.rules import ingest as rule
 from gateway.adapters.media_embedded.rules.ingest import Codec, Ingest
+from gateway.adapters.media_embedded.rules.pin import QUIET_S, STEADY
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.rtp import Packet
 
@@ -81,12 +82,27 @@ def test_a_jump_or_another_ssrc_begins_a_new_generation() -> None:
     track = video()
     first = track.receive(packet(10), 0.0)
     jumped = track.receive(packet(30000), 0.1)
-    other = track.receive(packet(30001, ssrc=5), 0.2)
+    others = [track.receive(packet(40 + number, ssrc=5), 0.1 + QUIET_S + number / 100) for number in range(STEADY)]
+    other = others[-1]
     assert first is not None
     assert jumped is not None
     assert other is not None
+    assert others[:-1] == [None] * (STEADY - 1)
     assert first.generation < jumped.generation < other.generation
     assert track.counters.lost == 0
+
+
+def test_strays_are_counted_and_neither_forwarded_nor_taken_for_a_sign_of_life() -> None:
+    track = Ingest("video", {VP8: Codec("vp8", 90000)}, {RTX: VP8}, (1,), (2,))
+    assert track.receive(packet(10), 0.0) is not None
+    assert track.receive(packet(12), 0.0) is not None
+    assert track.receive(packet(500, KEY, ssrc=7), 0.1) is None
+    assert track.receive(Packet(RTX, True, 1, 0, 7, b"\x00\x0bstray", {}), 0.1) is None
+    assert (track.ssrc, track.generation, track.last_at) == (1, 1, 0.0)
+    came = track.receive(repair(11), 0.2)
+    assert came is not None
+    assert came.payload == DELTA
+    assert track.counters.dropped == {"foreign_ssrc": 2}
 
 
 def test_unknown_payload_types_are_counted() -> None:

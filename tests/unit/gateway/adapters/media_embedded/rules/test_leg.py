@@ -220,3 +220,21 @@ def test_one_number_has_one_content_and_no_number_is_left_out(actions: list[tupl
             number = unwrapper.unwrap(rtp.parse(datagram).sequence)
             assert contents.setdefault(number, datagram) == datagram
     assert leg.dropped.get("repeated_number", 0) == 0
+
+
+def test_what_a_former_source_lost_leaves_no_hole() -> None:
+    """A viewer's buffer would wait for those numbers, and nobody can send them any more."""
+    bench = Bench()
+    for packet in (media(1, key=True), media(2), media(5)):
+        bench.feed(packet)
+    bench.finish(1.0)
+    bench.feed(media(900, key=True, generation=2), source=2, now=2.0)
+    bench.finish(2.0)
+    numbers = bench.numbers()
+    assert sorted(numbers) == list(range(min(numbers), max(numbers) + 1))
+    fillers = [packet for packet in bench.sent if not packet.payload]
+    assert [packet.sequence for packet in fillers] == [65002, 65003]
+    assert {packet.timestamp for packet in fillers} == {bench.sent[1].timestamp}, "of the frame before the hole"
+    assert bench.leg.resend((65002,)) != []
+    bench.feed(media(901, key=True, generation=3), source=3, now=3.0)
+    assert len([packet for packet in bench.sent if not packet.payload]) == 2, "closed once"
