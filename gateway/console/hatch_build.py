@@ -34,7 +34,7 @@ class ConsoleError(Exception):
     """The console could not be built; the message says what to do."""
 
 
-class CustomBuildHook(BuildHookInterface):  # type: ignore[misc,valid-type]
+class CustomBuildHook(BuildHookInterface):  # type: ignore[misc,valid-type]  # object where hatchling is absent
     """Hatch calls `dependencies` before it makes the build environment, and `initialize` inside it."""
 
     def dependencies(self) -> list[str]:
@@ -166,7 +166,7 @@ def environment_with(node: Path) -> dict[str, str]:
 
 def _version(node: Path) -> tuple[int, ...]:
     try:
-        said = subprocess.run([str(node), "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+        said = subprocess.run([str(node), "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
     except OSError:
         return (0,)
     return tuple(int(part) for part in re.findall(r"\d+", said.stdout)[:2]) or (0,)

@@ -87,7 +87,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome: Any = yield
     report = outcome.get_result()
     if report.when == "call" and report.failed:
-        item.failed = True  # type: ignore[attr-defined]
+        item.failed = True
 
 
 @pytest.fixture(scope="session")

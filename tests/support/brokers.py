@@ -87,7 +87,7 @@ class Mosquitto:
         """Ask to end and wait; safe to call twice."""
         await self._end(self._process.terminate if self._process else None)
 
-    async def _end(self, how) -> None:  # type: ignore[no-untyped-def]
+    async def _end(self, how) -> None:
         process, self._process = self._process, None
         if process is not None and how is not None:
             how()
@@ -95,7 +95,7 @@ class Mosquitto:
 
 
 @contextlib.asynccontextmanager
-async def mosquitto(folder: Path, **options) -> AsyncIterator[Mosquitto]:  # type: ignore[no-untyped-def]
+async def mosquitto(folder: Path, **options) -> AsyncIterator[Mosquitto]:
     """Run a mosquitto for the length of a test."""
     broker = Mosquitto(folder, **options)
     await broker.start()

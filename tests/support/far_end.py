@@ -61,8 +61,8 @@ class FarEnd:
                 self._changed.clear()
                 await self._changed.wait()
 
-    def backup(self) -> tuple[dict, list[int]]:  # type: ignore[type-arg]
+    def backup(self) -> tuple[dict, list[int]]:
         return dict(self.held), list(self.seen)
 
-    def restore(self, copy: tuple[dict, list[int]]) -> None:  # type: ignore[type-arg]
+    def restore(self, copy: tuple[dict, list[int]]) -> None:
         self.held, self.seen = dict(copy[0]), list(copy[1])

@@ -41,7 +41,7 @@ class Sensors:
         self._webhooks = webhooks
         self._run = run
         # Not for secrets: a run is repeated with its seed.
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)  # noqa: S311 - a seed that can be repeated, no secret
         self._keys: dict[tuple[str, int], _Key] = {}
         self._posts = 0
 

@@ -195,7 +195,7 @@ class Ingest:
         self.damaged = True
         if self.kind == "video" and self.codec is not None:
             self._given_up.append(
-                Media(self.generation, index, self.codec.name, False, gap.timestamp, b"", False, now)  # noqa: FBT003
+                Media(self.generation, index, self.codec.name, False, gap.timestamp, b"", False, now)  # noqa: FBT003 - positional: one is made per lost packet
             )
 
     def _media(self, index: int, packet: Packet, payload: bytes, codec: Codec, now: float) -> Media:

@@ -21,7 +21,7 @@ class Told:
 
 async def test_a_step_is_told_once_and_cleared_after_a_quiet_minute() -> None:
     clock, told = ManualClock(), Told()
-    watch = ClockWatch(clock, told, Metrics())  # type: ignore[arg-type]  # the two methods it uses
+    watch = ClockWatch(clock, told, Metrics())  # the two methods it uses
     for _ in range(3):
         await clock.advance(1)
         await watch.look()
@@ -39,7 +39,7 @@ async def test_a_step_is_told_once_and_cleared_after_a_quiet_minute() -> None:
 
 async def test_small_corrections_are_no_step() -> None:
     clock, told = ManualClock(), Told()
-    watch = ClockWatch(clock, told, Metrics())  # type: ignore[arg-type]  # the two methods it uses
+    watch = ClockWatch(clock, told, Metrics())  # the two methods it uses
     for _ in range(10):
         clock.step(1.5)
         await watch.look()

@@ -91,7 +91,7 @@ async def test_no_receipt_goes_out_before_the_commit(bench: Bench) -> None:
         await go.wait()
         await commit(connection, unit)
 
-    bench.store._commit = slow  # type: ignore[method-assign]
+    bench.store._commit = slow
     taking = asyncio.ensure_future(bench.take(frame((1, alarm(1)))))
     await at_commit.wait()
     for _ in range(20):
@@ -107,11 +107,11 @@ async def test_a_commit_that_fails_gives_no_receipt_and_the_record_comes_again(b
     async def fail(connection, unit) -> None:
         raise OperationalError("COMMIT", None, Exception("disk I/O error"))
 
-    bench.store._commit = fail  # type: ignore[method-assign]
+    bench.store._commit = fail
     with pytest.raises(LinkError, match="disk I/O error"):
         await bench.take(frame((1, alarm(1))))
     assert (bench.room.given, await bench.stored()) == ([], [])
-    bench.store._commit = commit  # type: ignore[method-assign]
+    bench.store._commit = commit
     assert (await bench.take(frame((1, alarm(1))))).stored == ((1, 1),)
     assert bench.room.given == [1]
 
@@ -187,7 +187,7 @@ async def test_frames_that_wait_share_a_commit(bench: Bench) -> None:
         commits += 1
         await commit(connection, unit)
 
-    bench.store._commit = counted  # type: ignore[method-assign]
+    bench.store._commit = counted
     nodes = [f"320623-n{n}" for n in range(20)]
     await asyncio.gather(*(bench.take(frame((1, alarm(n + 1))), node=node) for n, node in enumerate(nodes)))
     assert commits <= 2

@@ -25,7 +25,7 @@ def test_what_is_built_is_read_again(
 
 def test_aiortc_reads_ours_and_we_read_aiortcs() -> None:
     known = other.HeaderExtensionsMap()
-    known._HeaderExtensionsMap__ids.mid = 3  # type: ignore[attr-defined]
+    known._HeaderExtensionsMap__ids.mid = 3
     datagram = rtp.header(96, 7, 8, 9, marker=True, block=rtp.extension_block({3: b"v0"})) + b"payload"
     theirs = other.RtpPacket.parse(datagram, known)
     assert (theirs.payload_type, theirs.sequence_number, theirs.timestamp, theirs.ssrc) == (96, 7, 8, 9)
