@@ -8,7 +8,7 @@ Executing twice must be harmless: the receiver remembers `command_id`.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -82,13 +82,20 @@ class Args(BaseModel):
 
 
 class MediaPublish(Args):
-    """Publish `stream` by WHIP until `until`; repeated to renew. `fresh` asks for a new session even if one runs."""
+    """Publish `stream` by WHIP until `until`; repeated to renew, and at once when `layers` change.
+
+    `fresh` asks for a new session even if one runs. `layers` are those that somebody watches: the first video m-line of
+    a publisher's offer is `main`, the second `thumb`, and no other layer is encoded or sent. None (an older gateway)
+    means main alone. `trace` is the W3C traceparent of the click that began it.
+    """
 
     stream: StreamId
     whip_url: str = Field(max_length=2048)
     token: str = Field(max_length=4096)
     until: AwareDatetime
     fresh: bool = False
+    layers: tuple[Literal["main", "thumb"], ...] | None = None
+    trace: str | None = Field(default=None, max_length=64)
 
 
 class MediaUnpublish(Args):

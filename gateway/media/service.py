@@ -32,9 +32,12 @@ from gateway.media.needs import KnownCamera, MediaNeeds
 from gateway.ports.media import (
     EndReason,
     EngineRestarted,
+    LayersWanted,
     MediaEvent,
+    RecordingEnded,
     SessionAnswer,
     SessionEnded,
+    SlotChanged,
     Still,
     StreamChanged,
     StreamState,
@@ -348,6 +351,8 @@ class MediaService:
                 self._session_ended(event)
             case EngineRestarted():
                 self._engine_restarted(event)
+            case LayersWanted() | SlotChanged() | RecordingEnded():
+                return
 
     def _stream_changed(self, event: StreamChanged) -> None:
         now = self._clock.monotonic()

@@ -6,9 +6,10 @@ calls it has checked the right. Every call may be cancelled safely: a session th
 The contract suite `tests/contracts/media/` runs per capability on every adapter.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 
@@ -18,6 +19,8 @@ class Capability(StrEnum):
     PUBLISH = "publish"  # WHIP in
     PLAY = "play"  # WHEP out
     WALL = "wall"  # one peer connection with switchable slots
+    LAYERS = "layers"  # main and thumb of one stream, each only while it is watched
+    RECORD = "record"  # forwarded packets into a file
     RELAY = "relay"  # WHIP client towards the tier above, WHEP client towards another tier
     STILL = "still"  # newest decoded key frame
     STATS = "stats"
@@ -33,11 +36,19 @@ class StreamState(StrEnum):
     STALLED = "stalled"  # a source is connected, packets stopped
 
 
+class Layer(StrEnum):
+    """One encoding of a camera's picture."""
+
+    MAIN = "main"
+    THUMB = "thumb"
+
+
 class SessionKind(StrEnum):
     """Direction and role of one peer connection, seen from the engine."""
 
     WHIP = "whip"  # a publisher came to us
     WHEP = "whep"  # a viewer came to us
+    WALL = "wall"  # a viewer with several slots came to us
     RELAY = "relay"  # we publish to another gateway (WHIP client)
     PULL = "pull"  # we view at another gateway (WHEP client)
 
@@ -64,6 +75,35 @@ class SessionAnswer:
     stream: str
     sdp: str
     etag: str
+
+
+class Showing(StrEnum):
+    """What a wall's slot shows, or why it shows nothing."""
+
+    MAIN = "main"
+    THUMB = "thumb"
+    SOUND = "sound"
+    EMPTY = "empty"  # nothing was assigned
+    WAITING = "waiting"  # the source is away or has given no key frame yet
+    SAVED = "saved"  # left out because the line is too thin for it
+    SHED = "shed"  # left out because this machine falls behind
+    CODEC = "codec"  # the viewer did not offer the source's codec
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What shall stand in one slot of a wall.
+
+    `kind` is video or audio; slots are counted per kind, in the order of the offer's m-lines. `stream` None empties the
+    slot. `layer` is the best one wished for; a thinner line or a stream without it gives the other. Smaller `priority`
+    is served first: 0 command audio, 1 stage, 2 main pictures, 3 thumbs.
+    """
+
+    kind: str
+    index: int
+    stream: str | None
+    layer: Layer = Layer.MAIN
+    priority: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +149,26 @@ class StreamStats:
     key_frame_interval_s: float | None
     frame_rate: float
     audio: bool
+    freezes: int = 0  # pauses of the main picture as W3C webrtc-stats counts them, seen on arrival
+    freeze_s: float = 0.0
+    layers: tuple[Layer, ...] = ()  # layers that arrive
+    audio_level: float | None = None  # newest RFC 6464 level, 0 (silence) to 1
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStats:
+    """One peer connection. `estimate_bps` is what its line seems to carry; None where nothing was heard yet."""
+
+    session_id: str
+    kind: SessionKind
+    stream: str
+    sent_bps: int
+    received_bps: int
+    estimate_bps: int | None
+    rtt_ms: float | None
+    fraction_lost: float | None
+    profile: str
+    transport: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +180,8 @@ class EngineStats:
     dropped: dict[str, int]
     worker_restarts: int
     loop_lag_ms: float
-    modes: dict[str, str] = field(default_factory=dict)  # e.g. {"backend": "reference"}
+    modes: dict[str, str] = field(default_factory=dict)  # e.g. {"backend": "batched", "gso": "on"}
+    lines: tuple[SessionStats, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +210,38 @@ class EngineRestarted:
     streams: tuple[str, ...]
 
 
-MediaEvent = StreamChanged | SessionEnded | EngineRestarted
+@dataclass(frozen=True, slots=True)
+class LayersWanted:
+    """The legs of a stream want these layers now; empty means none. Whoever publishes it need send no others."""
+
+    stream: str
+    layers: frozenset[Layer]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotChanged:
+    """A wall's slot shows something else."""
+
+    session_id: str
+    kind: str
+    index: int
+    stream: str | None
+    showing: Showing
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingEnded:
+    """A recording is closed: `reason` is closed, source_gone, disk, or failed."""
+
+    recording: str
+    stream: str
+    reason: str
+    seconds: float
+    octets: int
+    lost: int
+
+
+MediaEvent = StreamChanged | SessionEnded | EngineRestarted | LayersWanted | SlotChanged | RecordingEnded
 
 
 class MediaEngine(Protocol):
@@ -170,6 +262,34 @@ class MediaEngine(Protocol):
 
     async def play(self, stream: str, offer: str) -> SessionAnswer:
         """Accept a WHEP viewer, whether or not the stream has a source yet. Raises BadMediaError."""
+        ...
+
+    async def wall(self, offer: str) -> SessionAnswer:
+        """Accept a viewer with up to 25 video slots, all empty at first; `stream` of the answer is empty.
+
+        Every forwardable codec is agreed for each slot, the payload type follows the source. Raises BadMediaError.
+        """
+        ...
+
+    async def assign(self, session_id: str, slots: Sequence[Slot]) -> None:
+        """Change what stands in the slots named, without renegotiation; slots that are not named stay as they are.
+
+        A switched slot goes on with its SSRC, numbers and timestamps, from the last key frame of the new stream. A
+        stream need not have a source yet. Raises NotFoundError, BadMediaError for a slot that the wall does not have.
+        """
+        ...
+
+    async def record(self, stream: str, path: Path, *, layer: Layer = Layer.MAIN) -> str:
+        """Record a stream into a new file (fragmented MP4, or Matroska for VP8); returns the recording's name.
+
+        It begins at the kept group of pictures, goes on over changes of the source, and whatever was written stays
+        playable whenever the machine dies. The stream must be wanted elsewhere: recording asks nobody for it. Raises
+        NotFoundError for a stream that the engine does not know, ConfigError where the file cannot be made.
+        """
+        ...
+
+    async def stop_recording(self, recording: str) -> RecordingEnded:
+        """Close a recording's file; raises NotFoundError."""
         ...
 
     async def trickle(self, session_id: str, fragment: str, etag: str | None) -> TrickleAnswer:

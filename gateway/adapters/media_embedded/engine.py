@@ -31,7 +31,9 @@ from gateway.adapters.media_embedded.wire import (
     Reply,
     Reserve,
     Restart,
+    Shows,
     Up,
+    Wanted,
 )
 from gateway.adapters.media_embedded.worker_link import WorkerLink
 from gateway.ports.media import (
@@ -39,10 +41,15 @@ from gateway.ports.media import (
     EndReason,
     EngineRestarted,
     EngineStats,
+    Layer,
+    LayersWanted,
     MediaEvent,
+    RecordingEnded,
     SessionAnswer,
     SessionEnded,
     SessionKind,
+    Slot,
+    SlotChanged,
     Still,
     StreamChanged,
     TrickleAnswer,
@@ -53,6 +60,7 @@ from protocols.errors import (
     BadMediaError,
     ConfigError,
     LinkError,
+    NeedsError,
     NotFoundError,
     RefusedError,
     WrongMomentError,
@@ -168,6 +176,22 @@ class EmbeddedMediaEngine:
     async def play(self, stream: str, offer: str) -> SessionAnswer:
         """See the port."""
         return await self._answer(SessionKind.WHEP, stream, offer)
+
+    async def wall(self, offer: str) -> SessionAnswer:
+        """See the port."""
+        raise NeedsError("walls are not there yet")
+
+    async def assign(self, session_id: str, slots: Sequence[Slot]) -> None:
+        """See the port."""
+        raise NotFoundError("no such wall; make a new one")
+
+    async def record(self, stream: str, path: Path, *, layer: Layer = Layer.MAIN) -> str:
+        """See the port."""
+        raise NeedsError("recording is not there yet")
+
+    async def stop_recording(self, recording: str) -> RecordingEnded:
+        """See the port."""
+        raise NotFoundError("no such recording; it may have ended by itself")
 
     async def _answer(self, kind: SessionKind, stream: str, offer: str) -> SessionAnswer:
         split_stream(stream)
@@ -353,6 +377,10 @@ class EmbeddedMediaEngine:
             case Changed(stream, state, first_frame_s):
                 logger.info("stream changed", extra={"stream": stream, "state": state.value})
                 self._broadcast.publish(StreamChanged(stream, state, first_frame_s))
+            case Wanted(stream, layers):
+                self._broadcast.publish(LayersWanted(stream, frozenset(layers)))
+            case Shows(session, kind, index, stream, showing):
+                self._broadcast.publish(SlotChanged(session, kind, index, stream, showing))
             case Reply():
                 raise AssertionError("replies are taken by the link")
 

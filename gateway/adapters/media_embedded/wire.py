@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from gateway.adapters.media_embedded.rules.description import Track
 from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.stun import Address
-from gateway.ports.media import EndReason, SessionKind, StreamState, StreamStats
+from gateway.ports.media import EndReason, Layer, SessionKind, Showing, Slot, StreamState, StreamStats
 
 _HEAD = struct.Struct("!II")
 MAX_JSON, MAX_BLOCK = 8 << 20, 16 << 20
@@ -79,6 +79,34 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Assign:
+    """Change what stands in slots of a wall; False for an unknown session or slot."""
+
+    session: str
+    slots: tuple[Slot, ...]
+    op: Literal["assign"] = "assign"
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """Copy a stream's packets, from its kept group on, to the datagram socket at `path` (see `tapping`)."""
+
+    tap: str
+    stream: str
+    layer: Layer
+    path: str
+    op: Literal["tap"] = "tap"
+
+
+@dataclass(frozen=True, slots=True)
+class Untap:
+    """End a tap; an unknown one is no error."""
+
+    tap: str
+    op: Literal["untap"] = "untap"
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """Give the newest whole key frame that is newer than `newer_than`; ask the source if there is none."""
 
@@ -95,7 +123,7 @@ class Measure:
     op: Literal["measure"] = "measure"
 
 
-Request = Configure | Reserve | Open | Restart | Close | Picture | Measure
+Request = Configure | Reserve | Open | Restart | Close | Assign | Tap | Untap | Picture | Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +178,27 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """The legs of a stream want these layers."""
+
+    stream: str
+    layers: tuple[Layer, ...]
+    op: Literal["wanted"] = "wanted"
+
+
+@dataclass(frozen=True, slots=True)
+class Shows:
+    """A wall's slot shows something else."""
+
+    session: str
+    kind: str
+    index: int
+    stream: str | None
+    showing: Showing
+    op: Literal["shows"] = "shows"
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A numbered request."""
 
@@ -157,7 +206,7 @@ class Ask:
     request: Annotated[Request, Field(discriminator="op")]
 
 
-Answer = Reply | Up | Over | Changed
+Answer = Reply | Up | Over | Changed | Wanted | Shows
 _asks: TypeAdapter[Ask] = TypeAdapter(Ask)
 _answers: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="op")])
 

@@ -24,6 +24,7 @@ from gateway.adapters.media_embedded.session import Session
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.wire import (
     Ask,
+    Assign,
     Close,
     Configure,
     Measure,
@@ -32,6 +33,8 @@ from gateway.adapters.media_embedded.wire import (
     Reply,
     Reserve,
     Restart,
+    Tap,
+    Untap,
     WireError,
     pack_answer,
     read_ask,
@@ -126,7 +129,7 @@ class Worker:
                 return Reply(ask.number)
             case Measure():
                 return Reply(ask.number, figures=figures_of(self.hub, self._all_ports(), self._setup.backend))
-            case Configure() | Picture():
+            case Configure() | Picture() | Assign() | Tap() | Untap():
                 return Reply(ask.number, ok=False)
 
     def _all_ports(self) -> list[SocketPort]:

@@ -1,6 +1,6 @@
 """What two ends agree on in SDP, as plain values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.ingest import Codec
@@ -30,7 +30,9 @@ class Remote:
 class Track:
     """One agreed m-line. `repairs` maps RTX payload types to what they repair; `mid_extension` 0 means none.
 
-    `ssrc` is ours; `announced` and `announced_repairs` are what the other end says it sends media and RTX with.
+    `name` is the publisher's track (main, thumb, audio) or the viewer's slot (video/0, audio/0). `ssrc` and
+    `repair_ssrc` are ours, `sends_repairs` gives our RTX payload type for each media one; `announced` and
+    `announced_repairs` are what the other end says it sends media and RTX with. Extension ids are 0 where not agreed.
     """
 
     kind: str
@@ -41,6 +43,11 @@ class Track:
     ssrc: int
     announced: tuple[int, ...] = ()
     announced_repairs: tuple[int, ...] = ()
+    name: str = ""
+    repair_ssrc: int = 0
+    sends_repairs: dict[int, int] = field(default_factory=dict)
+    transport_extension: int = 0  # transport-wide sequence numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01)
+    level_extension: int = 0  # audio level (RFC 6464)
 
     def payload_types(self) -> dict[str, int]:
         """Return the payload type by codec name, and for `h264` the first one as the general case."""
