@@ -31,7 +31,7 @@ def links_dashboard() -> dashboard.Dashboard:
     )
     for variable in variables("silian_link_up"):
         built = built.with_variable(variable)
-    for panel in (*_first_row(), *_who_is_down(), *_line_health(), *_flow(), *_inside()):
+    for panel in (*_first_row(), *_who_is_down(), *_line_health(), *_flow(), *_pictures(), *_inside()):
         built = built.with_panel(panel)
     return built
 
@@ -148,6 +148,38 @@ def _flow() -> list[object]:
             "按对端和通道，尚未得到回执的记录",
             "short",
             [(f"sum by (peer, lane) (silian_outbox_records{{{HERE}}})", "{{peer}} {{lane}}")],
+            8,
+        ),
+    ]
+
+
+def _pictures() -> list[object]:
+    frozen = f"rate(silian_media_freeze_seconds_total{{{HERE}}}[$__rate_interval])"
+    return [
+        curves(
+            "画面卡顿",
+            "到达本平台的画面卡住的时间占比，按摄像机；持续高于 0.01 先查该中心的线路",
+            "percentunit",
+            [(f"max by (centre, camera) ({frozen}) > 0", "{{centre}}/{{camera}}")],
+            8,
+        ),
+        curves(
+            "卡顿次数",
+            "每分钟卡顿次数，按中心；一帧停留达到平均帧长的三倍且多出 150 毫秒即计一次",
+            "short",
+            [
+                (
+                    f"sum by (centre) (rate(silian_media_freezes_total{{{HERE}}}[$__rate_interval])) * 60",
+                    "{{centre}}",
+                )
+            ],
+            8,
+        ),
+        curves(
+            "关键帧间隔",
+            "最近两个关键帧的间隔，按摄像机；超过 4 秒时切换画面会变慢，应调整摄像机的关键帧设置",
+            "s",
+            [(f"max by (centre, camera) (silian_media_key_frame_interval_seconds{{{HERE}}})", "{{centre}}/{{camera}}")],
             8,
         ),
     ]

@@ -85,6 +85,7 @@ def install_figures(parts: Parts) -> Figures:
     _install_links(parts)
     _install_inside(parts)
     _install_media(parts, figures)
+    _install_pictures(parts, figures)
     live = parts.metrics.live
     live("alarms_active", lambda: figures.active)
     live("alarms_unacknowledged", lambda: figures.unacknowledged)
@@ -165,15 +166,6 @@ def _install_media(parts: Parts, figures: Figures) -> None:
 
         return read
 
-    def per_camera(value: Callable[[StreamStats], float | None]) -> Callable[[], Iterable[LiveSample]]:
-        def read() -> Samples:
-            known = {camera.stream for camera in parts.registry.cameras()}
-            streams = figures.media.streams if figures.media else ()
-            found = ((split_stream(one.stream), value(one)) for one in streams if one.stream in known)
-            return [(name, number) for name, number in found if number is not None]
-
-        return read
-
     live("media_streams", lambda: _by_state(figures))
     live("media_legs", lambda: [((kind,), n) for kind, n in _sessions(figures).items()])
     live("media_received_bytes_total", per_centre(lambda one: one.bytes_in))
@@ -183,14 +175,31 @@ def _install_media(parts: Parts, figures: Figures) -> None:
     live("media_rtp_packets_lost_total", per_centre(lambda one: one.lost))
     live("media_frames_received_total", per_centre(lambda one: one.frames))
     live("media_key_frames_received_total", per_centre(lambda one: one.key_frames))
+    live("media_packets_dropped_total", lambda: [((why,), n) for why, n in _dropped(figures).items()])
+    live("media_worker_restarts_total", lambda: _single(figures, lambda media: media.worker_restarts))
+    live("media_worker_loop_lag_seconds", lambda: _single(figures, lambda media: media.loop_lag_ms / 1000))
+
+
+def _install_pictures(parts: Parts, figures: Figures) -> None:
+    live = parts.metrics.live
+
+    def per_camera(value: Callable[[StreamStats], float | None]) -> Callable[[], Iterable[LiveSample]]:
+        def read() -> Samples:
+            known = {camera.stream for camera in parts.registry.cameras()}
+            streams = figures.media.streams if figures.media else ()
+            found = ((split_stream(one.stream), value(one)) for one in streams if one.stream in known)
+            return [(name, number) for name, number in found if number is not None]
+
+        return read
+
     live("media_frame_rate", per_camera(lambda one: one.frame_rate))
     live(
         "media_frame_age_seconds",
         per_camera(lambda one: None if one.frame_age_ms is None else one.frame_age_ms / 1000),
     )
-    live("media_packets_dropped_total", lambda: [((why,), n) for why, n in _dropped(figures).items()])
-    live("media_worker_restarts_total", lambda: _single(figures, lambda media: media.worker_restarts))
-    live("media_worker_loop_lag_seconds", lambda: _single(figures, lambda media: media.loop_lag_ms / 1000))
+    live("media_key_frame_interval_seconds", per_camera(lambda one: one.key_frame_interval_s))
+    live("media_freezes_total", per_camera(lambda one: one.freezes))
+    live("media_freeze_seconds_total", per_camera(lambda one: one.freeze_s))
 
 
 def _single(figures: Figures, value: Callable[[EngineStats], float]) -> Samples:

@@ -85,6 +85,11 @@ MEDIA = (
     Metric("media_key_frames_received_total", _C, "Key frames received", ("centre",)),
     Metric("media_frame_rate", _G, "Frames per second, by camera of the centre", ("centre", "camera")),
     Metric("media_frame_age_seconds", _G, "Age of the newest frame", ("centre", "camera")),
+    Metric("media_key_frame_interval_seconds", _G, "Distance of the last two key frames", ("centre", "camera")),
+    Metric(
+        "media_freezes_total", _C, "Pauses of the picture on arrival, as webrtc-stats counts them", ("centre", "camera")
+    ),
+    Metric("media_freeze_seconds_total", _C, "Seconds of those pauses", ("centre", "camera")),
     Metric("media_packets_dropped_total", _C, "Packets that the worker dropped, by reason", ("reason",)),
     Metric("media_worker_restarts_total", _C, "Media workers replaced after their death"),
     Metric("media_worker_loop_lag_seconds", _G, "Lag of the worker's loop"),

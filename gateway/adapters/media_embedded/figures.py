@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from gateway.adapters.media_embedded import moment
 from gateway.adapters.media_embedded.hub import Hub
+from gateway.adapters.media_embedded.rules.cadence import Cadence
 from gateway.adapters.media_embedded.rules.forward import Stream
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.wire import Figures
@@ -37,7 +38,9 @@ def _stream(hub: Hub, stream: Stream, now: float) -> StreamStats:
     owners = {leg.owner for leg in legs}
     kinds = Counter(hub.sessions[owner].spec.kind for owner in owners if owner in hub.sessions)
     video = stream.ingests.get("video")
-    main = video or stream.ingests.get("audio")
+    audio = stream.ingests.get("audio")
+    cadence = Cadence() if video is None else video.cadence
+    main = video or audio
     at = main.counters.frame_at if main is not None else None
     totals = stream.totals
     return StreamStats(
@@ -51,10 +54,13 @@ def _stream(hub: Hub, stream: Stream, now: float) -> StreamStats:
         packets_out=totals.packets_out + sum(leg.packets for leg in legs),
         bytes_out=totals.octets_out + sum(leg.octets for leg in legs),
         lost=totals.lost + sum(i.counters.lost for i in ingests),
-        frames=totals.frames + (video.counters.frames if video is not None else 0),
-        key_frames=totals.key_frames + (video.counters.key_frames if video is not None else 0),
+        frames=totals.frames + cadence.frames,
+        key_frames=totals.key_frames + cadence.key_frames,
         frame_age_ms=None if at is None else max(0, round((now - at) * 1000)),
-        key_frame_interval_s=video.counters.key_interval_s if video is not None else None,
-        frame_rate=video.frame_rate(now) if video is not None else 0.0,
-        audio="audio" in stream.ingests and stream.ingests["audio"].last_at is not None,
+        key_frame_interval_s=cadence.key_interval_s,
+        frame_rate=cadence.rate(now),
+        audio=audio is not None and audio.last_at is not None,
+        freezes=totals.freezes + cadence.freezes,
+        freeze_s=round(totals.freeze_s + cadence.freeze_s, 3),
+        audio_level=None if audio is None else audio.meter.level(now),
     )

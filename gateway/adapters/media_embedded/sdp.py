@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.adapters.media_embedded.rules.description import Agreement, Local, Track
 from gateway.adapters.media_embedded.rules.ice import HOST_PRIORITY
+from gateway.adapters.media_embedded.rules.level import LEVEL_URI
 from gateway.adapters.media_embedded.sdp_reading import MID_URI, codecs_of, number_of, read, remote_of
 from protocols.errors import BadMediaError
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 KINDS = ("video", "audio")
 FEEDBACK = (("nack", None), ("nack", "pli"), ("ccm", "fir"), ("goog-remb", None))
 OFFERED_PROFILES = {96: "42e01f", 97: "42001f", 98: "4d001f", 99: "64001f"}
-OFFERED_VP8, OFFERED_OPUS, OFFERED_MID = 100, 111, 1
+OFFERED_VP8, OFFERED_OPUS = 100, 111
+OFFERED_MID, OFFERED_LEVEL = 1, 10
+"""Ids of header extensions in our own offers: one number means one thing in the whole BUNDLE."""
 CNAME = "silian"
 
 
@@ -112,6 +115,9 @@ def _section(
     media.rtp.codecs = codecs
     if track.mid_extension:
         media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=track.mid_extension, uri=MID_URI)]
+    if track.level_extension and ssrcs is None:
+        heard = RTCRtpHeaderExtensionParameters(id=track.level_extension, uri=LEVEL_URI)
+        media.rtp.headerExtensions = [*media.rtp.headerExtensions, heard]
     _transport(media, track.mid, local, lite=True, setup="server")
     media.direction = "recvonly" if ssrcs is None else "sendonly"
     if ssrcs is not None:
@@ -168,6 +174,8 @@ def offer(local: Local, *, sending: bool, ssrcs: dict[str, int]) -> str:
         from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
 
         media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=OFFERED_MID, uri=MID_URI)]
+        if kind == "audio" and not sending:
+            media.rtp.headerExtensions.append(RTCRtpHeaderExtensionParameters(id=OFFERED_LEVEL, uri=LEVEL_URI))
         _transport(media, str(mid), local, lite=False, setup="auto")
         media.direction = "sendonly" if sending else "recvonly"
         if sending:

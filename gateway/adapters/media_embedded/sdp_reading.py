@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.adapters.media_embedded.rules.description import Remote, Track
 from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.ingest import Codec
+from gateway.adapters.media_embedded.rules.level import LEVEL_URI
 from gateway.adapters.media_embedded.rules.stun import Address
 from protocols.errors import BadMediaError
 
@@ -89,9 +90,15 @@ def codecs_of(section: "MediaDescription", *, repairs: bool) -> "tuple[list[RTCR
     mid = section.rtp.muxId or ""
     if mid and not _MID.fullmatch(mid):
         raise BadMediaError("a mid must have 1 to 16 printable characters")
-    extension = next((e.id for e in section.rtp.headerExtensions if e.uri == MID_URI and 0 < e.id < 15), 0)
+    extension = _extension(section, MID_URI)
+    loudness = _extension(section, LEVEL_URI) if section.kind == "audio" else 0
     media, fixing = _announced(section)
-    return kept, Track(section.kind, mid, extension if mid else 0, codecs, fixes, 0, media, fixing)
+    track = Track(section.kind, mid, extension if mid else 0, codecs, fixes, 0, media, fixing, level_extension=loudness)
+    return kept, track
+
+
+def _extension(section: "MediaDescription", uri: str) -> int:
+    return next((e.id for e in section.rtp.headerExtensions if e.uri == uri and 0 < e.id < 15), 0)
 
 
 def _announced(section: "MediaDescription") -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -94,7 +94,8 @@ class Session:
             self.legs = [Leg(plan_of(spec, kind), spec.session) for kind in dict.fromkeys(t.kind for t in spec.tracks)]
         else:
             self.ingests = {
-                t.kind: Ingest(t.kind, t.codecs, t.repairs, t.announced, t.announced_repairs) for t in spec.tracks
+                t.kind: Ingest(t.kind, t.codecs, t.repairs, t.announced, t.announced_repairs, t.level_extension)
+                for t in spec.tracks
             }
 
     def start(self, now: float) -> None:

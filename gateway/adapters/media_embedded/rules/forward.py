@@ -33,6 +33,8 @@ class Totals:
     lost: int = 0
     frames: int = 0
     key_frames: int = 0
+    freezes: int = 0
+    freeze_s: float = 0.0
     dropped: Counter[str] = field(default_factory=Counter)
 
 
@@ -78,8 +80,11 @@ class Stream:
             self.totals.packets_in += counters.packets
             self.totals.octets_in += counters.octets
             self.totals.lost += counters.lost
-            self.totals.frames += counters.frames if ingest.kind == "video" else 0
-            self.totals.key_frames += counters.key_frames
+            if ingest.kind == "video":
+                self.totals.frames += ingest.cadence.frames
+                self.totals.key_frames += ingest.cadence.key_frames
+                self.totals.freezes += ingest.cadence.freezes
+                self.totals.freeze_s += ingest.cadence.freeze_s
             self.totals.dropped.update(counters.dropped)
 
     def add_leg(self, leg: Leg, now: float) -> Out:

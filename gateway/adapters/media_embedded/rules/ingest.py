@@ -3,11 +3,11 @@
 **Every packet leaves once**: what is repeated (probes, retransmissions that were not needed) ends here.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.adapters.media_embedded.rules import h264, vp8
+from gateway.adapters.media_embedded.rules import h264, level, vp8
+from gateway.adapters.media_embedded.rules.cadence import Cadence
 from gateway.adapters.media_embedded.rules.pin import Pin
 from gateway.adapters.media_embedded.rules.rtcp import Report, SenderInfo
 from gateway.adapters.media_embedded.rules.rtp import Packet, Unwrapper
@@ -62,9 +62,6 @@ class Reception:
     packets: int = 0
     octets: int = 0
     lost: int = 0
-    frames: int = 0
-    key_frames: int = 0
-    key_interval_s: float | None = None
     frame_at: float | None = None
     dropped: dict[str, int] = field(default_factory=dict)
 
@@ -83,14 +80,21 @@ class Ingest:
         repairs: dict[int, int],
         announced: tuple[int, ...] = (),
         announced_repairs: tuple[int, ...] = (),
+        level_extension: int = 0,
     ) -> None:
-        """Take the negotiated payload types, those of RTX with the type they repair, and the SSRCs that SDP named."""
+        """Take the negotiated payload types, those of RTX with the type they repair, and the SSRCs that SDP named.
+
+        `level_extension` is the id under which packets tell their loudness (RFC 6464), 0 for none.
+        """
         self.kind = kind
         self._codecs = codecs
         self._repairs = repairs
         self._repairers = frozenset(announced_repairs)
         self._pin = Pin(announced)
+        self._level_extension = level_extension
         self.counters = Reception()
+        self.cadence = Cadence()
+        self.meter = level.Meter()
         self.codec: Codec | None = None
         self.ssrc: int | None = None
         self.generation = 0
@@ -106,11 +110,9 @@ class Ingest:
         self._newest = 0
         self._timestamp: int | None = None
         self._key_timestamp: int | None = None
-        self._key_at: float | None = None
         self._jitter = 0.0
         self._transit: float | None = None
         self._reported = (0, 0)
-        self.frame_times: deque[float] = deque(maxlen=64)
 
     def receive(self, packet: Packet, now: float) -> Media | None:
         """Take one decrypted packet; None where it goes no further (counted)."""
@@ -131,10 +133,17 @@ class Ingest:
             self.counters.drop("foreign_ssrc")
             return None
         self.last_at = now
+        if self._level_extension:
+            self._hear(packet, now)
         if packet.ssrc != self.ssrc:
             self._begin(packet.ssrc)
         self._measure(packet, codec, now)
         return self._place(packet.sequence, packet, packet.payload, codec, now)
+
+    def _hear(self, packet: Packet, now: float) -> None:
+        told = level.read(packet.extensions.get(self._level_extension, b""))
+        if told is not None:
+            self.meter.heard(told, now)
 
     def _repair(self, packet: Packet, payload_type: int, now: float) -> Media | None:
         """Unwrap RTX (RFC 4588 section 4): the original number stands before the payload."""
@@ -203,16 +212,12 @@ class Ingest:
         ahead = self._timestamp is None or 0 < (packet.timestamp - self._timestamp) & 0xFFFFFFFF < 1 << 31
         if payload and ahead:
             self._timestamp = packet.timestamp
-            self.counters.frames += 1
-            self.frame_times.append(now)
+            self.cadence.frame(now)
         if packet.marker or self.kind == "audio":
             self.counters.frame_at = now
         if key and packet.timestamp != self._key_timestamp:
             self._key_timestamp = packet.timestamp
-            self.counters.key_frames += 1
-            if self._key_at is not None:
-                self.counters.key_interval_s = now - self._key_at
-            self._key_at = now
+            self.cadence.key_frame(now)
             self.damaged = False
         return Media(self.generation, index, codec.name, packet.marker, packet.timestamp, payload, key, now)
 
@@ -265,10 +270,6 @@ class Ingest:
             delay = min(int((now - self.sender[1]) * 65536), 0xFFFFFFFF)
         highest = (self._unwrap.last - 0x10000) & 0xFFFFFFFF
         return Report(self.ssrc, fraction, min(lost, 0x7FFFFF), highest, int(self._jitter) & 0xFFFFFFFF, last_sr, delay)
-
-    def frame_rate(self, now: float) -> float:
-        """Return frames a second over the last two seconds."""
-        return sum(1 for at in self.frame_times if now - at <= 2.0) / 2.0
 
 
 def _starts_key_frame(codec: str, payload: bytes) -> bool:

@@ -102,6 +102,19 @@ def play(offer: str) -> sdp.Agreement:
     return sdp.answer(offer, LOCAL, sending=True, ssrcs=SSRCS)
 
 
+def test_a_publisher_is_asked_for_its_loudness_and_a_viewer_is_not() -> None:
+    line = "a=extmap:5 urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+    mid = "a=extmap:9 urn:ietf:params:rtp-hdrext:sdes:mid"
+    offered = PUBLISHING.replace(mid, f"{mid}\r\n{line}")
+    agreed = sdp.answer(offered, LOCAL, sending=False, ssrcs=SSRCS)
+    assert [track.level_extension for track in agreed.tracks] == [0, 5], "a video line's is not used"
+    assert agreed.sdp.split("\r\n").count(line) == 1
+    assert line not in play(offered.replace("a=sendonly", "a=recvonly")).sdp
+    pulled = sdp.offer(LOCAL, sending=False, ssrcs=SSRCS)
+    assert "ssrc-audio-level" in pulled
+    assert "ssrc-audio-level" not in sdp.offer(LOCAL, sending=True, ssrcs=SSRCS), "what is relayed tells none"
+
+
 def test_a_viewer_is_given_every_codec_that_can_be_forwarded() -> None:
     agreed = play(CHROMIUM)
     video, audio = agreed.tracks

@@ -117,10 +117,30 @@ def test_frames_key_frames_and_rate() -> None:
         now = number / 15
         track.receive(packet(2 * number, KEY if number % 30 == 0 else DELTA, timestamp=number * 6000), now)
         track.receive(packet(2 * number + 1, DELTA, timestamp=number * 6000), now)
-    counters = track.counters
-    assert (counters.frames, counters.key_frames, counters.key_interval_s) == (60, 2, 2.0)
-    assert 14 <= track.frame_rate(59 / 15) <= 16
+    counters, cadence = track.counters, track.cadence
+    assert (cadence.frames, cadence.key_frames, cadence.key_interval_s) == (60, 2, 2.0)
+    assert 14 <= cadence.rate(59 / 15) <= 16
     assert counters.frame_at == 59 / 15
+
+
+def test_a_pause_of_the_picture_is_a_freeze() -> None:
+    track = video()
+    for number in range(40):
+        track.receive(packet(number, timestamp=number * 3600), number / 25)
+    track.receive(packet(40, timestamp=200_000), 39 / 25 + 1.0)
+    assert (track.cadence.freezes, round(track.cadence.freeze_s, 2)) == (1, 1.0)
+
+
+def test_loudness_is_heard_where_it_was_agreed() -> None:
+    sound = Ingest("audio", {111: Codec("opus", 48000)}, {}, level_extension=4)
+    deaf = Ingest("audio", {111: Codec("opus", 48000)}, {})
+    for number in range(10):
+        loud = Packet(111, False, number, number * 960, 1, b"opus", {4: b"\x94"})
+        assert sound.receive(loud, number * 0.02) is not None
+        assert deaf.receive(loud, number * 0.02) is not None
+    assert sound.meter.newest == 20
+    assert (sound.meter.level(0.2) or 0.0) > 0.05
+    assert deaf.meter.level(0.2) is None
 
 
 def test_reports_tell_loss_and_echo_the_senders_report() -> None:
