@@ -26,7 +26,7 @@ from protocols.ids import stream_of
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
-SDP_LIMIT = 64 * 1024
+SDP_LIMIT = 256 * 1024
 """Longest offer or fragment in bytes; a browser's offer with many codecs has about 8 KiB."""
 STILL_WITHIN_S = 5.0
 CORS = {

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, ip_address
@@ -23,6 +23,7 @@ from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.stills import Stills
 from gateway.adapters.media_embedded.wire import (
     Answer,
+    Assign,
     Changed,
     Close,
     Open,
@@ -89,6 +90,7 @@ class Known:
     etag: str = ""
     mids: tuple[str, ...] = ()
     first_kind: str = "video"
+    slots: tuple[str, ...] = ()
     client: WhipClient | None = None
     up: asyncio.Event = field(default_factory=asyncio.Event)
     over: EndReason | None = None
@@ -179,11 +181,21 @@ class EmbeddedMediaEngine:
 
     async def wall(self, offer: str) -> SessionAnswer:
         """See the port."""
-        raise NeedsError("walls are not there yet")
+        return await self._answer(SessionKind.WALL, "", offer)
 
     async def assign(self, session_id: str, slots: Sequence[Slot]) -> None:
-        """See the port."""
-        raise NotFoundError("no such wall; make a new one")
+        """See the port. Raises BadIdentityError for a stream that cannot be one."""
+        known = self._sessions.get(session_id)
+        if known is None or known.kind is not SessionKind.WALL:
+            raise NotFoundError("no such wall; make a new one")
+        for slot in slots:
+            if f"{slot.kind}/{slot.index}" not in known.slots:
+                raise BadMediaError(f"the wall has no slot {slot.kind}/{slot.index}; it has {', '.join(known.slots)}")
+            if slot.stream is not None:
+                split_stream(slot.stream)
+        reply, _ = await self._worker().request(Assign(session_id, tuple(slots)))
+        if not reply.ok:
+            raise NotFoundError("the wall is over; make a new one")
 
     async def record(self, stream: str, path: Path, *, layer: Layer = Layer.MAIN) -> str:
         """See the port."""
@@ -194,13 +206,12 @@ class EmbeddedMediaEngine:
         raise NotFoundError("no such recording; it may have ended by itself")
 
     async def _answer(self, kind: SessionKind, stream: str, offer: str) -> SessionAnswer:
-        split_stream(stream)
+        if kind is not SessionKind.WALL:
+            split_stream(stream)
         opened_at = moment.now()
         local = self._local(self._worker().port)
-        sending = kind is SessionKind.WHEP
-        ssrcs = {media: secrets.randbits(32) for media in sdp.KINDS}
         await _warm_up()
-        agreed = sdp.answer(offer, local, sending=sending, ssrcs=ssrcs)
+        agreed = sdp.answer(offer, local, kind, _ssrcs())
         known = self._known(kind, stream, local, agreed)
         await self._open(known, agreed, opened_at, dtls_server=True)
         return SessionAnswer(known.session, stream, agreed.sdp, known.etag)
@@ -219,6 +230,7 @@ class EmbeddedMediaEngine:
     def _agree(known: Known, agreed: Agreement) -> None:
         known.mids = tuple(track.mid for track in agreed.tracks if track.mid)
         known.first_kind = agreed.tracks[0].kind
+        known.slots = tuple(track.name for track in agreed.tracks)
 
     async def _open(self, known: Known, agreed: Agreement, opened_at: float, *, dtls_server: bool) -> None:
         spec = Open(
@@ -289,11 +301,10 @@ class EmbeddedMediaEngine:
         try:
             reserved, _ = await self._worker().request(Reserve(session))
             local = self._local(reserved.port)
-            sending = kind is SessionKind.RELAY
-            ssrcs = {media: secrets.randbits(32) for media in sdp.KINDS}
             await _warm_up()
-            answer = await client.offer(sdp.offer(local, sending=sending, ssrcs=ssrcs))
-            agreed = _accept(answer.sdp, sending=sending, ssrcs=ssrcs)
+            offer, ssrcs = sdp.offer(local, kind, _ssrcs())
+            answer = await client.offer(offer)
+            agreed = _accept(answer.sdp, kind, ssrcs)
             known = Known(session, kind, stream, local, client=client)
             self._agree(known, agreed)
             await self._open(known, agreed, opened_at, dtls_server=agreed.remote.setup == "active")
@@ -403,7 +414,7 @@ class EmbeddedMediaEngine:
             self._tasks.start(name, lambda: _hang_up(client), restart=False)
 
     def _worker_lost(self) -> None:
-        streams = tuple(sorted({known.stream for known in self._sessions.values()}))
+        streams = tuple(sorted({known.stream for known in self._sessions.values() if known.stream}))
         for known in list(self._sessions.values()):
             self._forget(known, EndReason.WORKER_LOST)
         self._stats = None
@@ -449,9 +460,19 @@ def _credentials() -> Credentials:
     return Credentials(secrets.token_hex(6), secrets.token_hex(16))
 
 
-def _accept(text: str, *, sending: bool, ssrcs: dict[str, int]) -> Agreement:
+def _ssrcs() -> Iterator[int]:
+    """Draw SSRCs, each once (RFC 3550 section 8.1)."""
+    drawn = {0}
+    while True:
+        ssrc = secrets.randbits(32)
+        if ssrc not in drawn:
+            drawn.add(ssrc)
+            yield ssrc
+
+
+def _accept(text: str, kind: SessionKind, ssrcs: dict[str, int]) -> Agreement:
     try:
-        agreed = sdp.accept(text, sending=sending, ssrcs=ssrcs)
+        agreed = sdp.accept(text, kind, ssrcs)
     except BadMediaError as error:
         raise RefusedError(f"the other gateway's answer cannot be used: {error}", "bad_answer") from error
     if not agreed.remote.candidates:

@@ -37,7 +37,7 @@ def _stream(hub: Hub, stream: Stream, now: float) -> StreamStats:
     legs = [leg for group in stream.legs.values() for leg in group]
     owners = {leg.owner for leg in legs}
     kinds = Counter(hub.sessions[owner].spec.kind for owner in owners if owner in hub.sessions)
-    video = stream.ingests.get("video")
+    video = stream.ingests.get("main")
     audio = stream.ingests.get("audio")
     cadence = Cadence() if video is None else video.cadence
     main = video or audio

@@ -21,7 +21,7 @@ from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.session import CNAME, Session
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.wire import Changed, Open, Over, Up
-from gateway.ports.media import EndReason, StreamState
+from gateway.ports.media import EndReason, SessionKind, StreamState
 
 TICK_S = 0.02
 SECOND_S = 1.0
@@ -69,7 +69,8 @@ class Hub:
         session = Session(spec, self._shared, port, self, now)
         self.sessions[spec.session] = session
         self._by_ufrag[spec.local.ufrag] = session
-        self.streams.setdefault(spec.stream, Stream(spec.stream))
+        if spec.kind is not SessionKind.WALL:
+            self.streams.setdefault(spec.stream, Stream(spec.stream))
         session.start(now)
         if self._ticker is None:
             self._due_at = self._loop.time() + TICK_S
@@ -129,14 +130,16 @@ class Hub:
     def up(self, session: Session) -> None:
         """Join a connected session to its stream: a publisher takes it over, a viewer starts at the last key frame."""
         now = moment.now()
-        stream = self.streams.setdefault(session.spec.stream, Stream(session.spec.stream))
         self._emit(Up(session.spec.session))
+        if session.spec.kind is SessionKind.WALL:
+            return
+        stream = self.streams.setdefault(session.spec.stream, Stream(session.spec.stream))
         if session.ingests:
             former = stream.source
             stream.set_source(session.spec.session, session.ingests)
             if former is not None:
                 self.close(former, EndReason.REPLACED)
-            if any(leg.starved for leg in stream.legs["video"]):
+            if any(leg.starved for leg in stream.legs["main"]):
                 stream.wish.ask()
             self._note(stream)
         for leg in session.legs:
@@ -156,13 +159,13 @@ class Hub:
 
     def media(self, session: Session, packet: rtp.Packet) -> None:
         """Forward a packet of the stream's source."""
-        kind = session.kinds.get(packet.payload_type)
+        track = session.demux.track_of(packet)
         stream = self.streams.get(session.spec.stream)
-        if kind is None or stream is None or stream.source != session.spec.session:
-            self.drop("unknown_payload_type" if kind is None else "not_the_source")
+        if track is None or stream is None or stream.source != session.spec.session:
+            self.drop("unknown_track" if track is None else "not_the_source")
             return
         now = moment.now()
-        self._path.send(stream.packet(kind, packet, now), self.sessions)
+        self._path.send(stream.packet(track, packet, now), self.sessions)
         self._after_stream(stream, now)
 
     def _after_stream(self, stream: Stream, now: float) -> None:
@@ -173,7 +176,7 @@ class Hub:
 
     def _ask_source(self, stream: Stream, now: float) -> None:
         source = self.sessions.get(stream.source or "")
-        video = stream.ingests.get("video")
+        video = stream.ingests.get("main")
         if source is None or video is None or video.ssrc is None or not stream.wish.due(now):
             return
         source.send_rtcp(self._receiver_head(source, now) + rtcp.picture_loss(source.reporter, video.ssrc))

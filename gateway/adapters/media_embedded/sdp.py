@@ -4,13 +4,15 @@
 that it offered, so that the source may come later and may change.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway.adapters.media_embedded.rules.description import Agreement, Local, Track
+from gateway.adapters.media_embedded.rules.description import SENDING, Agreement, Local, Track
 from gateway.adapters.media_embedded.rules.ice import HOST_PRIORITY
 from gateway.adapters.media_embedded.rules.level import LEVEL_URI
 from gateway.adapters.media_embedded.sdp_reading import MID_URI, codecs_of, number_of, read, remote_of
+from gateway.ports.media import SessionKind
 from protocols.errors import BadMediaError
 
 if TYPE_CHECKING:
@@ -24,30 +26,49 @@ OFFERED_VP8, OFFERED_OPUS = 100, 111
 OFFERED_MID, OFFERED_LEVEL = 1, 10
 """Ids of header extensions in our own offers: one number means one thing in the whole BUNDLE."""
 CNAME = "silian"
+WALL_SLOTS = {"video": 25, "audio": 8}
+"""More m-lines than these of a wall's offer are rejected."""
+_PUBLISHED: dict[str, tuple[str, ...]] = {"video": ("main", "thumb"), "audio": ("audio",)}
+_VIEWED: dict[str, tuple[str, ...]] = {"video": ("video/0",), "audio": ("audio/0",)}
+_HUNG = {kind: tuple(f"{kind}/{index}" for index in range(slots)) for kind, slots in WALL_SLOTS.items()}
+_NAMES = {
+    SessionKind.WHIP: _PUBLISHED,
+    SessionKind.WHEP: _VIEWED,
+    SessionKind.WALL: _HUNG,
+}
+_OFFERED = {
+    SessionKind.RELAY: (("main", "video"), ("thumb", "video"), ("audio", "audio")),
+    SessionKind.PULL: (("main", "video"), ("audio", "audio")),
+}
 
 
-def answer(text: str, local: Local, *, sending: bool, ssrcs: dict[str, int]) -> Agreement:
-    """Answer a publisher (`sending` False) or a viewer (True); `ssrcs` are ours by kind. Raises BadMediaError."""
+def answer(text: str, local: Local, kind: SessionKind, ssrcs: Iterator[int]) -> Agreement:
+    """Answer a publisher, a viewer or a wall; `ssrcs` are ours, one is taken per track. Raises BadMediaError.
+
+    M-lines beyond what the session may have (a second picture of a viewer, a third of a publisher) are rejected.
+    """
     offer = read(text)
+    sending = kind in SENDING
+    free = {media: list(names) for media, names in _NAMES[kind].items()}
     agreed: list[tuple[MediaDescription, list[RTCRtpCodecParameters], Track] | None] = []
-    taken: set[str] = set()
     for section in offer.media:
-        choice = None if section.kind in taken else _choose(section, sending=sending)
-        agreed.append(choice)
+        choice = _choose(section, sending=sending) if free.get(section.kind) else None
         if choice is not None:
-            taken.add(section.kind)
+            track = replace(choice[2], name=free[section.kind].pop(0), ssrc=next(ssrcs) if sending else 0)
+            choice = (choice[0], choice[1], track)
+        agreed.append(choice)
     accepted = [choice for choice in agreed if choice is not None]
     if not accepted:
         wanted = "receive" if sending else "send"
         raise BadMediaError(f"offer to {wanted} video (H.264 packetization-mode 1 or VP8) or audio (Opus)")
-    _check_bundle(offer, [choice[2].mid for choice in accepted])
-    _check_numbers([choice[2] for choice in accepted])
+    tracks = tuple(choice[2] for choice in accepted)
+    _check_bundle(offer, [track.mid for track in tracks])
+    _check_numbers(tracks)
     remote = remote_of([choice[0] for choice in accepted])
     if remote.setup == "passive":
         raise BadMediaError("offer setup:actpass or setup:active")
-    tracks = tuple(_with_ssrc(choice[2], ssrcs) for choice in accepted)
     sections = [
-        _rejected(section) if choice is None else _section(choice[1], choice[2], local, ssrcs if sending else None)
+        _rejected(section) if choice is None else _section(choice[1], choice[2], local, kind)
         for section, choice in zip(offer.media, agreed, strict=True)
     ]
     return Agreement(_document(sections, [t.mid for t in tracks if t.mid]), remote, tracks)
@@ -73,14 +94,16 @@ def _check_bundle(offer: "SessionDescription", mids: list[str]) -> None:
         raise BadMediaError("all m-lines must stand in one BUNDLE group")
 
 
-def _check_numbers(tracks: list[Track]) -> None:
-    numbers = [number for track in tracks for number in (*track.codecs, *track.repairs)]
-    if len(numbers) != len(set(numbers)):
-        raise BadMediaError("a payload type must mean one thing in the whole BUNDLE")
-
-
-def _with_ssrc(track: Track, ssrcs: dict[str, int]) -> Track:
-    return replace(track, ssrc=ssrcs.get(track.kind, 0))
+def _check_numbers(tracks: tuple[Track, ...]) -> None:
+    """Check that a payload type means the same wherever it stands in the BUNDLE (RFC 9143 section 9.1)."""
+    meanings: dict[int, tuple[str, object]] = {}
+    for track in tracks:
+        for number, meaning in (*track.codecs.items(), *track.repairs.items()):
+            if meanings.setdefault(number, (track.kind, meaning)) != (track.kind, meaning):
+                raise BadMediaError("a payload type must mean one thing in the whole BUNDLE")
+    mids = [track.mid for track in tracks]
+    if len(mids) != len(set(mids)) or len({t.mid_extension for t in tracks if t.mid_extension}) > 1:
+        raise BadMediaError("every m-line needs a mid of its own, and the mid extension one id")
 
 
 def _blank(kind: str, fmt: list[int] | list[str], port: int, profile: str = "UDP/TLS/RTP/SAVPF") -> "MediaDescription":
@@ -101,9 +124,9 @@ def _rejected(section: "MediaDescription") -> "MediaDescription":
 
 
 def _section(
-    codecs: "list[RTCRtpCodecParameters]", track: Track, local: Local, ssrcs: dict[str, int] | None
+    codecs: "list[RTCRtpCodecParameters]", track: Track, local: Local, kind: SessionKind
 ) -> "MediaDescription":
-    """Build the answer's m-line: `ssrcs` where we send, None where we receive."""
+    """Build the answer's m-line."""
     from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpHeaderExtensionParameters
 
     media = _blank(track.kind, [number_of(codec) for codec in codecs], 9)
@@ -115,20 +138,22 @@ def _section(
     media.rtp.codecs = codecs
     if track.mid_extension:
         media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=track.mid_extension, uri=MID_URI)]
-    if track.level_extension and ssrcs is None:
+    if track.level_extension and kind not in SENDING:
         heard = RTCRtpHeaderExtensionParameters(id=track.level_extension, uri=LEVEL_URI)
         media.rtp.headerExtensions = [*media.rtp.headerExtensions, heard]
     _transport(media, track.mid, local, lite=True, setup="server")
-    media.direction = "recvonly" if ssrcs is None else "sendonly"
-    if ssrcs is not None:
-        _name_source(media, ssrcs[track.kind])
+    media.direction = "sendonly" if kind in SENDING else "recvonly"
+    if kind in SENDING:
+        _name_source(media, track.name, track.ssrc, alone=kind is SessionKind.WALL)
     return media
 
 
-def _name_source(media: "MediaDescription", ssrc: int) -> None:
+def _name_source(media: "MediaDescription", name: str, ssrc: int, *, alone: bool) -> None:
+    """Name what we send. Slots stand `alone`: browsers keep the tracks of one media stream in step."""
     from aiortc.sdp import SsrcDescription
 
-    media.msid = f"{CNAME} {media.kind}"
+    place = name.replace("/", "-")
+    media.msid = f"{place if alone else CNAME} {place}"
     media.ssrc = [SsrcDescription(ssrc=ssrc, cname=CNAME, msid=media.msid)]
 
 
@@ -164,24 +189,25 @@ def _document(sections: "list[MediaDescription]", mids: list[str]) -> str:
     return str(document)
 
 
-def offer(local: Local, *, sending: bool, ssrcs: dict[str, int]) -> str:
-    """Offer to publish (`sending`) or to view at another gateway: every forwardable codec, video and audio."""
-    sections = []
-    for mid, kind in enumerate(KINDS):
-        codecs = _offered(kind)
-        media = _blank(kind, [number_of(codec) for codec in codecs], 9)
-        media.rtp.codecs = codecs
-        from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
+def offer(local: Local, kind: SessionKind, ssrcs: Iterator[int]) -> tuple[str, dict[str, int]]:
+    """Offer to relay (both layers and sound) or to pull: every forwardable codec; returns our SSRCs by track too."""
+    from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
 
+    sections, taken = [], {}
+    for mid, (name, media_kind) in enumerate(_OFFERED[kind]):
+        codecs = _offered(media_kind)
+        media = _blank(media_kind, [number_of(codec) for codec in codecs], 9)
+        media.rtp.codecs = codecs
         media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=OFFERED_MID, uri=MID_URI)]
-        if kind == "audio" and not sending:
+        if media_kind == "audio" and kind not in SENDING:
             media.rtp.headerExtensions.append(RTCRtpHeaderExtensionParameters(id=OFFERED_LEVEL, uri=LEVEL_URI))
         _transport(media, str(mid), local, lite=False, setup="auto")
-        media.direction = "sendonly" if sending else "recvonly"
-        if sending:
-            _name_source(media, ssrcs[kind])
+        media.direction = "sendonly" if kind in SENDING else "recvonly"
+        if kind in SENDING:
+            taken[name] = next(ssrcs)
+            _name_source(media, name, taken[name], alone=False)
         sections.append(media)
-    return _document(sections, [str(mid) for mid in range(len(KINDS))])
+    return _document(sections, [str(mid) for mid in range(len(sections))]), taken
 
 
 def _offered(kind: str) -> "list[RTCRtpCodecParameters]":
@@ -200,14 +226,15 @@ def _offered(kind: str) -> "list[RTCRtpCodecParameters]":
     return [*codecs, RTCRtpCodecParameters("video/VP8", 90000, None, OFFERED_VP8, feedback)]
 
 
-def accept(text: str, *, sending: bool, ssrcs: dict[str, int]) -> Agreement:
-    """Take the answer to our own offer; raises BadMediaError."""
+def accept(text: str, kind: SessionKind, ssrcs: dict[str, int]) -> Agreement:
+    """Take the answer to our own offer, `ssrcs` as `offer` gave them; raises BadMediaError."""
     description = read(text)
-    if len(description.media) > len(KINDS):
+    offered = _OFFERED[kind]
+    if len(description.media) > len(offered):
         raise BadMediaError("the answer has more m-lines than the offer")
     sections, tracks = [], []
-    for mid, section in enumerate(description.media):
-        if section.kind != KINDS[mid]:
+    for section, (name, media_kind) in zip(description.media, offered, strict=False):
+        if section.kind != media_kind:
             raise BadMediaError("the answer's m-lines do not follow the offer")
         if section.port == 0 or section.direction == "inactive":
             continue
@@ -215,7 +242,7 @@ def accept(text: str, *, sending: bool, ssrcs: dict[str, int]) -> Agreement:
         if not kept:
             continue
         sections.append(section)
-        tracks.append(_with_ssrc(track, ssrcs if sending else {}))
+        tracks.append(replace(track, name=name, ssrc=ssrcs.get(name, 0)))
     if not sections:
         raise BadMediaError("the answer accepts neither video nor audio")
     return Agreement("", remote_of(sections), tuple(tracks))

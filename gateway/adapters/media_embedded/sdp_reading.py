@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from aiortc.rtcrtpparameters import RTCRtpCodecParameters
     from aiortc.sdp import MediaDescription, SessionDescription
 
-MAX_SDP = 64 * 1024
-MAX_SECTIONS = 16
+MAX_SDP = 256 * 1024
+"""A browser's offer for a wall has 6 kB per slot."""
+MAX_SECTIONS = 40
 MAX_CANDIDATES = 8
 MAX_SSRCS = 16
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"

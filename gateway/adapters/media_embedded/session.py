@@ -12,6 +12,8 @@ from OpenSSL import SSL
 
 from gateway.adapters.media_embedded.dtls import Dtls
 from gateway.adapters.media_embedded.rules import ice, rtcp, rtp
+from gateway.adapters.media_embedded.rules.demux import Demux
+from gateway.adapters.media_embedded.rules.description import SENDING, Track
 from gateway.adapters.media_embedded.rules.ice import ControllingAgent, Credentials, LiteAgent
 from gateway.adapters.media_embedded.rules.ingest import Ingest
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
@@ -20,12 +22,11 @@ from gateway.adapters.media_embedded.rules.stun import Address, Message
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.srtp import Keys, Srtp, SrtpError
 from gateway.adapters.media_embedded.wire import Open
-from gateway.ports.media import EndReason, SessionKind
+from gateway.ports.media import EndReason
 
 CNAME = "silian"
 HANDSHAKE_S = 30.0
 """A session without media keys by then is over, however well its ICE may be."""
-SENDING = frozenset({SessionKind.WHEP, SessionKind.RELAY})
 
 
 class Exchange(Protocol):
@@ -81,7 +82,7 @@ class Session:
         self.srtp: Srtp | None = None
         self.profile = ""
         self.traffic = Traffic()
-        self.kinds = {number: t.kind for t in spec.tracks for number in (*t.codecs, *t.repairs)}
+        self.demux = Demux(spec.tracks)
         self.reporter = secrets.randbits(32)
         self.ingests: dict[str, Ingest] = {}
         self.legs: list[Leg] = []
@@ -91,10 +92,10 @@ class Session:
         self._closed = False
         self._began = now
         if spec.kind in SENDING:
-            self.legs = [Leg(plan_of(spec, kind), spec.session) for kind in dict.fromkeys(t.kind for t in spec.tracks)]
+            self.legs = [Leg(plan_of(track), spec.session) for track in spec.tracks]
         else:
             self.ingests = {
-                t.kind: Ingest(t.kind, t.codecs, t.repairs, t.announced, t.announced_repairs, t.level_extension)
+                t.name: Ingest(t.kind, t.codecs, t.repairs, t.announced, t.announced_repairs, t.level_extension)
                 for t in spec.tracks
             }
 
@@ -210,8 +211,8 @@ class Session:
             self._dtls.close()
 
 
-def plan_of(spec: Open, kind: str) -> Plan:
+def plan_of(track: Track) -> Plan:
     """Build the plan of a leg from the agreed track; where counters begin is random (RFC 3550 section 5.1)."""
-    track = next(t for t in spec.tracks if t.kind == kind)
     block = rtp.extension_block({track.mid_extension: track.mid.encode()}) if track.mid_extension else b""
-    return Plan(kind, track.ssrc, track.payload_types(), block, secrets.randbits(15), secrets.randbits(32))
+    numbers = track.payload_types()
+    return Plan(track.kind, track.ssrc, numbers, block, secrets.randbits(15), secrets.randbits(32), track.name)

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.ingest import Codec
 from gateway.adapters.media_embedded.rules.stun import Address
+from gateway.ports.media import SessionKind
+
+SENDING = frozenset({SessionKind.WHEP, SessionKind.WALL, SessionKind.RELAY})
+"""Sessions in which we send media; in the others we receive it."""
 
 
 @dataclass(frozen=True, slots=True)

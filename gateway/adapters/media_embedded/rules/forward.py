@@ -48,7 +48,7 @@ class Stream:
         self.name = name
         self.source: str | None = None
         self.ingests: dict[str, Ingest] = {}
-        self.legs: dict[str, list[Leg]] = {"video": [], "audio": []}
+        self.legs: dict[str, list[Leg]] = {"main": [], "thumb": [], "audio": []}
         self.gop = Gop()
         self.wish = KeyFrameWish()
         self.totals = Totals()
@@ -59,7 +59,7 @@ class Stream:
     @property
     def idle(self) -> bool:
         """Nothing comes and nobody looks: the stream can be forgotten."""
-        return self.source is None and not self.legs["video"] and not self.legs["audio"]
+        return self.source is None and not any(self.legs.values())
 
     def set_source(self, session: str, ingests: dict[str, Ingest]) -> None:
         """Take a new source; the former one's packets are no longer forwarded."""
@@ -89,7 +89,7 @@ class Stream:
 
     def add_leg(self, leg: Leg, now: float) -> Out:
         """Add a connected viewer: it starts at the last key frame, or one is asked for (see `wish`)."""
-        self.legs[leg.plan.kind].append(leg)
+        self.legs[_strand_of(leg)].append(leg)
         out = self._own(leg, leg.join(self.gop, self._source_number, now))
         if leg.catching_up:
             self._catching.append(leg)
@@ -109,7 +109,7 @@ class Stream:
         self._catching = [leg for leg in self._catching if leg.owner != owner]
 
     def packet(self, kind: str, packet: Packet, now: float) -> Out:
-        """Forward one packet of the source's track `kind`."""
+        """Forward one packet of the source's track `kind` (main, thumb, audio)."""
         ingest = self.ingests.get(kind)
         if ingest is None:
             return []
@@ -128,7 +128,7 @@ class Stream:
         return asked, out
 
     def _forward(self, kind: str, media: Media, now: float) -> Out:
-        if kind == "video":
+        if kind == "main":
             self.gop.add(media)
             if media.key:
                 self.wish.came()
@@ -169,10 +169,10 @@ class Stream:
 
     def tick(self, now: float) -> bool:
         """Watch the state (call every 50 ms); True if it changed. Legs that starve renew their wish."""
-        video = self.ingests.get("video")
-        if self.source is not None and any(leg.starved for leg in self.legs["video"]) and self.wish.overdue(now):
+        video = self.ingests.get("main")
+        if self.source is not None and any(leg.starved for leg in self.legs["main"]) and self.wish.overdue(now):
             self.wish.ask()
-        if video is not None and video.damaged and self.legs["video"]:
+        if video is not None and video.damaged and self.legs["main"]:
             video.damaged = False
             self.wish.ask()
         state = self._state(now)
@@ -194,3 +194,9 @@ class Stream:
     @staticmethod
     def _own(leg: Leg, datagrams: list[bytes]) -> Out:
         return [(leg.owner, datagram) for datagram in datagrams]
+
+
+def _strand_of(leg: Leg) -> str:
+    if leg.plan.kind == "audio":
+        return "audio"
+    return "thumb" if leg.plan.name == "thumb" else "main"

@@ -25,7 +25,10 @@ LEAST_STEP_MS = 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the viewer negotiated for one track; `payload_types` by codec, `h264` also with its profile."""
+    """What the viewer negotiated for one track; `payload_types` by codec, `h264` also with its profile.
+
+    `name` is the track's (see `description.Track`).
+    """
 
     kind: str
     ssrc: int
@@ -33,6 +36,7 @@ class Plan:
     block: bytes
     first_sequence: int
     first_timestamp: int
+    name: str = ""
 
 
 class Leg:

@@ -1,5 +1,8 @@
 """Offers and answers, with real offers of aiortc and Chromium, and with rubbish."""
 
+import re
+from collections.abc import Iterator
+
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import SessionDescription
@@ -9,10 +12,15 @@ from hypothesis import strategies as st
 from gateway.adapters.media_embedded import sdp
 from gateway.adapters.media_embedded.rules.description import Local
 from gateway.adapters.media_embedded.rules.ice import Credentials
+from gateway.ports.media import SessionKind
 from protocols.errors import BadMediaError
 
 LOCAL = Local(Credentials("ours", "p" * 22), ":".join(["AB"] * 32), (("127.0.0.1", 5000),))
-SSRCS = {"video": 11, "audio": 22}
+
+
+def ssrcs() -> Iterator[int]:
+    return iter(range(11, 1000, 11))
+
 
 CHROMIUM = "\r\n".join(
     """v=0
@@ -99,20 +107,20 @@ PUBLISHING = CHROMIUM.replace("a=recvonly", "a=sendonly")
 
 
 def play(offer: str) -> sdp.Agreement:
-    return sdp.answer(offer, LOCAL, sending=True, ssrcs=SSRCS)
+    return sdp.answer(offer, LOCAL, SessionKind.WHEP, ssrcs())
 
 
 def test_a_publisher_is_asked_for_its_loudness_and_a_viewer_is_not() -> None:
     line = "a=extmap:5 urn:ietf:params:rtp-hdrext:ssrc-audio-level"
     mid = "a=extmap:9 urn:ietf:params:rtp-hdrext:sdes:mid"
     offered = PUBLISHING.replace(mid, f"{mid}\r\n{line}")
-    agreed = sdp.answer(offered, LOCAL, sending=False, ssrcs=SSRCS)
+    agreed = sdp.answer(offered, LOCAL, SessionKind.WHIP, ssrcs())
     assert [track.level_extension for track in agreed.tracks] == [0, 5], "a video line's is not used"
     assert agreed.sdp.split("\r\n").count(line) == 1
     assert line not in play(offered.replace("a=sendonly", "a=recvonly")).sdp
-    pulled = sdp.offer(LOCAL, sending=False, ssrcs=SSRCS)
+    pulled, _ = sdp.offer(LOCAL, SessionKind.PULL, ssrcs())
     assert "ssrc-audio-level" in pulled
-    assert "ssrc-audio-level" not in sdp.offer(LOCAL, sending=True, ssrcs=SSRCS), "what is relayed tells none"
+    assert "ssrc-audio-level" not in sdp.offer(LOCAL, SessionKind.RELAY, ssrcs())[0], "what is relayed tells none"
 
 
 def test_a_viewer_is_given_every_codec_that_can_be_forwarded() -> None:
@@ -138,7 +146,7 @@ def test_a_viewer_is_given_every_codec_that_can_be_forwarded() -> None:
 
 
 def test_a_publisher_is_given_rtx_and_feedback() -> None:
-    agreed = sdp.answer(PUBLISHING, LOCAL, sending=False, ssrcs={})
+    agreed = sdp.answer(PUBLISHING, LOCAL, SessionKind.WHIP, ssrcs())
     video = agreed.tracks[0]
     assert video.repairs == {97: 96, 104: 103, 114: 109, 40: 39}
     assert "a=rtcp-fb:96 goog-remb" in agreed.sdp
@@ -188,9 +196,9 @@ def test_bad_offers_are_refused(change: str, to: str) -> None:
 
 def test_too_long_and_too_many() -> None:
     with pytest.raises(BadMediaError):
-        play(CHROMIUM + "a=x\r\n" * 20000)
+        play(CHROMIUM + "a=x\r\n" * 80000)
     with pytest.raises(BadMediaError):
-        play("v=0\r\n" + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n" * 17)
+        play("v=0\r\n" + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n" * 41)
 
 
 @settings(max_examples=150)
@@ -208,9 +216,9 @@ def test_any_damage_is_answered_or_refused(data: st.DataObject) -> None:
                 lines.insert(at, lines[at])
             case _:
                 lines[at] = data.draw(st.text(max_size=30))
-    for sending in (True, False):
+    for kind in (SessionKind.WHIP, SessionKind.WHEP, SessionKind.WALL):
         try:
-            sdp.answer("\r\n".join(lines), LOCAL, sending=sending, ssrcs=SSRCS)
+            sdp.answer("\r\n".join(lines), LOCAL, kind, ssrcs())
         except BadMediaError:
             continue
 
@@ -220,30 +228,78 @@ def test_any_text_is_refused(text: str) -> None:
     with pytest.raises(BadMediaError):
         play(text)
     with pytest.raises(BadMediaError):
-        sdp.accept(text, sending=True, ssrcs=SSRCS)
+        sdp.accept(text, SessionKind.RELAY, {})
 
 
-@pytest.mark.parametrize("sending", [True, False])
-def test_two_of_our_ends_agree(sending: bool) -> None:
-    offer = sdp.offer(LOCAL, sending=sending, ssrcs=SSRCS)
-    answer = sdp.answer(offer, LOCAL, sending=not sending, ssrcs={"video": 33, "audio": 44})
-    agreed = sdp.accept(answer.sdp, sending=sending, ssrcs=SSRCS)
+@pytest.mark.parametrize("kind", [SessionKind.RELAY, SessionKind.PULL])
+def test_two_of_our_ends_agree(kind: SessionKind) -> None:
+    relay = kind is SessionKind.RELAY
+    offer, ours = sdp.offer(LOCAL, kind, ssrcs())
+    answer = sdp.answer(offer, LOCAL, SessionKind.WHIP if relay else SessionKind.WHEP, ssrcs())
+    agreed = sdp.accept(answer.sdp, kind, ours)
     assert [(t.kind, t.mid, t.codecs) for t in agreed.tracks] == [(t.kind, t.mid, t.codecs) for t in answer.tracks]
-    assert [t.ssrc for t in agreed.tracks] == ([11, 22] if sending else [0, 0])
+    assert [(t.name, t.ssrc) for t in agreed.tracks] == (
+        [("main", 11), ("thumb", 22), ("audio", 33)] if relay else [("main", 0), ("audio", 0)]
+    )
+    assert [t.name for t in answer.tracks] == (["main", "thumb", "audio"] if relay else ["video/0", "audio/0"])
     assert (agreed.remote.setup, agreed.remote.candidates) == ("passive", (("127.0.0.1", 5000),))
     assert answer.remote.setup == "actpass"
 
 
 def test_an_answer_that_does_not_follow_the_offer_is_refused() -> None:
-    answer = sdp.answer(sdp.offer(LOCAL, sending=True, ssrcs=SSRCS), LOCAL, sending=False, ssrcs={}).sdp
+    offer, ours = sdp.offer(LOCAL, SessionKind.RELAY, ssrcs())
+    answer = sdp.answer(offer, LOCAL, SessionKind.WHIP, ssrcs()).sdp
     with pytest.raises(BadMediaError):
-        sdp.accept(answer.replace("m=video", "m=audio"), sending=True, ssrcs=SSRCS)
+        sdp.accept(answer.replace("m=video", "m=audio"), SessionKind.RELAY, ours)
     with pytest.raises(BadMediaError):
-        sdp.accept(
-            answer.replace("m=video 9", "m=video 0").replace("m=audio 9", "m=audio 0"), sending=True, ssrcs=SSRCS
-        )
+        sdp.accept(answer.replace("m=video 9", "m=video 0").replace("m=audio 9", "m=audio 0"), SessionKind.RELAY, ours)
     names = answer.replace("127.0.0.1 5000 typ", "somewhere.local 5000 typ")
-    assert sdp.accept(names, sending=True, ssrcs=SSRCS).remote.candidates == (), "names are never looked up"
+    assert sdp.accept(names, SessionKind.RELAY, ours).remote.candidates == (), "names are never looked up"
+
+
+def test_another_gateway_that_takes_one_picture_is_sent_the_main_one() -> None:
+    offer, ours = sdp.offer(LOCAL, SessionKind.RELAY, ssrcs())
+    parsed = SessionDescription.parse(sdp.answer(offer, LOCAL, SessionKind.WHIP, ssrcs()).sdp)
+    parsed.media[1].port = 0
+    agreed = sdp.accept(str(parsed), SessionKind.RELAY, ours)
+    assert [(track.name, track.ssrc) for track in agreed.tracks] == [("main", 11), ("audio", 33)]
+
+
+def repeated(offer: str, pictures: int) -> str:
+    """Return Chromium's offer with its picture's m-line so many times, and its sound."""
+    head, video, audio = re.split("(?=m=)", offer)
+    lines = [video.replace("a=mid:0", f"a=mid:v{place}") for place in range(pictures)]
+    bundle = " ".join([*(f"v{place}" for place in range(pictures)), "1"])
+    return head.replace("BUNDLE 0 1", f"BUNDLE {bundle}") + "".join(lines) + audio
+
+
+def test_a_wall_has_a_slot_for_every_m_line_up_to_its_limit() -> None:
+    agreed = sdp.answer(repeated(CHROMIUM, 27), LOCAL, SessionKind.WALL, ssrcs())
+    assert [track.name for track in agreed.tracks] == [*(f"video/{place}" for place in range(25)), "audio/0"]
+    assert len({track.ssrc for track in agreed.tracks}) == 26
+    text = SessionDescription.parse(agreed.sdp)
+    assert [media.port for media in text.media] == [9] * 25 + [0, 0, 9]
+    assert len({media.msid for media in text.media if media.port}) == 26, "no two slots are kept in step"
+
+
+def test_a_publisher_may_bring_two_layers_and_a_viewer_takes_one_picture() -> None:
+    agreed = sdp.answer(repeated(PUBLISHING, 3), LOCAL, SessionKind.WHIP, ssrcs())
+    assert [(track.name, track.mid) for track in agreed.tracks] == [("main", "v0"), ("thumb", "v1"), ("audio", "1")]
+    assert [track.name for track in play(repeated(CHROMIUM, 2)).tracks] == ["video/0", "audio/0"]
+
+
+def test_a_payload_type_means_the_same_in_every_m_line() -> None:
+    two = repeated(CHROMIUM, 2)
+    again = two.rindex("a=rtpmap:96 VP8/90000")
+    other = two[:again] + two[again:].replace("VP8", "VP9", 1).replace("a=fmtp:97 apt=96", "a=fmtp:97 apt=103", 1)
+    assert len(sdp.answer(other, LOCAL, SessionKind.WALL, ssrcs()).tracks) == 3, "what is not forwarded may differ"
+    other = two[:again] + two[again:].replace(
+        "VP8/90000", "H264/90000\r\na=fmtp:96 packetization-mode=1;profile-level-id=42001f", 1
+    )
+    with pytest.raises(BadMediaError):
+        sdp.answer(other, LOCAL, SessionKind.WALL, ssrcs())
+    with pytest.raises(BadMediaError):
+        sdp.answer(two.replace("a=mid:v1", "a=mid:v0"), LOCAL, SessionKind.WALL, ssrcs())
 
 
 async def test_aiortc_takes_our_answer() -> None:
@@ -268,10 +324,10 @@ async def test_the_sources_that_a_publisher_announces_are_known() -> None:
     (section,) = parsed.media
     named = [source.ssrc for source in section.ssrc]
     pairs = [tuple(group.items) for group in section.ssrc_group if group.semantic == "FID"]
-    (track,) = sdp.answer(str(parsed), LOCAL, sending=False, ssrcs={}).tracks
+    (track,) = sdp.answer(str(parsed), LOCAL, SessionKind.WHIP, ssrcs()).tracks
     assert named
     assert sorted(track.announced + track.announced_repairs) == sorted(named)
     assert track.announced_repairs == tuple(pair[1] for pair in pairs)
     section.ssrc, section.ssrc_group = [], []
-    (track,) = sdp.answer(str(parsed), LOCAL, sending=False, ssrcs={}).tracks
+    (track,) = sdp.answer(str(parsed), LOCAL, SessionKind.WHIP, ssrcs()).tracks
     assert (track.announced, track.announced_repairs) == ((), ())
