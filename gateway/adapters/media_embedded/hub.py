@@ -18,6 +18,7 @@ from gateway.adapters.media_embedded.rules.ice import Credentials, Send, refusal
 from gateway.adapters.media_embedded.rules.leg import BURST_EVERY_S, Leg
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.stun import Address
+from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 from gateway.adapters.media_embedded.session import CNAME, Session
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.wire import Changed, Open, Over, Up
@@ -32,7 +33,11 @@ MAX_EARLY, EARLY_EACH, EARLY_S = 256, 8, 2.0
 MAX_HANDSHAKES = 4096
 MAX_SESSIONS = 4096
 RECEIVE_BITRATE = 4_000_000
-"""What publishers are told to send at most, bits per second (REMB)."""
+"""What publishers without transport-wide feedback are told to send at most (REMB), bits per second.
+
+Enough for 1080p of a camera, and it keeps one publisher from filling a county's line; without any word a browser stays
+at 300 kbit/s. Whoever gets transport-wide feedback finds the line's capacity by itself.
+"""
 
 Event = Up | Over | Changed
 
@@ -159,12 +164,13 @@ class Hub:
 
     def media(self, session: Session, packet: rtp.Packet) -> None:
         """Forward a packet of the stream's source."""
+        now = moment.now()
+        session.arrived(packet, now)
         track = session.demux.track_of(packet)
         stream = self.streams.get(session.spec.stream)
         if track is None or stream is None or stream.source != session.spec.session:
             self.drop("unknown_track" if track is None else "not_the_source")
             return
-        now = moment.now()
         self._path.send(stream.packet(track, packet, now), self.sessions)
         self._after_stream(stream, now)
 
@@ -179,7 +185,7 @@ class Hub:
         video = stream.ingests.get("main")
         if source is None or video is None or video.ssrc is None or not stream.wish.due(now):
             return
-        source.send_rtcp(self._receiver_head(source, now) + rtcp.picture_loss(source.reporter, video.ssrc))
+        source.send_rtcp(source.receiver_head() + rtcp.picture_loss(source.reporter, video.ssrc))
 
     def feedback(self, session: Session, items: list[rtcp.Feedback]) -> None:
         """Take RTCP of a viewer or of a source."""
@@ -198,7 +204,7 @@ class Hub:
                     for leg in self._legs_of(session, ssrc):
                         self._path.send(stream.key_frame_asked(leg, now), self.sessions)
                     self._after_stream(stream, now)
-                case rtcp.ReceiverInfo() | rtcp.Estimate() | rtcp.Bye():
+                case rtcp.ReceiverInfo() | rtcp.Estimate() | rtcp.Bye() | TransportFeedback():
                     continue
 
     def _legs_of(self, session: Session, ssrc: int) -> list[Leg]:
@@ -315,6 +321,7 @@ class Hub:
         source = self.sessions.get(stream.source or "")
         if source is not None and source.srtp is not None:
             self._ask_repairs(source, stream, now)
+            source.answer_arrivals(now)
             if every_second:
                 self._report(source, now)
         self._note(stream)
@@ -334,13 +341,7 @@ class Hub:
             missing, fillers = stream.repairs(kind, now)
             self._path.send(fillers, self.sessions)
             if missing and ingest.ssrc is not None:
-                head = self._receiver_head(source, now)
-                source.send_rtcp(head + rtcp.nack(source.reporter, ingest.ssrc, missing))
-
-    def _receiver_head(self, source: Session, now: float) -> bytes:
-        """Begin a compound with an empty receiver report and our name, as RFC 3550 section 6.1 wants it."""
-        empty = rtcp.ReceiverInfo(source.reporter, ())
-        return rtcp.receiver_report(empty) + rtcp.source_description(source.reporter, CNAME)
+                source.send_rtcp(source.receiver_head() + rtcp.nack(source.reporter, ingest.ssrc, missing))
 
     def _report(self, source: Session, now: float) -> None:
         reports = tuple(r for ingest in source.ingests.values() if (r := ingest.report(now)) is not None)
@@ -348,5 +349,6 @@ class Hub:
             return
         compound = rtcp.receiver_report(rtcp.ReceiverInfo(source.reporter, reports))
         compound += rtcp.source_description(source.reporter, CNAME)
-        ssrcs = [report.ssrc for report in reports]
-        source.send_rtcp(compound + rtcp.estimate(source.reporter, ssrcs, RECEIVE_BITRATE))
+        if source.arrivals is None:
+            compound += rtcp.estimate(source.reporter, [report.ssrc for report in reports], RECEIVE_BITRATE)
+        source.send_rtcp(compound)

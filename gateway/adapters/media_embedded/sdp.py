@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gateway.adapters.media_embedded.rules.description import SENDING, Agreement, Local, Track
 from gateway.adapters.media_embedded.rules.ice import HOST_PRIORITY
 from gateway.adapters.media_embedded.rules.level import LEVEL_URI
+from gateway.adapters.media_embedded.rules.transport_feedback import URI as TRANSPORT_URI
 from gateway.adapters.media_embedded.sdp_reading import MID_URI, codecs_of, number_of, read, remote_of
 from gateway.ports.media import SessionKind
 from protocols.errors import BadMediaError
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from aiortc.sdp import MediaDescription, SessionDescription
 
 KINDS = ("video", "audio")
-FEEDBACK = (("nack", None), ("nack", "pli"), ("ccm", "fir"), ("goog-remb", None))
+FEEDBACK = (("nack", None), ("nack", "pli"), ("ccm", "fir"), ("goog-remb", None), ("transport-cc", None))
 OFFERED_PROFILES = {96: "42e01f", 97: "42001f", 98: "4d001f", 99: "64001f"}
 OFFERED_VP8, OFFERED_OPUS = 100, 111
-OFFERED_MID, OFFERED_LEVEL = 1, 10
+OFFERED_MID, OFFERED_TRANSPORT, OFFERED_LEVEL = 1, 3, 10
 """Ids of header extensions in our own offers: one number means one thing in the whole BUNDLE."""
 CNAME = "silian"
 WALL_SLOTS = {"video": 25, "audio": 8}
@@ -83,6 +84,8 @@ def _choose(
     if (section.direction or "sendrecv") not in {"sendrecv", "recvonly" if sending else "sendonly"}:
         return None
     kept, track = codecs_of(section, repairs=not sending)
+    if sending:
+        track = replace(track, transport_extension=0)
     return (section, kept, track) if track.codecs else None
 
 
@@ -133,14 +136,14 @@ def _section(
     for codec in codecs:
         wanted = {(feedback.type, feedback.parameter or None) for feedback in codec.rtcpFeedback}
         codec.rtcpFeedback = [
-            RTCRtcpFeedback(kind, parameter) for kind, parameter in FEEDBACK if (kind, parameter) in wanted
+            RTCRtcpFeedback(kind, parameter)
+            for kind, parameter in FEEDBACK
+            if (kind, parameter) in wanted and (kind != "transport-cc" or track.transport_extension)
         ]
     media.rtp.codecs = codecs
-    if track.mid_extension:
-        media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=track.mid_extension, uri=MID_URI)]
-    if track.level_extension and kind not in SENDING:
-        heard = RTCRtpHeaderExtensionParameters(id=track.level_extension, uri=LEVEL_URI)
-        media.rtp.headerExtensions = [*media.rtp.headerExtensions, heard]
+    heard = 0 if kind in SENDING else track.level_extension
+    extensions = ((track.mid_extension, MID_URI), (track.transport_extension, TRANSPORT_URI), (heard, LEVEL_URI))
+    media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=n, uri=uri) for n, uri in extensions if n]
     _transport(media, track.mid, local, lite=True, setup="server")
     media.direction = "sendonly" if kind in SENDING else "recvonly"
     if kind in SENDING:
@@ -201,6 +204,9 @@ def offer(local: Local, kind: SessionKind, ssrcs: Iterator[int]) -> tuple[str, d
         media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=OFFERED_MID, uri=MID_URI)]
         if media_kind == "audio" and kind not in SENDING:
             media.rtp.headerExtensions.append(RTCRtpHeaderExtensionParameters(id=OFFERED_LEVEL, uri=LEVEL_URI))
+        if kind not in SENDING:
+            told = RTCRtpHeaderExtensionParameters(id=OFFERED_TRANSPORT, uri=TRANSPORT_URI)
+            media.rtp.headerExtensions.append(told)
         _transport(media, str(mid), local, lite=False, setup="auto")
         media.direction = "sendonly" if kind in SENDING else "recvonly"
         if kind in SENDING:
@@ -214,7 +220,7 @@ def _offered(kind: str) -> "list[RTCRtpCodecParameters]":
     from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters
 
     if kind == "audio":
-        return [RTCRtpCodecParameters("audio/opus", 48000, 2, OFFERED_OPUS)]
+        return [RTCRtpCodecParameters("audio/opus", 48000, 2, OFFERED_OPUS, [RTCRtcpFeedback("transport-cc")])]
     feedback = [RTCRtcpFeedback(name, parameter) for name, parameter in FEEDBACK]
     codecs = [
         RTCRtpCodecParameters(

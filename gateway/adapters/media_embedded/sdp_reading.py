@@ -1,6 +1,7 @@
 """Reading SDP text on aiortc's parser: it raises BadMediaError and nothing else."""
 
 import re
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.ingest import Codec
 from gateway.adapters.media_embedded.rules.level import LEVEL_URI
 from gateway.adapters.media_embedded.rules.stun import Address
+from gateway.adapters.media_embedded.rules.transport_feedback import URI as TRANSPORT_URI
 from protocols.errors import BadMediaError
 
 if TYPE_CHECKING:
@@ -93,12 +95,15 @@ def codecs_of(section: "MediaDescription", *, repairs: bool) -> "tuple[list[RTCR
         raise BadMediaError("a mid must have 1 to 16 printable characters")
     extension = _extension(section, MID_URI)
     loudness = _extension(section, LEVEL_URI) if section.kind == "audio" else 0
+    told = any(feedback.type == "transport-cc" for codec in kept for feedback in codec.rtcpFeedback)
+    transport = _extension(section, TRANSPORT_URI) if told else 0
     media, fixing = _announced(section)
-    track = Track(section.kind, mid, extension if mid else 0, codecs, fixes, 0, media, fixing, level_extension=loudness)
-    return kept, track
+    track = Track(section.kind, mid, extension if mid else 0, codecs, fixes, 0, media, fixing)
+    return kept, replace(track, level_extension=loudness, transport_extension=transport)
 
 
 def _extension(section: "MediaDescription", uri: str) -> int:
+    """Return the id of a header extension that fits the one-byte form, 0 where it is not offered."""
     return next((e.id for e in section.rtp.headerExtensions if e.uri == uri and 0 < e.id < 15), 0)
 
 

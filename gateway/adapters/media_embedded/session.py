@@ -19,6 +19,7 @@ from gateway.adapters.media_embedded.rules.ingest import Ingest
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.stun import Address, Message
+from gateway.adapters.media_embedded.rules.transport_feedback import Arrivals
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.srtp import Keys, Srtp, SrtpError
 from gateway.adapters.media_embedded.wire import Open
@@ -83,6 +84,8 @@ class Session:
         self.profile = ""
         self.traffic = Traffic()
         self.demux = Demux(spec.tracks)
+        self.counted_by = next((t.transport_extension for t in spec.tracks if t.transport_extension), 0)
+        self.arrivals = Arrivals() if self.counted_by and spec.kind not in SENDING else None
         self.reporter = secrets.randbits(32)
         self.ingests: dict[str, Ingest] = {}
         self.legs: list[Leg] = []
@@ -185,6 +188,27 @@ class Session:
             self._exchange.drop(error.name)
         except MalformedError:
             self._exchange.drop("malformed")
+
+    def arrived(self, packet: rtp.Packet, now: float) -> None:
+        """Note when a packet came, for the feedback that its sender regulates itself by."""
+        if self.arrivals is None:
+            return
+        number = packet.extensions.get(self.counted_by)
+        if number is not None and len(number) == 2:
+            self.arrivals.add(int.from_bytes(number, "big"), now)
+
+    def answer_arrivals(self, now: float) -> None:
+        """Send transport-wide feedback when it is due; call every 20 ms."""
+        if self.arrivals is None or not self.arrivals.due(now):
+            return
+        ssrc = next((ingest.ssrc for ingest in self.ingests.values() if ingest.ssrc is not None), 0)
+        for packet in self.arrivals.build(self.reporter, ssrc):
+            self.send_rtcp(self.receiver_head() + packet)
+
+    def receiver_head(self) -> bytes:
+        """Begin a compound with an empty receiver report and our name, as RFC 3550 section 6.1 wants it."""
+        empty = rtcp.ReceiverInfo(self.reporter, ())
+        return rtcp.receiver_report(empty) + rtcp.source_description(self.reporter, CNAME)
 
     def send_rtp(self, datagram: bytes) -> None:
         """Encrypt and send one packet of a leg."""

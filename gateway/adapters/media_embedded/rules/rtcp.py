@@ -1,4 +1,4 @@
-"""RTCP (RFC 3550 section 6, RFC 4585, RFC 5104, REMB): parse compounds, build what a forwarder says.
+"""RTCP (RFC 3550 section 6, RFC 4585, RFC 5104, REMB, transport-wide feedback): parse compounds, build our own.
 
 A compound is read packet by packet; an unknown type is skipped, a cut-off packet makes the whole one malformed.
 """
@@ -6,7 +6,9 @@ A compound is read packet by packet; an unknown type is skipped, a cut-off packe
 import struct
 from dataclasses import dataclass
 
+from gateway.adapters.media_embedded.rules import transport_feedback
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 
 SR, RR, SDES, BYE, RTPFB, PSFB = 200, 201, 202, 203, 205, 206
 NACK_FORMAT, PLI_FORMAT, FIR_FORMAT, AFB_FORMAT = 1, 1, 4, 15
@@ -76,7 +78,7 @@ class Bye:
     ssrcs: tuple[int, ...]
 
 
-Feedback = SenderInfo | ReceiverInfo | Nack | KeyFrameAsked | Estimate | Bye
+Feedback = SenderInfo | ReceiverInfo | Nack | KeyFrameAsked | Estimate | Bye | TransportFeedback
 
 
 def parse(data: bytes) -> list[Feedback]:
@@ -113,8 +115,8 @@ def _one(kind: int, count: int, body: bytes) -> list[Feedback]:
             return [ReceiverInfo(struct.unpack_from("!I", body)[0], _reports(body, 4, count))]
         if kind == BYE:
             return [Bye(struct.unpack_from(f"!{count}I", body))]
-        if kind == RTPFB and count == NACK_FORMAT:
-            return [_nack(body)]
+        if kind == RTPFB:
+            return _transport_layer(count, body)
         if kind == PSFB:
             return _payload_feedback(count, body)
     except struct.error as error:
@@ -130,6 +132,12 @@ def _reports(body: bytes, at: int, count: int) -> tuple[Report, ...]:
         total -= (total & 0x800000) << 1
         found.append(Report(ssrc, lost >> 24, total, highest, jitter, last_sr, delay))
     return tuple(found)
+
+
+def _transport_layer(form: int, body: bytes) -> list[Feedback]:
+    if form == NACK_FORMAT:
+        return [_nack(body)]
+    return [transport_feedback.parse(body)] if form == transport_feedback.FORMAT else []
 
 
 def _nack(body: bytes) -> Nack:

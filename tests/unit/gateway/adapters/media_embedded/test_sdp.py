@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.adapters.media_embedded import sdp
 from gateway.adapters.media_embedded.rules.description import Local
 from gateway.adapters.media_embedded.rules.ice import Credentials
+from gateway.adapters.media_embedded.rules.transport_feedback import URI as TRANSPORT_URI
 from gateway.ports.media import SessionKind
 from protocols.errors import BadMediaError
 
@@ -153,6 +154,19 @@ def test_a_publisher_is_given_rtx_and_feedback() -> None:
     assert "a=rtcp-fb:96 nack pli" in agreed.sdp
     assert "AV1" not in agreed.sdp
     assert "a=recvonly" in agreed.sdp
+
+
+def test_transport_feedback_needs_both_its_lines() -> None:
+    extension = f"a=extmap:5 {TRANSPORT_URI}"
+    offered = PUBLISHING.replace("a=extmap:9", f"{extension}\r\na=extmap:9")
+    agreed = sdp.answer(offered, LOCAL, SessionKind.WHIP, ssrcs())
+    assert [track.transport_extension for track in agreed.tracks] == [5, 5]
+    assert agreed.sdp.count(extension) == 2
+    assert "a=rtcp-fb:96 transport-cc" in agreed.sdp
+    without = sdp.answer(offered.replace(" transport-cc", " x"), LOCAL, SessionKind.WHIP, ssrcs())
+    assert [track.transport_extension for track in without.tracks] == [0, 0]
+    assert TRANSPORT_URI not in without.sdp
+    assert "transport-cc" not in sdp.answer(PUBLISHING, LOCAL, SessionKind.WHIP, ssrcs()).sdp
 
 
 def test_what_cannot_be_used_is_rejected_in_its_place() -> None:

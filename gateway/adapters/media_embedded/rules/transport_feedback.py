@@ -1,0 +1,176 @@
+"""Transport-wide congestion control (draft-holmer-rmcat-transport-wide-cc-extensions-01): when which packet arrived.
+
+Publishers are told by `Arrivals`; what viewers tell is read by `parse`. One feedback packet names every number from
+`base` on, `count` of them; what is not in `arrivals` was not there when it was written.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.rtp import Unwrapper
+
+FORMAT = 15
+"""The FMT of an RTPFB packet that carries this."""
+URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+TICK_S = 0.00025
+REFERENCE_TICKS = 256
+"""The reference time counts in 64 ms, deltas in 250 microseconds."""
+EVERY_S, EVERY_PACKETS = 0.1, 50
+LONGEST = 500
+"""Numbers in one feedback packet; with the longest chunks and deltas it stays below 1,200 bytes."""
+JUMP = 2000
+"""A larger step of the numbers is a new beginning: what lies between is not called lost."""
+KEPT = 2000
+"""Arrivals that are remembered at most; a publisher that sends faster than that between two reports is cut short."""
+_ABSENT, _SMALL, _LARGE = 0, 1, 2
+_LONGEST_RUN = 0x1FFF
+
+
+@dataclass(frozen=True, slots=True)
+class TransportFeedback:
+    """One feedback packet, read: `arrivals` are pairs of 16-bit number and ticks after `reference` (in 64 ms)."""
+
+    base: int
+    count: int
+    reference: int
+    sequence: int
+    arrivals: tuple[tuple[int, int], ...]
+
+
+class Arrivals:
+    """Feed `add` with every packet that bears a number; when `due`, send what `build` returns."""
+
+    def __init__(self) -> None:
+        self._unwrap = Unwrapper(16)
+        self._waiting: dict[int, float] = {}
+        self._since: float | None = None
+        self._next: int | None = None
+        self._sequence = 0
+
+    def add(self, number: int, now: float) -> None:
+        """Note the arrival of a 16-bit number; the first one of a number counts."""
+        last = self._unwrap.last
+        if last is not None and JUMP < (number - last) & 0xFFFF < 0x10000 - JUMP:
+            self._unwrap = Unwrapper(16)
+            self._waiting.clear()
+            self._next = None
+        index = self._unwrap.unwrap(number)
+        if index in self._waiting or len(self._waiting) >= KEPT:
+            return
+        self._waiting[index] = now
+        if self._since is None:
+            self._since = now
+
+    def due(self, now: float) -> bool:
+        """Tell whether it is time for feedback."""
+        return self._since is not None and (now - self._since >= EVERY_S or len(self._waiting) >= EVERY_PACKETS)
+
+    def build(self, own: int, ssrc: int) -> list[bytes]:
+        """Return RTCP packets about all that was noted since the last call; empty if that was nothing."""
+        out: list[bytes] = []
+        numbers = sorted(self._waiting)
+        while numbers:
+            begin = numbers[0] if self._next is None else min(self._next, numbers[0])
+            taken = [n for n in numbers if n < begin + LONGEST]
+            if not taken:  # nothing but losses up to here: they are the next packet's beginning
+                begin = numbers[0]
+                taken = [n for n in numbers if n < begin + LONGEST]
+            taken = _within_reach(taken, self._waiting)
+            out.append(self._packet(own, ssrc, begin, [(n, self._waiting[n]) for n in taken]))
+            numbers = numbers[len(taken) :]
+            self._next = max(self._next or 0, taken[-1] + 1)
+        self._waiting.clear()
+        self._since = None
+        return out
+
+    def _packet(self, own: int, ssrc: int, begin: int, taken: list[tuple[int, float]]) -> bytes:
+        reference = int(taken[0][1] / TICK_S) // REFERENCE_TICKS
+        ticks = reference * REFERENCE_TICKS
+        statuses = [_ABSENT] * (taken[-1][0] - begin + 1)
+        deltas = bytearray()
+        for number, at in taken:
+            step = round(at / TICK_S) - ticks
+            ticks += step
+            small = 0 <= step <= 0xFF
+            statuses[number - begin] = _SMALL if small else _LARGE
+            deltas += struct.pack("!B" if small else "!h", step)
+        head = struct.pack("!IIHH", own, ssrc, begin & 0xFFFF, len(statuses))
+        head += struct.pack("!I", (reference & 0xFFFFFF) << 8 | self._sequence)
+        self._sequence = (self._sequence + 1) & 0xFF
+        body = head + _chunks(statuses) + deltas
+        padding = -len(body) & 3
+        first = 0x80 | FORMAT | (0x20 if padding else 0)
+        body += b"\0" * (padding - 1) + bytes([padding]) if padding else b""
+        return struct.pack("!BBH", first, 205, len(body) // 4) + body
+
+
+def _within_reach(taken: list[int], at: dict[int, float]) -> list[int]:
+    """Cut the list where a step in time does not fit 16 bits."""
+    for place in range(1, len(taken)):
+        if abs(at[taken[place]] - at[taken[place - 1]]) > 0x7F00 * TICK_S:
+            return taken[:place]
+    return taken
+
+
+def _chunks(statuses: list[int]) -> bytes:
+    out = bytearray()
+    at = 0
+    while at < len(statuses):
+        first, run = statuses[at], 1
+        while at + run < len(statuses) and statuses[at + run] == first and run < _LONGEST_RUN:
+            run += 1
+        ones = statuses[at : at + 14]
+        if run >= 14 or run == len(statuses) - at or (_LARGE in ones and run >= 7):
+            word, used = first << 13 | run, run
+        elif _LARGE not in ones:
+            word, used = 0x8000 | sum(status << 13 - place for place, status in enumerate(ones)), 14
+        else:
+            twos = ones[:7]
+            word, used = 0xC000 | sum(status << 12 - 2 * place for place, status in enumerate(twos)), 7
+        out += struct.pack("!H", word)
+        at += used
+    return bytes(out)
+
+
+def parse(body: bytes) -> TransportFeedback:
+    """Read the packet after its RTCP header and without padding; raises MalformedError."""
+    try:
+        base, count, word = struct.unpack_from("!HHI", body, 8)
+        statuses, at = _statuses(body, count)
+        arrivals = []
+        ticks = 0
+        for offset, status in statuses:
+            step = struct.unpack_from("!B" if status == _SMALL else "!h", body, at)[0]
+            at += 1 if status == _SMALL else 2
+            ticks += step
+            arrivals.append(((base + offset) & 0xFFFF, ticks))
+    except struct.error as error:
+        raise MalformedError("transport feedback is cut off") from error
+    return TransportFeedback(base, count, word >> 8, word & 0xFF, tuple(arrivals))
+
+
+def _statuses(body: bytes, count: int) -> tuple[list[tuple[int, int]], int]:
+    """Return offset and status of what arrived, and where the deltas begin. A lie about the count costs no memory."""
+    found: list[tuple[int, int]] = []
+    at, offset = 16, 0
+    while offset < count:
+        word = struct.unpack_from("!H", body, at)[0]
+        at += 2
+        if not word & 0x8000:
+            status, run = word >> 13 & 3, min(word & _LONGEST_RUN, count - offset)
+            if not run or (status and run > len(body)):
+                raise MalformedError("a run in transport feedback does not fit")
+            if status:
+                found.extend((offset + place, status) for place in range(run))
+            offset += run
+            continue
+        size = 2 if word & 0x4000 else 1
+        for place in range(min(14 // size, count - offset)):
+            status = word >> 14 - size * (place + 1) & (3 if size == 2 else 1)
+            if status:
+                found.append((offset + place, status))
+        offset += 14 // size
+    if any(status > _LARGE for _, status in found):
+        raise MalformedError("a reserved status in transport feedback")
+    return found, at
