@@ -304,6 +304,14 @@ class MediaEngine(Protocol):
         """Publish `stream` to another gateway; returns the session id once connected. Raises LinkError."""
         ...
 
+    async def carry(self, session_id: str, layers: frozenset[Layer]) -> None:
+        """Let a relay send these layers alone, and sound while there is any; before the first call it sends all.
+
+        With none it stays connected and not one media packet crosses. Its layers count in `LayersWanted`. Raises
+        NotFoundError.
+        """
+        ...
+
     async def pull(self, stream: str, whep_url: str, token: str) -> str:
         """Fetch `stream` from another gateway by WHEP; returns the session id once connected. Raises LinkError."""
         ...

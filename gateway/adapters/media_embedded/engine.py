@@ -24,6 +24,7 @@ from gateway.adapters.media_embedded.stills import Stills
 from gateway.adapters.media_embedded.wire import (
     Answer,
     Assign,
+    Carry,
     Changed,
     Close,
     Open,
@@ -289,6 +290,12 @@ class EmbeddedMediaEngine:
     async def relay(self, stream: str, whip_url: str, token: str) -> str:
         """See the port."""
         return await self._upward(SessionKind.RELAY, stream, WhipClient(whip_url, token, verify=self._trust()))
+
+    async def carry(self, session_id: str, layers: frozenset[Layer]) -> None:
+        """See the port."""
+        reply, _ = await self._worker().request(Carry(session_id, tuple(sorted(layers))))
+        if not reply.ok:
+            raise NotFoundError("no such relay; it may have ended by itself")
 
     async def pull(self, stream: str, whep_url: str, token: str) -> str:
         """See the port."""

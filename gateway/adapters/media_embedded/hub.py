@@ -22,7 +22,7 @@ from gateway.adapters.media_embedded.rules.transport_feedback import TransportFe
 from gateway.adapters.media_embedded.session import CNAME, Session
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.wire import Changed, Open, Over, Up
-from gateway.ports.media import EndReason, SessionKind, StreamState
+from gateway.ports.media import EndReason, Layer, SessionKind, StreamState
 
 TICK_S = 0.02
 SECOND_S = 1.0
@@ -90,6 +90,15 @@ class Hub:
         for ufrag in session.restart(local, moment.now()):
             self._by_ufrag.pop(ufrag, None)
         self._by_ufrag[local.ufrag] = session
+        return True
+
+    def carry(self, name: str, layers: frozenset[Layer]) -> bool:
+        """Let a relay send these layers alone; False if there is none of that name."""
+        session = self.sessions.get(name)
+        if session is None:
+            return False
+        for leg in session.legs:
+            leg.rest(resting=not (layers if leg.plan.kind == "audio" else leg.plan.name in layers))
         return True
 
     def close(self, name: str, reason: EndReason) -> None:

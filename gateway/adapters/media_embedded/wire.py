@@ -88,6 +88,15 @@ class Assign:
 
 
 @dataclass(frozen=True, slots=True)
+class Carry:
+    """Let a relay send these layers alone; False for an unknown session."""
+
+    session: str
+    layers: tuple[Layer, ...]
+    op: Literal["carry"] = "carry"
+
+
+@dataclass(frozen=True, slots=True)
 class Tap:
     """Copy a stream's packets, from its kept group on, to the datagram socket at `path` (see `tapping`)."""
 
@@ -123,7 +132,7 @@ class Measure:
     op: Literal["measure"] = "measure"
 
 
-Request = Configure | Reserve | Open | Restart | Close | Assign | Tap | Untap | Picture | Measure
+Request = Configure | Reserve | Open | Restart | Close | Assign | Carry | Tap | Untap | Picture | Measure
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,17 +24,16 @@ from gateway.adapters.media_embedded.session import Session
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.wire import (
     Ask,
-    Assign,
+    Carry,
     Close,
     Configure,
     Measure,
     Open,
     Picture,
     Reply,
+    Request,
     Reserve,
     Restart,
-    Tap,
-    Untap,
     WireError,
     pack_answer,
     read_ask,
@@ -119,8 +118,6 @@ class Worker:
                 return Reply(ask.number, port=port.number)
             case Open() as spec:
                 return Reply(ask.number, ok=self._open(spec))
-            case Restart(session, local):
-                return Reply(ask.number, ok=self.hub.restart(session, local))
             case Close(session, reason):
                 self.hub.close(session, reason)
                 port_left = self._reserved.pop(session, None)
@@ -129,8 +126,17 @@ class Worker:
                 return Reply(ask.number)
             case Measure():
                 return Reply(ask.number, figures=figures_of(self.hub, self._all_ports(), self._setup.backend))
-            case Configure() | Picture() | Assign() | Tap() | Untap():
-                return Reply(ask.number, ok=False)
+            case _:
+                return Reply(ask.number, ok=self._changed(ask.request))
+
+    def _changed(self, request: Request) -> bool:
+        match request:
+            case Restart(session, local):
+                return self.hub.restart(session, local)
+            case Carry(session, layers):
+                return self.hub.carry(session, frozenset(layers))
+            case _:
+                return False
 
     def _all_ports(self) -> list[SocketPort]:
         return [*self._ports, *self._reserved.values()]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
-from gateway.ports.media import EndReason, MediaEngine, SessionEnded
-from protocols.errors import LinkError, RefusedError
+from gateway.ports.media import EndReason, Layer, MediaEngine, SessionEnded
+from protocols.errors import LinkError, NotFoundError, RefusedError
 from tests.support.engine_front import TOKEN, EngineFront
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
@@ -55,6 +55,29 @@ async def test_a_relay_goes_on_with_a_new_source(chain: list[EngineFront]) -> No
             await seen.sees("320623", 5)
         async with publisher(whip(county, ROOM), "320612", "VP8"):
             await seen.sees("320612", 5)
+
+
+async def test_a_relay_that_carries_nothing_stays_connected_without_a_packet(chain: list[EngineFront]) -> None:
+    county, city = chain[0].engine, chain[1].engine
+
+    async def arrived() -> int:
+        return sum(stream.packets_in for stream in (await city.stats()).streams)
+
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(publisher(whip(county, ROOM), "320623", audio=True))
+        seen = await stack.enter_async_context(viewer(whep(city, ROOM)))
+        relay = await county.relay(ROOM, chain[1].whip(ROOM), TOKEN)
+        await seen.sees("320623", 3)
+        await county.carry(relay, frozenset())
+        near = await stack.enter_async_context(viewer(whep(county, ROOM)))
+        await near.sees("320623", 5)
+        before = await arrived()
+        await near.sees("320623", 10)
+        assert await arrived() == before
+        await county.carry(relay, frozenset(Layer))
+        await seen.sees("320623", 5)
+        with pytest.raises(NotFoundError):
+            await county.carry("nobody", frozenset())
 
 
 async def test_pull_fetches_a_stream_from_above(chain: list[EngineFront]) -> None:

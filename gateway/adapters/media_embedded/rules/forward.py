@@ -155,6 +155,8 @@ class Stream:
 
     def key_frame_asked(self, leg: Leg, now: float) -> Out:
         """Help a viewer that lost its picture: repeat a fresh join, else pass the wish on."""
+        if leg.resting:
+            return []
         out = self._own(leg, leg.again(now))
         if not out:
             self.wish.ask()

@@ -55,6 +55,7 @@ class Leg:
         self._ring = Ring(VIDEO_RING if plan.kind == "video" else AUDIO_RING)
         self._rate_ms = 90 if plan.kind == "video" else 48
         self._generation: tuple[int, int] | None = None
+        self.resting = False
         self._begin = 0
         self._cursor = 0
         self._number = plan.first_sequence + (1 << 16)
@@ -72,6 +73,8 @@ class Leg:
 
     def take(self, media: Media, gop: Gop, source: int, now: float) -> list[bytes]:
         """Take a packet of the source number `source` (already added to `gop`); returns datagrams to send now."""
+        if self.resting:
+            return []
         if self._generation != (source, media.generation):
             self._generation = (source, media.generation)
             self.catching_up = False
@@ -92,7 +95,7 @@ class Leg:
 
     def join(self, gop: Gop, source: int, now: float) -> list[bytes]:
         """Begin at the last key frame, if there is one; returns the first datagrams."""
-        if self.plan.kind != "video" or not gop.packets:
+        if self.plan.kind != "video" or not gop.packets or self.resting:
             return []
         first = gop.packets[0]
         self._generation = (source, first.generation)
@@ -103,6 +106,13 @@ class Leg:
         if self._joined_at is None:
             self._joined_at, self._joined_number = now, self._number
         return closing + self.due(gop, now, FIRST_BURST)
+
+    def rest(self, *, resting: bool) -> None:
+        """Send nothing while resting; afterwards it goes on as with a new source, without a hole in its numbers."""
+        if resting is self.resting:
+            return
+        self.resting, self._generation = resting, None
+        self.catching_up, self.starved = False, not resting and self.plan.kind == "video"
 
     def _close_holes(self) -> list[bytes]:
         """Fill the numbers that will not come any more: what is lost of a former source no one can send again."""

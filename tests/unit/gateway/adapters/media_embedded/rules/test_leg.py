@@ -238,3 +238,20 @@ def test_what_a_former_source_lost_leaves_no_hole() -> None:
     assert bench.leg.resend((65002,)) != []
     bench.feed(media(901, key=True, generation=3), source=3, now=3.0)
     assert len([packet for packet in bench.sent if not packet.payload]) == 2, "closed once"
+
+
+@pytest.mark.parametrize("kind", ["video", "audio"])
+def test_a_resting_leg_sends_nothing_and_goes_on_without_a_hole(kind: str) -> None:
+    bench = Bench(kind)
+    bench.feed(media(1, key=kind == "video"))
+    bench.finish(1.0)
+    bench.leg.rest(resting=True)
+    assert [bench.feed(media(number)) for number in range(2, 400)] == [[]] * 398
+    assert not bench.leg.starved, "nobody is asked for a key frame while it rests"
+    bench.leg.rest(resting=False)
+    bench.feed(media(400, key=kind == "video"))
+    bench.feed(media(401))
+    bench.finish(30.0)
+    numbers = bench.numbers()
+    assert numbers == list(range(numbers[0], numbers[0] + 3))
+    assert bench.sent[-1].payload.endswith(b"401")
