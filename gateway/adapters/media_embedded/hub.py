@@ -17,6 +17,7 @@ from gateway.adapters.media_embedded.rules.forward import Stream
 from gateway.adapters.media_embedded.rules.ice import Credentials, Send, refusal
 from gateway.adapters.media_embedded.rules.leg import BURST_EVERY_S, Leg
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.ring import Sent
 from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 from gateway.adapters.media_embedded.session import CNAME, Session
@@ -39,13 +40,18 @@ Enough for 1080p of a camera, and it keeps one publisher from filling a county's
 at 300 kbit/s. Whoever gets transport-wide feedback finds the line's capacity by itself.
 """
 
+WINDOW_S = 0.001
+"""What comes in within this goes out together, unless a frame is whole before."""
+
 Event = Up | Over | Changed
 
 
 class Hub:
-    """Owns sessions and streams; `emit` is called for each event. Ports call `receive`."""
+    """Owns sessions and streams; `emit` is called for each event. Ports call `receive`, and `drained` after a slice."""
 
-    def __init__(self, shared: SSL.Context, path: PacketPath, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self, shared: SSL.Context, path: PacketPath, emit: Callable[[Event], None], window_s: float = WINDOW_S
+    ) -> None:
         self.sessions: dict[str, Session] = {}
         self.streams: dict[str, Stream] = {}
         self.dropped: Counter[str] = Counter()
@@ -59,6 +65,10 @@ class Hub:
         self._early: dict[Address, tuple[float, list[bytes]]] = {}
         self._handshakes: deque[tuple[Session, bytes]] = deque()
         self._loop = asyncio.get_running_loop()
+        self._window_s = window_s
+        self._inboxes: list[Session] = []
+        self._flush_at: asyncio.TimerHandle | None = None
+        self._frame_ended = False
         self._pacing = False
         self._ticker: asyncio.TimerHandle | None = None
         self._due_at = self._second_at = 0.0
@@ -168,20 +178,53 @@ class Hub:
         """Repeat a join that the viewer could not read yet."""
         now = moment.now()
         for leg in session.legs:
-            for datagram in leg.again(now):
-                session.send_rtp(datagram)
+            self._send_of(leg, leg.again(now))
 
-    def media(self, session: Session, packet: rtp.Packet) -> None:
-        """Forward a packet of the stream's source."""
-        now = moment.now()
-        session.arrived(packet, now)
-        track = session.demux.track_of(packet)
+    def waiting(self, session: Session, *, marked: bool) -> None:
+        """Have the session's inbox emptied: with the batch, or after this slice if a frame's last packet is in."""
+        if len(session.inbox) == 1:
+            self._inboxes.append(session)
+            if self._flush_at is None:
+                self._flush_at = self._loop.call_later(self._window_s, self.flush)
+        self._frame_ended = self._frame_ended or marked
+
+    def drained(self) -> None:
+        """Note that a slice of the socket is over (ports call it): a frame that is whole goes out at once."""
+        if self._frame_ended:
+            self.flush()
+
+    def flush(self) -> None:
+        """Empty all inboxes: decrypt, forward, send."""
+        if self._flush_at is not None:
+            self._flush_at.cancel()
+        self._flush_at, self._frame_ended = None, False
+        sessions, self._inboxes = self._inboxes, []
+        for session in sessions:
+            self._media(session, session.opened())
+
+    def _media(self, session: Session, packets: list[rtp.Packet]) -> None:
+        """Forward packets of the stream's source, track by track."""
         stream = self.streams.get(session.spec.stream)
-        if track is None or stream is None or stream.source != session.spec.session:
-            self.drop("unknown_track" if track is None else "not_the_source")
+        now = moment.now()
+        for packet in packets:
+            session.arrived(packet, now)
+        if stream is None or stream.source != session.spec.session:
+            self.dropped["not_the_source"] += len(packets)
             return
-        self._path.send(stream.packet(track, packet, now), self.sessions)
+        tracks: dict[str, list[rtp.Packet]] = {}
+        for packet in packets:
+            name = session.demux.track_of(packet)
+            if name is None:
+                self.drop("unknown_track")
+            else:
+                tracks.setdefault(name, []).append(packet)
+        for name, batch in tracks.items():
+            self._path.send(stream.packets(name, batch, now), self.sessions)
         self._after_stream(stream, now)
+
+    def _send_of(self, leg: Leg, sent: list[Sent]) -> None:
+        if sent:
+            self._path.send([(leg.owner, leg.plan.ssrc, sent)], self.sessions)
 
     def _after_stream(self, stream: Stream, now: float) -> None:
         if stream.catching and not self._pacing:
@@ -208,7 +251,7 @@ class Hub:
                     self._sender_report(session, stream, item, now)
                 case rtcp.Nack(ssrc, sequences):
                     for leg in self._legs_of(session, ssrc):
-                        self._path.send([(leg.owner, d) for d in leg.resend(sequences)], self.sessions)
+                        self._send_of(leg, leg.resend(sequences))
                 case rtcp.KeyFrameAsked(ssrc):
                     for leg in self._legs_of(session, ssrc):
                         self._path.send(stream.key_frame_asked(leg, now), self.sessions)

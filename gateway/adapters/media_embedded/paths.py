@@ -16,7 +16,7 @@ class PacketPath(Protocol):
     name: str
 
     def send(self, out: Out, sessions: Mapping[str, Session]) -> None:
-        """Encrypt each datagram for its session and send it; datagrams of a session that is gone are dropped."""
+        """Encrypt each packet for its session and send it; packets of a session that is gone are dropped."""
 
 
 class ReferencePath:
@@ -26,10 +26,11 @@ class ReferencePath:
 
     def send(self, out: Out, sessions: Mapping[str, Session]) -> None:
         """See the protocol."""
-        for owner, datagram in out:
+        for owner, _, sent in out:
             session = sessions.get(owner)
             if session is not None:
-                session.send_rtp(datagram)
+                for _, head, payload in sent:
+                    session.send_rtp(head + payload)
 
 
 PATHS: dict[str, type[ReferencePath]] = {"reference": ReferencePath}

@@ -19,6 +19,7 @@ from gateway.adapters.media_embedded.rules.ingest import Ingest
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.stun import Address, Message
+from gateway.adapters.media_embedded.rules.transport import Transport
 from gateway.adapters.media_embedded.rules.transport_feedback import Arrivals
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.srtp import Keys, Srtp, SrtpError
@@ -48,8 +49,8 @@ class Exchange(Protocol):
     def again(self, session: "Session") -> None:
         """Repeat what was just sent: the peer could not read it yet."""
 
-    def media(self, session: "Session", packet: rtp.Packet) -> None:
-        """Take an RTP packet."""
+    def waiting(self, session: "Session", *, marked: bool) -> None:
+        """Note that `inbox` is no longer empty; `marked` says that a frame's last packet is in it."""
 
     def feedback(self, session: "Session", items: list[rtcp.Feedback]) -> None:
         """Take RTCP."""
@@ -89,13 +90,15 @@ class Session:
         self.reporter = secrets.randbits(32)
         self.ingests: dict[str, Ingest] = {}
         self.legs: list[Leg] = []
+        self.inbox: list[bytes] = []
+        self.transport = Transport()
         self._shared = shared
         self._exchange = exchange
         self._dtls: Dtls | None = None
         self._closed = False
         self._began = now
         if spec.kind in SENDING:
-            self.legs = [Leg(plan_of(track), spec.session) for track in spec.tracks]
+            self.legs = [Leg(plan_of(track), spec.session, self.transport) for track in spec.tracks]
         else:
             self.ingests = {
                 t.name: Ingest(t.kind, t.codecs, t.repairs, t.announced, t.announced_repairs, t.level_extension)
@@ -174,20 +177,37 @@ class Session:
             self._dtls.feed(data)
 
     def secured(self, data: bytes) -> None:
-        """Take an SRTP or SRTCP datagram from one of `addresses`."""
+        """Take an SRTP or SRTCP datagram from one of `addresses`; RTP waits in `inbox` until `opened` is called."""
         if self.srtp is None:
             self._exchange.drop("before_keys")
             return
         self.traffic.packets_in += 1
+        if not rtp.is_rtcp(data):
+            self.inbox.append(data)
+            self._exchange.waiting(self, marked=data[1] > 127)
+            return
         try:
-            if rtp.is_rtcp(data):
-                self._exchange.feedback(self, rtcp.parse(self.srtp.unprotect_rtcp(data)))
-            else:
-                self._exchange.media(self, rtp.parse(self.srtp.unprotect(data)))
+            self._exchange.feedback(self, rtcp.parse(self.srtp.unprotect_rtcp(data)))
         except SrtpError as error:
             self._exchange.drop(error.name)
         except MalformedError:
             self._exchange.drop("malformed")
+
+    def opened(self) -> list[rtp.Packet]:
+        """Empty the inbox: decrypt and read what is in it; what cannot be is counted."""
+        waiting, self.inbox = self.inbox, []
+        packets: list[rtp.Packet] = []
+        if self.srtp is None:
+            return packets
+        unprotect, parse = self.srtp.unprotect, rtp.parse
+        for data in waiting:
+            try:
+                packets.append(parse(unprotect(data)))
+            except SrtpError as error:
+                self._exchange.drop(error.name)
+            except MalformedError:
+                self._exchange.drop("malformed")
+        return packets
 
     def arrived(self, packet: rtp.Packet, now: float) -> None:
         """Note when a packet came, for the feedback that its sender regulates itself by."""
@@ -237,6 +257,8 @@ class Session:
 
 def plan_of(track: Track) -> Plan:
     """Build the plan of a leg from the agreed track; where counters begin is random (RFC 3550 section 5.1)."""
-    block = rtp.extension_block({track.mid_extension: track.mid.encode()}) if track.mid_extension else b""
-    numbers = track.payload_types()
-    return Plan(track.kind, track.ssrc, numbers, block, secrets.randbits(15), secrets.randbits(32), track.name)
+    elements = {track.mid_extension: track.mid.encode()} if track.mid_extension else {}
+    return Plan(
+        track.kind, track.ssrc, track.payload_types(), elements, secrets.randbits(15), secrets.randbits(32), track.name,
+        track.transport_extension,
+    )  # fmt: skip

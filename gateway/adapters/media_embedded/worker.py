@@ -73,7 +73,7 @@ class Worker:
             if session is None or own is not None:
                 self.hub.receive(port, data, source, own)
 
-        port = SocketPort(host, number, receive, lambda: None)
+        port = SocketPort(host, number, receive, self.hub.drained)
         return port
 
     def _emit(self, event: Event) -> None:

@@ -4,13 +4,16 @@ Law: **legs outlive the source.** When a source goes, legs stay and wait; when o
 """
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.adapters.media_embedded.rules.gop import Gop, KeyFrame
 from gateway.adapters.media_embedded.rules.ingest import Ingest, Media
 from gateway.adapters.media_embedded.rules.leg import Leg
+from gateway.adapters.media_embedded.rules.ring import Sent
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.rtp import Packet
+from gateway.adapters.media_embedded.rules.run import Run
 from gateway.adapters.media_embedded.rules.wish import KeyFrameWish
 from gateway.ports.media import StreamState
 
@@ -18,8 +21,8 @@ STALLED_AFTER_S = 2.0
 LONG_GROUP_S = 1.5
 """A joiner that must be sent more than this also makes the source be asked: a new key frame shortens its way."""
 
-Out = list[tuple[str, bytes]]
-"""Datagrams with the session that each belongs to."""
+Out = list[tuple[str, int, list[Sent]]]
+"""Packets to send: the session, the SSRC, and packets of this one SSRC in the order of sending (never none)."""
 
 
 @dataclass(slots=True)
@@ -39,7 +42,7 @@ class Totals:
 
 
 class Stream:
-    """Feed `packet`, `sender_report` and `tick`; send what they return.
+    """Feed `packets`, `sender_report` and `tick`; send what they return.
 
     Whenever `wish.due` says so, ask the source for a key frame.
     """
@@ -108,13 +111,13 @@ class Stream:
             self.legs[kind] = [leg for leg in legs if leg.owner != owner]
         self._catching = [leg for leg in self._catching if leg.owner != owner]
 
-    def packet(self, kind: str, packet: Packet, now: float) -> Out:
-        """Forward one packet of the source's track `kind` (main, thumb, audio)."""
+    def packets(self, kind: str, packets: Iterable[Packet], now: float) -> Out:
+        """Forward packets of the source's track `kind` (main, thumb, audio), in the order they came."""
         ingest = self.ingests.get(kind)
         if ingest is None:
             return []
-        media = ingest.receive(packet, now)
-        return [] if media is None else self._forward(kind, media, now)
+        media = ingest.take(packets, now)
+        return self._forward(kind, media, now) if media else []
 
     def repairs(self, kind: str, now: float) -> tuple[list[int], Out]:
         """Return the numbers to ask the source for again, and fillers for what will not come; call every 20 ms."""
@@ -122,22 +125,27 @@ class Stream:
         if ingest is None:
             return [], []
         asked = ingest.missing(now)
-        out: Out = []
-        for filler in ingest.given_up():
-            out += self._forward(kind, filler, now)
-        return asked, out
+        fillers = ingest.given_up()
+        return asked, self._forward(kind, fillers, now) if fillers else []
 
-    def _forward(self, kind: str, media: Media, now: float) -> Out:
+    def _forward(self, kind: str, packets: Sequence[Media], now: float) -> Out:
+        gop, source = self.gop, self._source_number
         if kind == "main":
-            self.gop.add(media)
-            if media.key:
-                self.wish.came()
+            for media in packets:
+                gop.add(media)
+                if media.key:
+                    self.wish.came()
         out: Out = []
-        for leg in self.legs[kind]:
-            datagrams = leg.take(media, self.gop, self._source_number, now)
+        legs = self.legs[kind]
+        if not legs:
+            return out
+        run = Run(packets)
+        for leg in legs:
+            sent = leg.take(run, gop, source, now)
             if leg.catching_up and leg not in self._catching:
                 self._catching.append(leg)
-            out += self._own(leg, datagrams)
+            if sent:
+                out.append((leg.owner, leg.plan.ssrc, sent))
         return out
 
     def catch_up(self, now: float) -> Out:
@@ -194,8 +202,8 @@ class Stream:
         return self.gop.key_frame()
 
     @staticmethod
-    def _own(leg: Leg, datagrams: list[bytes]) -> Out:
-        return [(leg.owner, datagram) for datagram in datagrams]
+    def _own(leg: Leg, sent: list[Sent]) -> Out:
+        return [(leg.owner, leg.plan.ssrc, sent)] if sent else []
 
 
 def _strand_of(leg: Leg) -> str:

@@ -3,6 +3,7 @@
 **Every packet leaves once**: what is repeated (probes, retransmissions that were not needed) ends here.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -113,6 +114,11 @@ class Ingest:
         self._jitter = 0.0
         self._transit: float | None = None
         self._reported = (0, 0)
+
+    def take(self, packets: Iterable[Packet], now: float) -> list[Media]:
+        """Take decrypted packets in the order they came; returns those that go on."""
+        receive = self.receive
+        return [media for packet in packets if (media := receive(packet, now)) is not None]
 
     def receive(self, packet: Packet, now: float) -> Media | None:
         """Take one decrypted packet; None where it goes no further (counted)."""

@@ -5,14 +5,18 @@ joins at the last key frame: the kept group of pictures is sent fast, its frames
 timestamps, so that no delay builds up at the viewer.
 """
 
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.adapters.media_embedded.rules import rtp, vp8
 from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Media
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
-from gateway.adapters.media_embedded.rules.ring import Ring
+from gateway.adapters.media_embedded.rules.ring import Ring, Sent
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
+from gateway.adapters.media_embedded.rules.run import Run
+from gateway.adapters.media_embedded.rules.transport import Transport
 
 VIDEO_RING, AUDIO_RING = 1024, 128
 FIRST_BURST, BURST, BURST_EVERY_S = 32, 10, 0.002
@@ -21,6 +25,8 @@ SQUEEZED_MS = 1
 AGAIN_WITHIN_S, AGAIN_EVERY_S = 3.0, 0.2
 """A viewer that asks for a key frame right after its join gets the join's packets again."""
 LEAST_STEP_MS = 20
+PADDING = b"\x01"
+"""All that a probe carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +34,31 @@ class Plan:
     """What the viewer negotiated for one track; `payload_types` by codec, `h264` also with its profile.
 
     `name` is the track's (see `description.Track`).
+    `elements` are the header extensions that every packet bears; `transport_extension` 0 means none.
     """
 
     kind: str
     ssrc: int
     payload_types: dict[str, int]
-    block: bytes
+    elements: dict[int, bytes]
     first_sequence: int
     first_timestamp: int
     name: str = ""
+    transport_extension: int = 0
 
 
 class Leg:
-    """Feed `take` with every packet of the track and call `due` every 2 ms while `catching_up`; send what they return.
+    """Feed `take` with every run of the track and call `due` every 2 ms while `catching_up`; send what they return.
 
-    `starved` says that the leg waits for a key frame.
+    `starved` says that the leg waits for a key frame. A packet's number is its SRTP index: rollovers included.
+    `transport` is the session's count of packets, where the viewer agreed to it.
     """
 
-    def __init__(self, plan: Plan, owner: str) -> None:
+    def __init__(self, plan: Plan, owner: str, transport: Transport | None = None) -> None:
         self.plan = plan
         self.owner = owner
+        self._transport = transport if plan.transport_extension else None
+        self._first, self._tail, self._pack = _packer(plan, counted=self._transport is not None)
         self.packets = self.octets = 0
         self.dropped: dict[str, int] = {}
         self.starved = plan.kind == "video"
@@ -58,7 +69,7 @@ class Leg:
         self.resting = False
         self._begin = 0
         self._cursor = 0
-        self._number = plan.first_sequence + (1 << 16)
+        self._number = plan.first_sequence
         self._closed = self._number
         self._step = 0
         self._timestamp_step = 0
@@ -66,23 +77,84 @@ class Leg:
         self._sent_at: float | None = None
         self._squeezed: dict[int, int] = {}
         self._picture_steps = (0, 0)
+        self._live: tuple[int, int, str, int] | None = None
         self._last_vp8: bytes | None = None
         self._joined_at: float | None = None
         self._joined_number = 0
         self._again_at = 0.0
 
-    def take(self, media: Media, gop: Gop, source: int, now: float) -> list[bytes]:
-        """Take a packet of the source number `source` (already added to `gop`); returns datagrams to send now."""
+    def take(self, run: Run, gop: Gop, source: int, now: float) -> list[Sent]:
+        """Take packets of the source number `source`, all of them already added to `gop`; returns what to send now."""
+        live, first = self._live, run.first
+        if (
+            live is not None and run.plain and live[0] == source and live[1] == first.generation
+            and live[2] == first.codec and first.number + self._step >= self._number
+            and (not self._squeezed or self._squeezed.keys().isdisjoint(run.stamps))
+        ):  # fmt: skip
+            return self._pass(run, live[3], now)
+        return self._take_singly(run, gop, source, now)
+
+    def _pass(self, run: Run, payload_type: int, now: float) -> list[Sent]:
+        """Take a plain run in steady state: the way of nearly all packets, so everything is at hand here."""
+        step, later, pack, first, tail = self._step, self._timestamp_step, self._pack, self._first, self._tail
+        rows = run.rows
+        if run.first.codec == "vp8":
+            if self._picture_steps != (0, 0):
+                rows, malformed = run.moved(self._picture_steps)
+                if malformed:
+                    self._drop("malformed", malformed)
+            self._last_vp8 = rows[-1][3]
+        if self._transport is None:
+            sent = [
+                (n + step, pack(first, m | payload_type, n + step & 0xFFFF, t + later & 0xFFFFFFFF, tail), payload)
+                for n, m, t, payload in rows
+            ]
+        else:
+            pt = payload_type
+            sent = [
+                (n + step, pack(first, m | pt, n + step & 0xFFFF, t + later & 0xFFFFFFFF, tail, wide & 0xFFFF), payload)
+                for wide, (n, m, t, payload) in enumerate(rows, self._transport.next)
+            ]
+            self._transport.note(sent, now)
+        self._ring.extend(sent)
+        self._number = sent[-1][0] + 1
+        newest = (run.newest + later) & 0xFFFFFFFF
+        if 0 < (newest - self._newest_timestamp) & 0xFFFFFFFF < 1 << 31:
+            self._newest_timestamp = newest
+        if self._squeezed and run.last.number > self._cursor + VIDEO_RING:
+            self._squeezed = {}
+        self._sent_at = now
+        self.packets += len(sent)
+        self.octets += run.octets
+        return sent
+
+    def _take_singly(self, run: Run, gop: Gop, source: int, now: float) -> list[Sent]:
+        out: list[Sent] = []
         if self.resting:
-            return []
-        if self._generation != (source, media.generation):
-            self._generation = (source, media.generation)
-            self.catching_up = False
-            self.starved = self.plan.kind == "video"
-            if not self.starved:
-                self._align(media, now)
-        if self.starved:
-            return self.join(gop, source, now)
+            return out
+        for media in run.packets:
+            if self._generation != (source, media.generation):
+                self._generation = (source, media.generation)
+                self._live = None
+                self.catching_up = False
+                self.starved = self.plan.kind == "video"
+                if not self.starved:
+                    self._align(media, now)
+            if self.starved:
+                return out + self.join(gop, source, now)  # the group has the rest of the run
+            out += self._take_one(media, now)
+        self._settle(run)
+        return out
+
+    def _settle(self, run: Run) -> None:
+        """Note that what follows like this run can go the fast way."""
+        payload_type = self.payload_type(run.last.codec)
+        if self._generation is None or self.catching_up or self.starved or payload_type is None:
+            self._live = None
+        else:
+            self._live = (*self._generation, run.last.codec, payload_type)
+
+    def _take_one(self, media: Media, now: float) -> list[Sent]:
         if self._squeezed and media.number > self._cursor + VIDEO_RING:
             self._squeezed = {}
         if self.catching_up:
@@ -93,14 +165,15 @@ class Leg:
             return []
         return self._emit(media, now)
 
-    def join(self, gop: Gop, source: int, now: float) -> list[bytes]:
-        """Begin at the last key frame, if there is one; returns the first datagrams."""
+    def join(self, gop: Gop, source: int, now: float) -> list[Sent]:
+        """Begin at the last key frame, if there is one; returns the first packets."""
         if self.plan.kind != "video" or not gop.packets or self.resting:
             return []
         first = gop.packets[0]
         self._generation = (source, first.generation)
-        closing = self._close_holes()
+        closing = self._close_holes(now)
         self._align(first, now)
+        self._live = None
         self.starved, self.catching_up = False, True
         self._cursor = first.number
         if self._joined_at is None:
@@ -112,20 +185,34 @@ class Leg:
         if resting is self.resting:
             return
         self.resting, self._generation = resting, None
+        self._live = None
         self.catching_up, self.starved = False, not resting and self.plan.kind == "video"
 
-    def _close_holes(self) -> list[bytes]:
+    def _close_holes(self, now: float) -> list[Sent]:
         """Fill the numbers that will not come any more: what is lost of a former source no one can send again."""
-        out: list[bytes] = []
+        out: list[Sent] = []
         for number, before in self._ring.holes(self._closed, self._number):
             payload_type, timestamp = before[1] & 0x7F, int.from_bytes(before[4:8], "big")
-            plan = self.plan
-            head = rtp.header(payload_type, number & 0xFFFF, timestamp, plan.ssrc, marker=False, block=plan.block)
-            if self._ring.put(number, rtp.probe(head), b""):
-                self.packets += 1
-                out.append(rtp.probe(head))
+            out += self._make(number, payload_type, timestamp, b"", now)
         self._closed = max(self._closed, self._number - 1)
         return out
+
+    def _make(self, number: int, payload_type: int, timestamp: int, payload: bytes, now: float) -> list[Sent]:
+        """Build a packet (a probe, if there is nothing in it) and keep it; none where its number was used before."""
+        parts = (self._first, payload_type, number & 0xFFFF, timestamp, self._tail)
+        if self._transport is None:
+            head = self._pack(*parts)
+        else:
+            head = self._pack(*parts, self._transport.next & 0xFFFF)
+        if not payload:
+            head, payload = bytes([head[0] | 0x20]) + head[1:], PADDING
+        sent = (number, head, payload)
+        if not self._ring.put(sent):
+            return []
+        if self._transport is not None:
+            self._transport.note([sent], now)
+        self.packets += 1
+        return [sent]
 
     def _align(self, first: Media, now: float) -> None:
         """Make the source's next packet follow on what was sent last."""
@@ -152,16 +239,16 @@ class Leg:
             return (0, level)
         return (old.picture_id + 1 - new.picture_id, level)
 
-    def due(self, gop: Gop, now: float, limit: int = BURST) -> list[bytes]:
+    def due(self, gop: Gop, now: float, limit: int = BURST) -> list[Sent]:
         """Send the next part of the kept group; the leg is live once it has reached its end."""
         if not self.catching_up:
             return []
         if not gop.packets or gop.packets[0].generation != (self._generation or (0, 0))[1]:
             self.catching_up, self.starved = False, True
             return []
-        out: list[bytes] = []
+        out: list[Sent] = []
         if gop.packets[0].number > self._cursor:
-            out = self._close_holes()
+            out = self._close_holes(now)
             self._skip_to(gop.packets[0])
         at = gop.at(self._cursor)
         for media in gop.packets[at : at + limit]:
@@ -180,29 +267,25 @@ class Leg:
         self.catching_up = False
         self._timestamp_step = self._squeezed.get(last.timestamp, self._newest_timestamp) - last.timestamp
 
-    def _emit(self, media: Media, now: float, *, squeezed: bool = False) -> list[bytes]:
+    def _emit(self, media: Media, now: float, *, squeezed: bool = False) -> list[Sent]:
         payload_type = self.payload_type(media.codec)
         if payload_type is None:
             self._drop("codec_not_offered")
             return []
         number = media.number + self._step
         timestamp = self._place(media.timestamp, squeezed=squeezed)
-        head = rtp.header(
-            payload_type, number & 0xFFFF, timestamp, self.plan.ssrc, marker=media.marker, block=self.plan.block
-        )
         payload = media.payload
-        if not payload:
-            head, payload = rtp.probe(head), b""
-        elif media.codec == "vp8":
+        if payload and media.codec == "vp8":
             payload = self._pictures(payload)
-        if not self._ring.put(number, head, payload):
+        marked = payload_type | (0x80 if media.marker else 0)
+        sent = self._make(number, marked, timestamp, payload, now)
+        if not sent:
             self._drop("repeated_number")
             return []
         self._number = max(self._number, number + 1)
         self._sent_at = now
-        self.packets += 1
         self.octets += len(payload)
-        return [head + payload]
+        return sent
 
     def _pictures(self, payload: bytes) -> bytes:
         if self._picture_steps != (0, 0):
@@ -233,18 +316,18 @@ class Leg:
         own = self.plan.payload_types
         return own.get(codec, own.get(codec.partition("/")[0]))
 
-    def resend(self, sequences: tuple[int, ...]) -> list[bytes]:
+    def resend(self, sequences: tuple[int, ...]) -> list[Sent]:
         """Answer a NACK with the same bytes again; what is too old is counted."""
         out = []
         for sequence in sequences[:256]:
-            datagram = self._ring.get(sequence)
-            if datagram is None:
+            sent = self._ring.get(sequence)
+            if sent is None:
                 self._drop("nack_unanswered")
             else:
-                out.append(datagram)
+                out.append(sent)
         return out
 
-    def again(self, now: float) -> list[bytes]:
+    def again(self, now: float) -> list[Sent]:
         """Repeat the join's packets, because the viewer could not read them yet; empty later than 3 s after it."""
         if self._joined_at is None or now - self._joined_at > AGAIN_WITHIN_S or now - self._again_at < AGAIN_EVERY_S:
             return []
@@ -260,5 +343,16 @@ class Leg:
         timestamp = (source.timestamp + self._timestamp_step + int(passed * 1000 * self._rate_ms)) & 0xFFFFFFFF
         return SenderInfo(self.plan.ssrc, ntp, timestamp, self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF)
 
-    def _drop(self, name: str) -> None:
-        self.dropped[name] = self.dropped.get(name, 0) + 1
+    def _drop(self, name: str, count: int = 1) -> None:
+        self.dropped[name] = self.dropped.get(name, 0) + count
+
+
+def _packer(plan: Plan, *, counted: bool) -> tuple[int, bytes, Callable[..., bytes]]:
+    """Return the header's first byte, what never changes behind the timestamp, and what packs a whole header."""
+    if counted:
+        block = rtp.counted_block(plan.elements, plan.transport_extension)
+    else:
+        block = rtp.extension_block(plan.elements)
+    tail = plan.ssrc.to_bytes(4, "big") + block
+    layout = struct.Struct(f"!BBHI{len(tail)}s" + ("H" if counted else ""))
+    return 0x90 if block else 0x80, tail, layout.pack

@@ -5,7 +5,7 @@ end here.
 """
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 
@@ -14,9 +14,11 @@ _ONE_BYTE = 0xBEDE
 HEADER = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """A parsed packet; `payload` is without padding and may be empty (a probe). `padded`: the P bit was set."""
+class Packet(NamedTuple):
+    """A parsed packet; `payload` is without padding and may be empty (a probe). `block` holds header extensions.
+
+    A tuple, because one is made for every packet that comes in.
+    """
 
     payload_type: int
     marker: bool
@@ -24,7 +26,12 @@ class Packet:
     timestamp: int
     ssrc: int
     payload: bytes
-    extensions: dict[int, bytes]
+    block: bytes = b""
+
+    @property
+    def extensions(self) -> dict[int, bytes]:
+        """Read the header extensions by id, as far as they can be read."""
+        return elements(self.block)
 
 
 def is_rtcp(data: bytes) -> bool:
@@ -40,59 +47,63 @@ def parse(data: bytes) -> Packet:
     if first >> 6 != 2:
         raise MalformedError("RTP version is not 2")
     at, end = HEADER + 4 * (first & 15), len(data)
-    extensions: dict[int, bytes] = {}
+    block = b""
     if first & 0x10:
-        extensions, at = _extensions(data, at)
+        begin, at = at, _extensions_end(data, at)
+        block = data[begin:at]
     if first & 0x20:
         if data[-1] == 0:
             raise MalformedError("padding of length 0")
         end -= data[-1]
     if at > end:
         raise MalformedError("header and padding are longer than the packet")
-    return Packet(second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, data[at:end], extensions)
+    return Packet(second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, data[at:end], block)
 
 
-def _extensions(data: bytes, at: int) -> tuple[dict[int, bytes], int]:
+def _extensions_end(data: bytes, at: int) -> int:
     if at + 4 > len(data):
         raise MalformedError("header extension is cut off")
-    profile, words = struct.unpack_from("!HH", data, at)
-    at, end = at + 4, at + 4 + 4 * words
+    end = at + 4 + 4 * (data[at + 2] << 8 | data[at + 3])
     if end > len(data):
         raise MalformedError("header extension is longer than the packet")
+    return end
+
+
+def elements(block: bytes) -> dict[int, bytes]:
+    """Read a block of header extensions, its four bytes of head included; what is cut off ends the reading."""
+    profile = block[0] << 8 | block[1] if len(block) > 4 else 0
     if profile == _ONE_BYTE:
-        return _one_byte(data, at, end), end
-    if profile >> 4 == 0x100:
-        return _two_bytes(data, at, end), end
-    return {}, end
+        return _one_byte(block)
+    return _two_bytes(block) if profile >> 4 == 0x100 else {}
 
 
-def _one_byte(data: bytes, at: int, end: int) -> dict[int, bytes]:
+def _one_byte(block: bytes) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
+    at, end = 4, len(block)
     while at < end:
-        head = data[at]
+        head = block[at]
         if head == 0:
             at += 1
             continue
         name, size = head >> 4, (head & 15) + 1
-        if name == 15:
+        if name == 15 or at + 1 + size > end:
             break
-        if at + 1 + size > end:
-            raise MalformedError("a header extension element is cut off")
-        found[name] = data[at + 1 : at + 1 + size]
+        found[name] = block[at + 1 : at + 1 + size]
         at += 1 + size
     return found
 
 
-def _two_bytes(data: bytes, at: int, end: int) -> dict[int, bytes]:
+def _two_bytes(block: bytes) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
+    at, end = 4, len(block)
     while at < end:
-        if data[at] == 0:
+        if block[at] == 0:
             at += 1
             continue
-        if at + 2 > end or at + 2 + data[at + 1] > end:
-            raise MalformedError("a header extension element is cut off")
-        found[data[at]] = data[at + 2 : at + 2 + data[at + 1]]
-        at += 2 + data[at + 1]
+        if at + 2 > end or at + 2 + block[at + 1] > end:
+            break
+        found[block[at]] = block[at + 2 : at + 2 + block[at + 1]]
+        at += 2 + block[at + 1]
     return found
 
 
@@ -103,6 +114,13 @@ def extension_block(elements: dict[int, bytes]) -> bytes:
     body = b"".join(bytes([name << 4 | len(value) - 1]) + value for name, value in sorted(elements.items()))
     body += b"\0" * (-len(body) & 3)
     return struct.pack("!HH", _ONE_BYTE, len(body) // 4) + body
+
+
+def counted_block(elements: dict[int, bytes], number: int) -> bytes:
+    """Build the same with an element of two bytes and this id at the end, of which the two bytes are left away."""
+    body = b"".join(bytes([name << 4 | len(value) - 1]) + value for name, value in sorted(elements.items()))
+    body += b"\0" * (-(len(body) + 3) & 3) + bytes([number << 4 | 1])
+    return struct.pack("!HH", _ONE_BYTE, (len(body) + 2) // 4) + body
 
 
 def header(payload_type: int, sequence: int, timestamp: int, ssrc: int, *, marker: bool, block: bytes = b"") -> bytes:

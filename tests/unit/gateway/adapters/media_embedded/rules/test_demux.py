@@ -5,7 +5,7 @@ import pytest
 from gateway.adapters.media_embedded.rules.demux import MAX_LEARNED, Demux
 from gateway.adapters.media_embedded.rules.description import Track
 from gateway.adapters.media_embedded.rules.ingest import Codec
-from gateway.adapters.media_embedded.rules.rtp import Packet
+from gateway.adapters.media_embedded.rules.rtp import Packet, extension_block
 
 VP8 = {96: Codec("vp8", 90000)}
 MAIN = Track("video", "0", 9, VP8, {97: 96}, 0, announced=(11,), announced_repairs=(12,), name="main")
@@ -14,7 +14,7 @@ AUDIO = Track("audio", "2", 9, {111: Codec("opus", 48000)}, {}, 0, name="audio")
 
 
 def packet(ssrc: int, payload_type: int = 96, mid: bytes | None = None) -> Packet:
-    return Packet(payload_type, False, 1, 1, ssrc, b"x", {} if mid is None else {9: mid})
+    return Packet(payload_type, False, 1, 1, ssrc, b"x", extension_block({} if mid is None else {9: mid}))
 
 
 @pytest.mark.parametrize(

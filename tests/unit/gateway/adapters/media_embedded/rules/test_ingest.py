@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.adapters.media_embedded.rules import ingest as rule
+from gateway.adapters.media_embedded.rules import rtp
 from gateway.adapters.media_embedded.rules.ingest import Codec, Ingest
 from gateway.adapters.media_embedded.rules.pin import QUIET_S, STEADY
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
@@ -18,7 +19,7 @@ def video() -> Ingest:
 
 
 def packet(sequence: int, payload: bytes = DELTA, *, ssrc: int = 1, kind: int = VP8, timestamp: int = 0) -> Packet:
-    return Packet(kind, True, sequence & 0xFFFF, timestamp, ssrc, payload, {})
+    return Packet(kind, True, sequence & 0xFFFF, timestamp, ssrc, payload)
 
 
 def repair(sequence: int, payload: bytes = DELTA) -> Packet:
@@ -97,7 +98,7 @@ def test_strays_are_counted_and_neither_forwarded_nor_taken_for_a_sign_of_life()
     assert track.receive(packet(10), 0.0) is not None
     assert track.receive(packet(12), 0.0) is not None
     assert track.receive(packet(500, KEY, ssrc=7), 0.1) is None
-    assert track.receive(Packet(RTX, True, 1, 0, 7, b"\x00\x0bstray", {}), 0.1) is None
+    assert track.receive(Packet(RTX, True, 1, 0, 7, b"\x00\x0bstray"), 0.1) is None
     assert (track.ssrc, track.generation, track.last_at) == (1, 1, 0.0)
     came = track.receive(repair(11), 0.2)
     assert came is not None
@@ -135,7 +136,7 @@ def test_loudness_is_heard_where_it_was_agreed() -> None:
     sound = Ingest("audio", {111: Codec("opus", 48000)}, {}, level_extension=4)
     deaf = Ingest("audio", {111: Codec("opus", 48000)}, {})
     for number in range(10):
-        loud = Packet(111, False, number, number * 960, 1, b"opus", {4: b"\x94"})
+        loud = Packet(111, False, number, number * 960, 1, b"opus", rtp.extension_block({4: b"\x94"}))
         assert sound.receive(loud, number * 0.02) is not None
         assert deaf.receive(loud, number * 0.02) is not None
     assert sound.meter.newest == 20

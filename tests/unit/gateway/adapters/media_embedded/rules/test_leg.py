@@ -11,13 +11,15 @@ from gateway.adapters.media_embedded.rules import rtp, vp8
 from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Media
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
+from gateway.adapters.media_embedded.rules.ring import Sent
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
+from gateway.adapters.media_embedded.rules.run import Run
 
 NUMBERS = {"h264": 102, "h264/42e0": 106, "vp8": 96}
 
 
 def plan(kind: str = "video") -> Plan:
-    return Plan(kind, 77, dict(NUMBERS), rtp.extension_block({4: b"0"}), 65000, 0xFFFFF000)
+    return Plan(kind, 77, dict(NUMBERS), {4: b"0"}, 65000, 0xFFFFF000)
 
 
 def media(
@@ -25,6 +27,10 @@ def media(
 ) -> Media:
     stamp = (number if frame is None else frame) * 6000
     return Media(generation, number, codec, True, stamp & 0xFFFFFFFF, b"payload %d" % number, key, number / 15)
+
+
+def read(sent: list[Sent]) -> list[rtp.Packet]:
+    return [rtp.parse(head + payload) for _, head, payload in sent]
 
 
 class Bench:
@@ -35,13 +41,13 @@ class Bench:
 
     def feed(self, packet: Media, *, source: int = 1, now: float | None = None) -> list[rtp.Packet]:
         self.gop.add(packet)
-        got = [rtp.parse(d) for d in self.leg.take(packet, self.gop, source, packet.at if now is None else now)]
+        got = read(self.leg.take(Run([packet]), self.gop, source, packet.at if now is None else now))
         self.sent += got
         return got
 
     def finish(self, now: float) -> None:
         while self.leg.catching_up:
-            self.sent += [rtp.parse(d) for d in self.leg.due(self.gop, now)]
+            self.sent += read(self.leg.due(self.gop, now))
 
     def numbers(self) -> list[int]:
         unwrapper = rtp.Unwrapper(16)
@@ -62,16 +68,16 @@ def test_a_join_gets_the_kept_group_in_order_squeezed_and_then_lives() -> None:
     gop, leg = Gop(), Leg(plan(), "viewer")
     for number in range(200):
         gop.add(media(number, key=number == 0))
-    sent = [rtp.parse(d) for d in leg.join(gop, 1, 20.0)]
+    sent = read(leg.join(gop, 1, 20.0))
     assert len(sent) == rule.FIRST_BURST
     gop.add(media(200))
-    assert leg.take(media(200), gop, 1, 20.0) == [], "what is new waits its turn"
+    assert leg.take(Run([media(200)]), gop, 1, 20.0) == [], "what is new waits its turn"
     while leg.catching_up:
         batch = leg.due(gop, 20.0)
         assert len(batch) <= rule.BURST
-        sent += map(rtp.parse, batch)
+        sent += read(batch)
     gop.add(media(201))
-    sent += map(rtp.parse, leg.take(media(201), gop, 1, 20.1))
+    sent += read(leg.take(Run([media(201)]), gop, 1, 20.1))
     assert [packet.payload for packet in sent] == [b"payload %d" % number for number in range(202)]
     steps = {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in itertools.pairwise(sent[:201])}
     assert steps == {90}, "one millisecond apart"
@@ -82,7 +88,7 @@ def test_a_newer_key_frame_shortens_the_way() -> None:
     bench = Bench()
     for number in range(100):
         bench.gop.add(media(number, key=number == 0))
-    bench.sent += map(rtp.parse, bench.leg.join(bench.gop, 1, 9.0))
+    bench.sent += read(bench.leg.join(bench.gop, 1, 9.0))
     bench.gop.add(media(100, key=True))
     bench.finish(9.0)
     bench.feed(media(101))
@@ -141,7 +147,7 @@ def test_probes_pass_as_probes() -> None:
 def test_nacks_are_answered_with_the_same_bytes() -> None:
     bench = Bench()
     bench.gop.add(media(1, key=True))
-    (datagram,) = bench.leg.take(media(1, key=True), bench.gop, 1, 0.0)
+    (datagram,) = bench.leg.take(Run([media(1, key=True)]), bench.gop, 1, 0.0)
     assert bench.leg.resend((65000, 64999)) == [datagram]
     assert bench.leg.dropped == {"nack_unanswered": 1}
 
@@ -150,7 +156,7 @@ def test_a_fresh_join_is_repeated_for_a_while() -> None:
     bench = Bench()
     bench.feed(media(1, key=True), now=10.0)
     bench.feed(media(2), now=10.1)
-    assert [rtp.parse(d).sequence for d in bench.leg.again(10.5)] == [65000, 65001]
+    assert [packet.sequence for packet in read(bench.leg.again(10.5))] == [65000, 65001]
     assert bench.leg.again(10.6) == []
     assert bench.leg.again(10.0 + rule.AGAIN_WITHIN_S + 1) == []
 
@@ -193,13 +199,12 @@ ACTION = st.one_of(
 def test_one_number_has_one_content_and_no_number_is_left_out(actions: list[tuple[str, int, bool]]) -> None:
     """SRTP's nonce rule, over any mix of reordering, joins, bursts and changes of source."""
     gop, leg = Gop(), Leg(plan(), "viewer")
-    contents: dict[int, bytes] = {}
-    unwrapper = rtp.Unwrapper(16)
+    contents: dict[int, Sent] = {}
     source, place, now = 1, 1000, 0.0
     seen: set[int] = set()
     for action, step, flag in actions:
         now += 0.01
-        out: list[bytes] = []
+        out: list[Sent] = []
         if action == "switch":
             source, place, seen = source + 1, 1000 + step, set()
             gop.clear()
@@ -213,12 +218,12 @@ def test_one_number_has_one_content_and_no_number_is_left_out(actions: list[tupl
             seen.add(number)
             packet = media(number, frame=number // 2, key=flag and number % 2 == 0, generation=1)
             gop.add(packet)
-            out = leg.take(packet, gop, source, now)
+            out = leg.take(Run([packet]), gop, source, now)
         elif leg.starved:
             out = leg.join(gop, source, now)
-        for datagram in out:
-            number = unwrapper.unwrap(rtp.parse(datagram).sequence)
-            assert contents.setdefault(number, datagram) == datagram
+        for sent, packet in zip(out, read(out), strict=True):
+            assert sent[0] & 0xFFFF == packet.sequence
+            assert contents.setdefault(sent[0], sent) == sent
     assert leg.dropped.get("repeated_number", 0) == 0
 
 

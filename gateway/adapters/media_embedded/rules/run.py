@@ -1,0 +1,57 @@
+"""Packets of one track that came together, made ready once for all the legs that take them.
+
+**Worked out once, not once a leg**: a hundred legs share the rows, and rewritten payloads too.
+"""
+
+from collections.abc import Sequence
+
+from gateway.adapters.media_embedded.rules import vp8
+from gateway.adapters.media_embedded.rules.ingest import Media
+from gateway.adapters.media_embedded.rules.malformed import MalformedError
+
+Row = tuple[int, int, int, bytes]
+"""Number, marker as the header's bit, timestamp, payload."""
+
+
+class Run:
+    """At least one packet. `plain` runs (one generation and codec, ascending, nothing empty) go the fast way."""
+
+    __slots__ = ("_moved", "first", "last", "newest", "octets", "packets", "plain", "rows", "stamps")
+
+    def __init__(self, packets: Sequence[Media]) -> None:
+        self.packets = packets
+        self.first, self.last = packets[0], packets[-1]
+        generation, before, codec, _, newest, *_ = self.first
+        self.plain = True
+        self.octets = 0
+        self.rows: list[Row] = []
+        self.stamps: set[int] = set()
+        self._moved: dict[tuple[int, int], tuple[list[Row], int]] = {}
+        before -= 1
+        for own, number, name, marker, timestamp, payload, _, _ in packets:
+            if number <= before or own != generation or name != codec or not payload:
+                self.plain = False
+            before = number
+            if 0 < (timestamp - newest) & 0xFFFFFFFF < 1 << 31:
+                newest = timestamp
+            self.octets += len(payload)
+            self.rows.append((number, 0x80 if marker else 0, timestamp, payload))
+            self.stamps.add(timestamp)
+        self.newest = newest
+
+    def moved(self, steps: tuple[int, int]) -> tuple[list[Row], int]:
+        """Return the rows of VP8 with picture ids and levels moved on, and how many could not be read for it."""
+        found = self._moved.get(steps)
+        if found is None:
+            found = self._moved[steps] = self._move(steps)
+        return found
+
+    def _move(self, steps: tuple[int, int]) -> tuple[list[Row], int]:
+        rows, malformed = [], 0
+        for number, marker, timestamp, payload in self.rows:
+            try:
+                rows.append((number, marker, timestamp, vp8.shifted(payload, *steps)))
+            except MalformedError:
+                rows.append((number, marker, timestamp, payload))
+                malformed += 1
+        return rows, malformed

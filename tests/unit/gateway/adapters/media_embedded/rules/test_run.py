@@ -1,0 +1,45 @@
+"""What is worked out once for all legs that take the same packets."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.adapters.media_embedded.rules.ingest import Media
+from gateway.adapters.media_embedded.rules.run import Run
+
+
+def media(number: int, *, codec: str = "vp8", generation: int = 1, payload: bytes = b"x", timestamp: int = 0) -> Media:
+    return Media(generation, number, codec, True, timestamp, payload, False, 0.0)
+
+
+def test_plain_is_one_kind_in_order_with_something_in_it() -> None:
+    assert Run([media(1), media(2), media(5)]).plain
+    assert not Run([media(2), media(1)]).plain
+    assert not Run([media(1), media(2, codec="h264")]).plain
+    assert not Run([media(1), media(2, generation=2)]).plain
+    assert not Run([media(1), media(2, payload=b"")]).plain
+
+
+def test_the_newest_timestamp_is_found_over_the_wrap() -> None:
+    run = Run([media(1, timestamp=0xFFFFFF00), media(2, timestamp=100), media(3, timestamp=0xFFFFFFF0)])
+    assert (run.newest, run.octets) == (100, 3)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=8), min_size=1, max_size=5))
+def test_moved_payloads_are_made_once_and_what_cannot_be_read_stays(payloads: list[bytes]) -> None:
+    run = Run([media(number, payload=payload) for number, payload in enumerate(payloads)])
+    rows, malformed = run.moved((3, 1))
+    assert run.moved((3, 1))[0] is rows
+    assert [len(row[3]) for row in rows] == [len(payload) for payload in payloads]
+    assert malformed == sum(1 for payload in payloads if payload[0] & 0x80 and not readable(payload))
+
+
+def readable(payload: bytes) -> bool:
+    """Follow RFC 7741 figure 2 by hand."""
+    if len(payload) < 2:
+        return False
+    length = 2 + bool(payload[1] & 0x40) + bool(payload[1] & 0x30)
+    if payload[1] & 0x80:
+        if len(payload) < 3:
+            return False
+        length += 2 if payload[2] & 0x80 else 1
+    return len(payload) >= length
