@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from typing_extensions import override
 
 from edge_agent.nearest import nearest_key
+from protocols.alarm import Severity
 from protocols.errors import ConfigError
 from protocols.ids import CameraName, NodeId
 
@@ -121,13 +122,51 @@ class CameraSettings(Section):
         return self
 
 
+class LimitSettings(Section):
+    """One limit: exactly one of `high` and `low`."""
+
+    element: str = Field(min_length=1, max_length=32, description="HJ 212 factor (w01018) or SL 651 element (39).")
+    name: str = Field(min_length=1, max_length=32, description="What people call it, e.g. 河道水位.")
+    severity: Severity = Field(description="1 red to 4 blue")
+    unit: str = Field(default="", max_length=16, description="Unit of the value, for people.")
+    high: float | None = Field(default=None, description="Alarm at or above.")
+    low: float | None = Field(default=None, description="Alarm at or below.")
+    back: float = Field(default=0.0, ge=0, description="The value must come back so far before the alarm clears.")
+    event_type: str = Field(default="dev.alarm", max_length=32, description="Kind of event of the alarm.")
+    station: str | None = Field(default=None, description="Only for this station; default: for all.")
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if (self.high is None) == (self.low is None):
+            raise ValueError("a limit has either high or low; give two limits for both")
+        return self
+
+
+class StationSettings(Section):
+    """One station that may report."""
+
+    id: str = Field(min_length=1, max_length=24, description="HJ 212 MN, or SL 651 address in 10 digits.")
+    title: str = Field(default="", max_length=32, description="What people call it.")
+    password: str = Field(default="", max_length=16, description="Password that its frames bear; empty = any.")
+
+
 class SensorSettings(Section):
     """One source of alarms. The webhook has its own section, because it is one listener for all its senders."""
 
-    kind: Literal["mqtt", "simulator"] = Field(description="mqtt | simulator")
+    kind: Literal["mqtt", "hj212", "sl651", "simulator"] = Field(description="mqtt | hj212 | sl651 | simulator")
     name: str = Field(min_length=1, max_length=64, description="Name of this source in logs and metrics.")
-    host: str = Field(default="127.0.0.1", description="mqtt: local broker")
-    port: int = Field(default=1883, ge=1, le=65535, description="mqtt: its port")
+    host: str = Field(default="127.0.0.1", description="mqtt: local broker; hj212, sl651: address to listen on")
+    port: int = Field(default=1883, ge=0, le=65535, description="mqtt: its port; hj212, sl651: port to listen on")
+    stations: tuple[StationSettings, ...] = Field(
+        default=(), description="hj212, sl651: stations that may report, e.g. {id = '0012345678', title = '洋口港'}"
+    )
+    limits: tuple[LimitSettings, ...] = Field(
+        default=(),
+        description="hj212, sl651: e.g. {element = '39', name = '水位', high = 3.2, severity = 2, unit = 'm'}",
+    )
+    silent_after_s: float = Field(
+        default=0.0, ge=0, description="hj212, sl651: a station silent for so long raises an alarm; 0 = never"
+    )
     topic: str = Field(default="alarms/#", description="mqtt: topics that carry sensor reports in JSON")
     username: str = Field(default="", description="mqtt: user, empty = none")
     password_file: Path | None = Field(default=None, description="mqtt: file with the password")
@@ -138,7 +177,15 @@ class SensorSettings(Section):
         default=(1.0, 2.0, 4.0, 8.0), description="simulator: weights of severity 1 (red) to 4 (blue)"
     )
     clear_after_s: float = Field(default=20.0, gt=0, description="simulator: mean seconds from raise to clear")
-    label: str | None = Field(default="模拟", max_length=32, description="simulator: label on every alarm")
+    label: str | None = Field(
+        default=None, max_length=32, description="Label on every alarm; the simulator's is 模拟 unless told otherwise."
+    )
+
+    @model_validator(mode="after")
+    def _stations_named(self) -> Self:
+        if self.kind in ("hj212", "sl651") and not self.stations:
+            raise ValueError(f"a sensor of kind {self.kind} needs its stations; frames of others are refused")
+        return self
 
 
 class WebhookSection(Section):

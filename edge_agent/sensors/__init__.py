@@ -13,6 +13,10 @@ def make_sensor(settings: SensorSettings, node: str, intake: Intake, clock: Cloc
             from edge_agent.sensors.mqtt import MqttSensor
 
             return MqttSensor(settings, node, intake, clock)
+        case "hj212" | "sl651":
+            from edge_agent.sensors.stations import Stations
+
+            return Stations(settings, intake, clock)
         case "simulator":
             from edge_agent.sensors.simulator import Simulator
 

@@ -19,6 +19,8 @@ _KINDS = (
     ("slope", "边坡位移超限", "mm", 30.0, 90.0),
 )
 
+LABEL = "模拟"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -61,7 +63,7 @@ def _report(settings: SensorSettings, key: int, chance: random.Random) -> Sensor
         headline=headline,
         value=round(chance.uniform(low, high), 1),
         unit=unit,
-        label=settings.label,
+        label=settings.label if settings.label is not None else LABEL,
     )
 
 
