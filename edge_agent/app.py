@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ from protocols.command import (
     parse_args,
 )
 from protocols.errors import ConfigError, SilianError, SpoolFullError
-from protocols.health import BoxHealth, CameraInfo, Catalogue, Heartbeat
+from protocols.health import BoxHealth, CameraHealth, CameraInfo, Catalogue, Heartbeat
 from protocols.ids import stream_of
 
 if TYPE_CHECKING:
@@ -139,7 +140,13 @@ class Agent:
     def _join_parts(self) -> None:
         self.intake = Intake(self.node, self.spool, self.clock)
         sources = {
-            stream: Source(camera.feed, self.sounds[stream].feed if stream in self.sounds else None)
+            stream: Source(
+                camera.feed,
+                self.sounds[stream].feed if stream in self.sounds else None,
+                camera.thumb,
+                camera.bounds(),
+                camera.steer,
+            )
             for stream, camera in self.cameras.items()
         }
         self.publisher = Publisher(sources, self.clock, self.tasks)
@@ -267,9 +274,16 @@ class Agent:
             sent_at=wall,
             number=number,
             box=self.box,
-            cameras={camera.name: camera.health(now, wall) for camera in self.cameras.values()},
+            cameras={camera.name: self._health(camera, now, wall) for camera in self.cameras.values()},
             publishing=self.publisher.names(),
         )
+
+    def _health(self, camera: Camera, now: float, wall: datetime) -> CameraHealth:
+        """Return the camera's own view; a fault of its line is told where the camera itself has none."""
+        health = camera.health(now, wall)
+        if health.fault is None and self.publisher.thin(camera.name):
+            return health.model_copy(update={"fault": "line_thin"})
+        return health
 
     def catalogue(self) -> Catalogue:
         """Return what the tiers above are told of this node."""

@@ -24,6 +24,7 @@ def readings(agent: "Agent", figures: "SpoolFigures") -> Iterator[Reading]:
     yield from _box(agent)
     yield from _counted(agent)
     yield from _cameras(agent)
+    yield from _sessions(agent)
 
 
 def _link(agent: "Agent") -> Iterator[Reading]:
@@ -88,3 +89,14 @@ def _cameras(agent: "Agent") -> Iterator[Reading]:
         yield "box_camera_restarts_total", (centre, camera.name), float(camera.restarts)
         yield "box_media_keyframe_requests_total", (centre, camera.name), float(camera.feed.key_requests)
         yield "box_media_frames_dropped_total", (centre, camera.name), float(camera.feed.lost)
+        for layer, pictures in camera.encoded().items():
+            yield "box_media_encoded_frames_total", (centre, camera.name, layer), float(pictures)
+
+
+def _sessions(agent: "Agent") -> Iterator[Reading]:
+    centre = agent.settings.centre
+    for camera, session in agent.publisher.sessions():
+        yield "box_media_sent_bits_per_second", (centre, camera), session.sent_kbps * 1000
+        yield "box_media_line_thin", (centre, camera), float(session.thin)
+        for layer, kbps in session.targets.items():
+            yield "box_media_target_bits_per_second", (centre, camera, layer), kbps * 1000.0

@@ -93,6 +93,10 @@ class CameraSettings(Section):
     title: str = Field(default="", max_length=64, description="What operators read, e.g. 指挥大厅.")
     kind: CameraKind = Field(description="rtsp | v4l2 | file | testcard")
     url: str = Field(default="", description="rtsp: address, e.g. rtsp://user:password@10.1.1.9/stream1")
+    thumb_url: str = Field(
+        default="",
+        description="rtsp: the camera's sub-stream (H.264, about 320x180, 150 kbit/s); without it walls get url's",
+    )
     device: str = Field(default="/dev/video0", description="v4l2: device")
     path: Path | None = Field(default=None, description="file: video file, looped with real time stamps")
     label: str | None = Field(default=None, max_length=32, description="Shown on the name plate, e.g. 录像演示.")
@@ -113,6 +117,10 @@ class CameraSettings(Section):
     def _complete(self) -> Self:
         if self.kind is CameraKind.RTSP and not self.url.startswith(("rtsp://", "rtsps://")):
             raise ValueError('kind rtsp needs url = "rtsp://..."')
+        if self.thumb_url and (
+            self.kind is not CameraKind.RTSP or not self.thumb_url.startswith(("rtsp://", "rtsps://"))
+        ):
+            raise ValueError('thumb_url belongs to kind rtsp and looks like "rtsp://..."; other kinds make their own')
         if self.kind is CameraKind.FILE and self.path is None:
             raise ValueError("kind file needs path")
         if self.kind is CameraKind.RTSP and self.fault:

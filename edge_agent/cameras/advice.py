@@ -23,6 +23,14 @@ ADVICE: dict[str, tuple[str, str]] = {
         "no such capture device: check device, and put the user into the group video",
     ),
     "unreadable": ("视频文件读不出：检查 path 和权限", "the file cannot be read: check path and permissions"),
+    "thumb_lost": (
+        "子码流没有画面：检查 thumb_url，原因见日志；视频墙改用主码流",
+        "the sub-stream gives no picture: check thumb_url, the log says why; walls get the main stream",
+    ),
+    "line_thin": (
+        "线路带不动该摄像机的码率：在摄像机中降低码率，或设置 thumb_url（子码流），或扩容线路",
+        "the line does not carry this camera's bit rate: lower it in the camera, set thumb_url, or get a wider line",
+    ),
     "source_error": ("画面源出错：详见日志", "the source failed: see the log"),
 }
 

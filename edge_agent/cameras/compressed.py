@@ -145,19 +145,27 @@ class CompressedCamera(Camera):
         self.feed.put(unit)
         self.post(self.watch.look, unit)
 
-    @override
-    async def tick(self, now: float) -> None:
-        fault = None if self.trouble else self.watch.packets.fault(now)
+    def stream_fault(self, now: float) -> str | None:
+        """Name what is wrong with the stream itself, or None."""
+        return self.watch.packets.fault(now)
+
+    def tell(self, now: float) -> None:
+        """Log a fault of the stream when it begins and ends."""
+        fault = None if self.trouble else self.stream_fault(now)
         if fault != self._told:
             self._told = fault
             fields = {"camera": self.name, "fault": fault or "none", "advice": advice(fault)}
             logger.log(logging.WARNING if fault else logging.INFO, "camera stream", extra=fields)
+
+    @override
+    async def tick(self, now: float) -> None:
+        self.tell(now)
         if self.watch.due(now):
             await self.watch.decode_newest()
 
     @override
     def health(self, now: float, wall: datetime) -> CameraHealth:
-        fault = self.trouble or self.watch.packets.fault(now)
+        fault = self.trouble or self.stream_fault(now)
         return CameraHealth(
             verdict=self.watch.verdict(now),
             frame_age_ms=self.watch.packets.frame_age_ms(now),

@@ -69,7 +69,7 @@ class Subscription:
 class Feed:
     """Newest group and subscribers. Everything but `put` belongs to the loop's thread."""
 
-    def __init__(self, name: str, *, keep_group: bool) -> None:
+    def __init__(self, name: str, *, keep_group: bool, wake: threading.Event | None = None) -> None:
         self.name = name
         self.lost = 0
         self.key_requests = 0
@@ -81,7 +81,7 @@ class Feed:
         self._key_wanted = False
         self.wanted = False
         """Read by the camera's thread: whether anybody subscribes."""
-        self.wake = threading.Event()
+        self.wake = wake or threading.Event()
         """Set when an idle camera thread should look at once; cleared by that thread."""
 
     def put(self, unit: Unit) -> None:

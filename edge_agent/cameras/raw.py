@@ -1,18 +1,19 @@
-"""Raw sources: pictures are sampled once a second always and encoded only while somebody publishes them."""
+"""Raw sources: pictures are sampled once a second always, and a layer is encoded only while somebody reads it."""
 
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from edge_agent.cameras.feed import Feed
+from edge_agent.cameras.layers import THUMB_KBPS, THUMB_KEY_S, THUMB_RATE, LayerEncoder
 from edge_agent.cameras.sampling import sample_of
 from edge_agent.cameras.source import Camera
 from edge_agent.settings import CameraSettings
-from protocols.aio.h264 import CLOCK, Encoder
 from protocols.health import CameraHealth, Verdict
 from protocols.picture import PictureJudge, Sample
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     Grab = Callable[[], Picture]
 
 SAMPLE_S = 1.0
-_KEY_REQUEST_S = 0.3
-"""Key frames are given at most this often on request: each costs ten delta frames."""
 
 
 class RawCamera(Camera):
@@ -36,10 +35,22 @@ class RawCamera(Camera):
         self._sampled = asyncio.Event()
         self._sample_at: float = 0.0
         self._newest: float | None = None
-        self._encoder: Encoder | None = None
         self._kept: Picture | None = None
-        self._key_at = 0.0
         self._epoch = time.monotonic()
+        self.thumb = Feed(f"{settings.name}/thumb", keep_group=False, wake=self.feed.wake)
+        self.layers = (
+            LayerEncoder(
+                "main", self.feed, rate=settings.frame_rate, kbps=settings.bitrate_kbps, key_s=settings.key_frame_s
+            ),
+            LayerEncoder(
+                "thumb",
+                self.thumb,
+                rate=min(THUMB_RATE, settings.frame_rate),
+                kbps=min(THUMB_KBPS, settings.bitrate_kbps),
+                key_s=THUMB_KEY_S,
+                thinned=True,
+            ),
+        )
 
     @abstractmethod
     def grabs(self) -> Iterator["Grab"]:
@@ -53,22 +64,22 @@ class RawCamera(Camera):
                     return
                 self._one(grab)
         finally:
-            self._end_encoder()
+            for layer in self.layers:
+                layer.end()
 
     def _one(self, grab: "Grab") -> None:
-        now, wanted = time.monotonic(), self.feed.wanted
+        now = time.monotonic()
         sampling = now >= self._sample_at
-        if not wanted:
-            self._end_encoder()
-            if not sampling:
-                return
+        due = [layer for layer in self.layers if layer.due(now)]
+        if not due and not sampling:
+            return
         picture = self._rehearsed(grab)
         self.works()
         if sampling:
             self._sample_at = now + SAMPLE_S
             self.post(self._take, sample_of(picture, now, exact=True))
-        if wanted:
-            self._encode(picture, now)
+        for layer in due:
+            layer.encode(picture, now, self._epoch)
 
     def _rehearsed(self, grab: "Grab") -> "Picture":
         if self.fault == "frozen":
@@ -81,28 +92,23 @@ class RawCamera(Camera):
             picture[:] = 0
         return picture
 
-    def _encode(self, picture: "Picture", now: float) -> None:
-        chosen = self.settings
-        height, width = picture.shape[:2]
-        if self._encoder is None:
-            self._encoder = Encoder(width, height, chosen.frame_rate, chosen.bitrate_kbps, chosen.key_frame_s)
-            self.feed.take_key_request()
-            self._key_at = now
-        key = now - self._key_at >= _KEY_REQUEST_S and self.feed.take_key_request()
-        for unit in self._encoder.encode(picture, int((now - self._epoch) * CLOCK), now, key=key):
-            if unit.key:
-                self._key_at = now
-            self.feed.put(unit)
-
-    def _end_encoder(self) -> None:
-        if self._encoder is not None:
-            self._encoder.close()
-            self._encoder = None
-
     def _take(self, sample: Sample) -> None:
         self.judge.look(sample)
         self._newest = sample.at
         self._sampled.set()
+
+    @override
+    def encoded(self) -> dict[str, int]:
+        return {layer.name: layer.encoded for layer in self.layers}
+
+    @override
+    def steer(self, targets: Mapping[str, int]) -> None:
+        for layer in self.layers:
+            layer.target_kbps = targets.get(layer.name, layer.ceiling_kbps)
+
+    @override
+    def bounds(self) -> dict[str, tuple[int, int]]:
+        return {layer.name: (layer.floor_kbps, layer.ceiling_kbps) for layer in self.layers}
 
     @override
     def health(self, now: float, wall: datetime) -> CameraHealth:

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from edge_agent.cameras.advice import advice
@@ -44,6 +44,8 @@ class Camera(ABC):
         self.centre = centre
         self.loop = asyncio.get_running_loop()
         self.feed = Feed(settings.name, keep_group=self.passthrough)
+        self.thumb: Feed | None = None
+        """The small layer, where this kind can give one."""
         self.fault: str = settings.fault
         """Rehearsed fault; read by the thread, changed by `rehearse`."""
         self.trouble: str | None = "starting"
@@ -77,6 +79,22 @@ class Camera(ABC):
         """Call something in the loop, from the thread; after the loop's end this does nothing."""
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(call, *args)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody reads any layer; safe in the thread."""
+        return self.feed.wanted or (self.thumb is not None and self.thumb.wanted)
+
+    def encoded(self) -> dict[str, int]:
+        """Return the pictures coded here, by layer; what is passed through costs none."""
+        return {}
+
+    def bounds(self) -> dict[str, tuple[int, int]]:
+        """Return the least and the largest bit rate of each layer that is coded here, in kbit/s."""
+        return {}
+
+    def steer(self, targets: Mapping[str, int]) -> None:  # noqa: B027 - most kinds cannot
+        """Set the bit rate of coded layers (kbit/s by name); what is passed through cannot follow."""
 
     async def tick(self, now: float) -> None:  # noqa: B027 - most kinds need none
         """Do what the camera's watch asks for now; called about once a second in the loop."""

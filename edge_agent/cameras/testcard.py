@@ -34,7 +34,7 @@ class TestCardCamera(RawCamera):
         due = time.monotonic()
         while not self.stopping.is_set():
             yield lambda: card.draw(datetime.now(UTC))
-            if not self.feed.wanted:
+            if not self.wanted:
                 self.feed.wake.wait(SAMPLE_S)
                 self.feed.wake.clear()
                 due = time.monotonic()

@@ -4,6 +4,7 @@
 Guarded by a contract test; `aiortc==1.16.*` is pinned for this. What it closes:
 
 - A key-frame request (PLI, FIR) only sets a flag for aiortc's own encoder: with coded packets it would be lost.
+- Coded sound carries no loudness: it is put on here.
 - A dead peer is noticed after 30 s: reports (RTCP) show it within seconds, consent checks within about ten.
 - aioice never offers 127.0.0.1: it is offered, and then alone, to a gateway that is reached over loopback.
 """
@@ -16,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aioice.ice
-from aiortc import RTCRtpSender
+from aiortc import RTCRtpSender, rtp
 
 LOOPBACK = "127.0.0.1"
 CONSENT_INTERVAL_S = 2.5
@@ -56,19 +57,61 @@ def addresses_for(url: str) -> Iterator[None]:
 
 
 class SenderWatch:
-    """Listens to what comes back for one sender: key-frame requests and reports. `heard_at` is monotonic seconds."""
+    """Listens to what comes back for one sender: key-frame requests, reports, estimates.
 
-    def __init__(self, sender: RTCRtpSender, on_key_frame: Callable[[], None] | None = None) -> None:
+    `heard_at` is monotonic seconds. `on_loss` is given each report's share of lost packets, `on_estimate` what the far
+    end says the line carries (REMB, bit/s; it may name several senders, each is told).
+    """
+
+    def __init__(
+        self,
+        sender: RTCRtpSender,
+        on_key_frame: Callable[[], None] | None = None,
+        on_loss: Callable[[float], None] | None = None,
+        on_estimate: Callable[[int], None] | None = None,
+    ) -> None:
         self.heard_at: float | None = None
         self.reports = 0
+        self._on_loss = on_loss
+        self._on_estimate = on_estimate
         private: Any = sender
+        self._ssrc: int = private._ssrc
         handle = private._handle_rtcp_packet
 
         async def watched(packet: Any) -> None:
             self.heard_at = time.monotonic()
             self.reports += 1
+            self._read(packet)
             await handle(packet)
 
         private._handle_rtcp_packet = watched
         if on_key_frame is not None:
             private._send_keyframe = on_key_frame
+
+    def _read(self, packet: Any) -> None:
+        if isinstance(packet, (rtp.RtcpRrPacket, rtp.RtcpSrPacket)) and self._on_loss is not None:
+            for report in packet.reports:
+                if report.ssrc == self._ssrc:
+                    self._on_loss(report.fraction_lost / 256)
+        elif isinstance(packet, rtp.RtcpPsfbPacket) and packet.fmt == rtp.RTCP_PSFB_APP and self._on_estimate:
+            with contextlib.suppress(ValueError):  # another application's message
+                rate, ssrcs = rtp.unpack_remb_fci(packet.fci)
+                if self._ssrc in ssrcs:
+                    self._on_estimate(rate)
+
+
+def tell_levels(sender: RTCRtpSender, level: Callable[[], int | None]) -> None:
+    """Put `level()` of the sound just read (dBov, -127 to 0) on its packets, as RFC 6464 has it.
+
+    aiortc does so by itself for raw sound only.
+    """
+    private: Any = sender
+    encoded = private._next_encoded_frame
+
+    async def with_level(codec: Any) -> Any:
+        frame = await encoded(codec)
+        if frame is not None and frame.audio_level is None:
+            frame.audio_level = level()
+        return frame
+
+    private._next_encoded_frame = with_level

@@ -1,7 +1,8 @@
 """Publishing by WHIP, only while the gateway asks.
 
 **A publication never ends before its lease, and never outlives it.** Whatever breaks in between is tried again with a
-growing delay; success means that the gateway reports received packets, not that something is "connected".
+growing delay; success means that the gateway reports received packets, not that something is "connected". A new session
+is made before the old one is closed: until it is connected, whatever the old one still carries is shown.
 """
 
 import asyncio
@@ -9,14 +10,12 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edge_agent.cameras.feed import Feed
+from edge_agent.media.session import Session, Source
 from protocols.aio.clock import Clock
 from protocols.aio.tasks import Supervisor
-from protocols.aio.whip import WhipClient
 from protocols.backoff import Backoff
 from protocols.command import MediaPublish
 from protocols.errors import BadMediaError, ExpiredError, LinkError, NotFoundError
@@ -25,31 +24,28 @@ from protocols.ids import split_stream
 if TYPE_CHECKING:
     import ssl
 
-    from edge_agent.media.aiortc_private import SenderWatch
-    from edge_agent.media.tracks import FeedTrack
+__all__ = ["Publication", "Publisher", "Source"]
 
 logger = logging.getLogger(__name__)
 RETRY = Backoff(base=0.25, cap=2.0, floor=0.05)
 """Short, because somebody waits for the picture; bounded by the lease in number."""
-SILENT_S = 4.0
-"""A gateway that reported packets and then says nothing for so long is gone."""
-NEVER_HEARD_S = 15.0
-"""A server that never reports at all is left to ICE consent; ours reports each second."""
-
-UNREPORTED = 20
-"""So many packets without any report are silence; fewer may just be a camera that has stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What one camera offers: pictures, and sound where it has some."""
-
-    video: Feed
-    audio: Feed | None = None
+LOOK_S = 0.5
+YOUNG_S = 5.0
+"""A session that breaks sooner counts as a failed attempt."""
+OLD_ATTEMPT_S = 1.0
+"""An attempt that has taken so long is begun anew when the network comes back: its packets may be lost."""
 
 
 class Publication:
-    """One stream's lease. `renew` may be called at any time; `run` ends with the lease."""
+    """One stream's lease. `renew` may be called at any time; `run` ends with the lease.
+
+    | now | event | then |
+    |---|---|---|
+    | no session | lease | one is made |
+    | session well | order with other layers | sent at once, same session |
+    | session well | `fresh`, other address, network moved | a second one is made, then the first is closed |
+    | session silent or failed | - | as above, again and again with a growing delay, until one of the two is heard |
+    """
 
     def __init__(
         self,
@@ -60,27 +56,56 @@ class Publication:
         verify: "ssl.SSLContext | None" = None,
     ) -> None:
         self.counters = counters
-        self.live = False
+        self.session: Session | None = None
+        """The session that is connected, if there is one."""
         self._source = source
         self._clock = clock
         self._verify = verify
         self._order = order
         self._until = 0.0
         self._changed = asyncio.Event()
-        self._again = False
+        self._why: str | None = "new"
+        """Why a session must be made: new, again, moved, silent, failed; None while the present one is well."""
+        self._wishes = 0
+        self._attempt = 0
+        self._hurry = False
+        self._began = 0.0
+        self._limit: asyncio.Timeout | None = None
         self.renew(order)
 
     def renew(self, order: MediaPublish) -> None:
-        """Take a newer order: address, token, lease; with `fresh` a running session is made anew."""
-        moved = order.whip_url != self._order.whip_url
+        """Take a newer order: address, token, lease, layers; with `fresh` a running session is made anew."""
+        elsewhere = order.whip_url != self._order.whip_url
         self._order = order
         self._until = self._clock.monotonic() + (order.until - self._clock.now()).total_seconds()
-        self._again = self._again or order.fresh or moved
+        if order.fresh or elsewhere:
+            self._replace("again")
+        if self.session is not None:
+            self.session.select(order.layers)
         self._changed.set()
 
     def hurry(self) -> None:
-        """End a pause between two attempts."""
+        """End a pause between two attempts, and an attempt that began on a dead network."""
+        self._attempt, self._hurry = 0, True
+        if self._limit is not None and time.monotonic() - self._began > OLD_ATTEMPT_S:
+            self._limit.reschedule(asyncio.get_running_loop().time())
         self._changed.set()
+
+    def moved(self) -> None:
+        """Make a new session at once, because this machine's addresses or its way out changed."""
+        self._replace("moved")
+        if self._limit is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time())
+        self._changed.set()
+
+    def _replace(self, why: str) -> None:
+        self._why, self._attempt, self._hurry = why, 0, True
+        self._wishes += 1
+
+    @property
+    def live(self) -> bool:
+        """Whether packets flow now, as far as is known."""
+        return self.session is not None and self._why not in ("silent", "failed")
 
     @property
     def left_s(self) -> float:
@@ -89,97 +114,91 @@ class Publication:
 
     async def run(self) -> None:
         """Publish until the lease ends. Cancelling is safe and ends the session."""
-        attempt = 0
-        while self.left_s > 0:
-            began = time.monotonic()
-            reason = await self._session()
-            self.counters["ended_" + reason] += 1
-            if reason in ("lease", "again"):  # a lease may have been renewed while its session was taken down
-                attempt = 0
-                continue
-            attempt = 0 if time.monotonic() - began > 5.0 else attempt + 1
-            await self._pause(attempt)
-        logger.info("publishing ended", extra={"stream": self._order.stream, "reason": "lease"})
-
-    async def _pause(self, attempt: int) -> None:
-        self._changed.clear()
-        delay = RETRY.delay(attempt, random.random())  # noqa: S311 - jitter, no secret
-        await self._clock.wait(self._changed, min(delay, max(0.0, self.left_s)))
-
-    async def _session(self) -> str:
-        """Publish once; returns why it ended: lease, again, silent, failed, refused."""
-        from edge_agent.media.peer import connect, new_peer, part
-
-        self._again, order = False, self._order
-        peer, client = new_peer(), WhipClient(order.whip_url, order.token, verify=self._verify)
-        tracks, watch = self._add_tracks(peer)
         try:
-            await connect(peer, client)
-            logger.info("publishing", extra={"stream": order.stream, "url": order.whip_url})
-            self.counters["sessions"] += 1
-            self.live = True
-            reason = await self._hold(lambda: peer.connectionState in ("failed", "closed"), _Silence(watch, tracks))
-        except (LinkError, BadMediaError) as error:
-            reason = "refused" if not error.retry else "failed"
-            logger.warning("publishing failed", extra={"stream": order.stream, "reason": reason, "detail": str(error)})
+            while self.left_s > 0:
+                if self._why is not None:
+                    await self._make()
+                else:
+                    await self._wait(LOOK_S)
+                    await self._judge()
+            self.counters["ended_lease"] += 1
+            logger.info("publishing ended", extra={"stream": self._order.stream, "reason": "lease"})
         finally:
-            self.live = False
-            for track in tracks:
-                track.stop()
-            await part(peer, client)
-        return reason
+            self._source.steer({})
+            if self.session is not None:
+                session, self.session = self.session, None
+                await session.close()
 
-    def _add_tracks(self, peer: object) -> "tuple[list[FeedTrack], SenderWatch]":
-        from aiortc import RTCPeerConnection
+    async def _wait(self, seconds: float) -> None:
+        if not self._changed.is_set():
+            await self._clock.wait(self._changed, min(seconds, max(0.01, self.left_s)))
+        self._changed.clear()
 
-        from edge_agent.media.aiortc_private import SenderWatch
-        from edge_agent.media.peer import prefer
-        from edge_agent.media.tracks import FeedTrack
+    def _look(self) -> None:
+        """Judge the present session; one that is heard again needs no other."""
+        if self.session is None:
+            return
+        found = self.session.look(time.monotonic())
+        if found is not None and self._why is None:
+            logger.warning("publishing broken", extra={"stream": self._order.stream, "reason": found})
+            self._why = found
+        elif found is None and self._why == "silent":
+            logger.info("heard again", extra={"stream": self._order.stream})
+            self.counters["heard_again"] += 1
+            self._why = None
+        if found is None and self.session.heard and time.monotonic() - self._began > YOUNG_S:
+            self._attempt = 0
 
-        assert isinstance(peer, RTCPeerConnection)  # noqa: S101 - narrows a lazily imported type
-        video = FeedTrack("video", self._source.video.subscribe())
-        tracks = [video]
-        transceiver = peer.addTransceiver(video, direction="sendonly")
-        prefer(transceiver, "video", "video/H264")
-        watch = SenderWatch(transceiver.sender, self._source.video.request_key)
-        if self._source.audio is not None:
-            audio = FeedTrack("audio", self._source.audio.subscribe())
-            prefer(peer.addTransceiver(audio, direction="sendonly"), "audio", "audio/opus")
-            tracks.append(audio)
-        return tracks, watch
+    async def _judge(self) -> None:
+        """Look, and pause where a session broke soon after it was made: the next one may break as well."""
+        self._look()
+        if self._why in ("silent", "failed") and time.monotonic() - self._began < YOUNG_S:
+            await self._pause()
 
-    async def _hold(self, dead: Callable[[], bool], silence: "_Silence") -> str:
-        while True:
-            self._changed.clear()
-            await self._clock.wait(self._changed, min(0.5, max(0.01, self.left_s)))
-            if self.left_s <= 0:
-                return "lease"
-            if self._again:
-                return "again"
-            if dead():
-                return "failed"
-            if silence.too_long(time.monotonic()):
-                return "silent"
-
-
-class _Silence:
-    """Tells a gateway that is gone from one that has nothing to report because the camera gives nothing."""
-
-    def __init__(self, watch: "SenderWatch", tracks: "list[FeedTrack]") -> None:
-        self._watch = watch
-        self._tracks = tracks
+    async def _make(self) -> None:
+        """Make a session in place of the present one; where that fails, pause as long as is due."""
+        why, wishes, order, self._hurry = self._why, self._wishes, self._order, False
+        fresh = Session(order, self._source, self._verify, start=self.session.targets if self.session else {})
         self._began = time.monotonic()
-        self._reports = 0
-        self._sent = 0
+        try:
+            async with asyncio.timeout(max(0.0, self.left_s)) as self._limit:
+                await fresh.open()
+        except (LinkError, BadMediaError, TimeoutError) as error:
+            reason = "failed" if isinstance(error, TimeoutError) or error.retry else "refused"
+            self.counters["ended_" + reason] += 1
+            logger.warning("publishing failed", extra={"stream": order.stream, "reason": reason, "detail": str(error)})
+            await fresh.close()
+            await self._pause()
+            return
+        except BaseException:
+            await fresh.close()
+            raise
+        finally:
+            self._limit = None
+        await self._take(fresh, why, asked_again=self._wishes != wishes)
 
-    def too_long(self, now: float) -> bool:
-        """Judge at `now` (monotonic seconds)."""
-        sent = sum(track.sent for track in self._tracks)
-        if self._watch.reports != self._reports:
-            self._reports, self._sent = self._watch.reports, sent
-        heard = self._watch.heard_at
-        limit = NEVER_HEARD_S if heard is None else SILENT_S
-        return sent - self._sent >= UNREPORTED and now - (heard or self._began) > limit
+    async def _take(self, fresh: Session, why: str | None, *, asked_again: bool) -> None:
+        former, self.session = self.session, fresh
+        self.counters["sessions"] += 1
+        if not asked_again:
+            self._why = None
+        fresh.select(self._order.layers)
+        logger.info("publishing", extra={"stream": self._order.stream, "url": self._order.whip_url, "why": why})
+        if former is not None:
+            self.counters[f"ended_{why}"] += 1
+            await former.close()
+
+    async def _pause(self) -> None:
+        """Wait before the next attempt, looking after a session that may come back meanwhile."""
+        delay = RETRY.delay(self._attempt, random.random())  # noqa: S311 - jitter, no secret
+        self._attempt += 1
+        end = self._clock.monotonic() + delay
+        while not self._hurry and self._why is not None and self.left_s > 0:
+            left = end - self._clock.monotonic()
+            if left <= 0:
+                return
+            await self._wait(min(LOOK_S, left))
+            self._look()
 
 
 class Publisher:
@@ -189,7 +208,7 @@ class Publisher:
         self, sources: dict[str, Source], clock: Clock, tasks: Supervisor, verify: "ssl.SSLContext | None" = None
     ) -> None:
         self.counters: Counter[str] = Counter()
-        """Over all streams: `sessions` begun, `ended_<reason>`."""
+        """Over all streams: `sessions` begun, `ended_<reason>`, `heard_again`."""
         self._sources = sources
         self._clock = clock
         self._tasks = tasks
@@ -225,7 +244,22 @@ class Publisher:
         for publication in self._running.values():
             publication.hurry()
 
+    def network_moved(self) -> None:
+        """Make new sessions at once: the addresses that the present ones stand on may be gone."""
+        for publication in self._running.values():
+            publication.moved()
+
     def names(self) -> tuple[str, ...]:
         """Return the names of the cameras whose packets flow now."""
         live = (stream for stream, publication in self._running.items() if publication.live)
         return tuple(sorted(split_stream(stream)[1] for stream in live))
+
+    def sessions(self) -> Iterator[tuple[str, Session]]:
+        """Yield camera name and session of each publication that is connected."""
+        for stream, publication in self._running.items():
+            if publication.session is not None:
+                yield split_stream(stream)[1], publication.session
+
+    def thin(self, camera: str) -> bool:
+        """Tell whether the line to the gateway carries less than this camera sends."""
+        return any(session.thin for name, session in self.sessions() if name == camera)

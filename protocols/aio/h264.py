@@ -20,12 +20,17 @@ NAL_SLICE, NAL_IDR, NAL_SEI, NAL_SPS, NAL_PPS = 1, 5, 6, 7, 8
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One coded picture. `pts` counts in 1/90000 s; `arrived` is monotonic seconds."""
+    """One coded picture or stretch of sound.
+
+    `pts` counts in 1/90000 s (sound: 1/48000 s); `arrived` is monotonic seconds; `level` is a sound's loudness in dBov,
+    -127 to 0 (RFC 6464), None for pictures.
+    """
 
     data: bytes
     key: bool
     pts: int
     arrived: float
+    level: int | None = None
 
 
 def nal_units(data: bytes) -> Iterator[bytes]:
@@ -83,9 +88,10 @@ class Encoder:
             "preset": "ultrafast",
             "tune": "zerolatency",
             "forced-idr": "1",
+            "maxrate": str(bitrate_kbps * 1000),  # as options, not x264-params: only so can the rate be changed later
+            "bufsize": str(bitrate_kbps * 1000),
             "x264-params": (
                 f"keyint={keys}:min-keyint=1:scenecut=0:bframes=0:threads=1:sliced-threads=0:repeat-headers=1:annexb=1"
-                f":vbv-maxrate={bitrate_kbps}:vbv-bufsize={bitrate_kbps}"
             ),
         }
         codec.profile = "Baseline"
@@ -102,6 +108,10 @@ class Encoder:
             Unit(bytes(packet), bool(packet.is_keyframe), int(packet.pts), arrived)
             for packet in self._codec.encode(frame)
         ]
+
+    def retune(self, bitrate_kbps: int) -> None:
+        """Change the bit rate from the next picture on, without a key frame; no higher than it was made for."""
+        self._codec.bit_rate = bitrate_kbps * 1000
 
     def close(self) -> None:
         """Free the codec."""

@@ -25,9 +25,11 @@ class Published:
     token: str
     offer: str
     frames: list = field(default_factory=list)
+    thumbs: list = field(default_factory=list)
     frame_at: list = field(default_factory=list)
     sounds: list = field(default_factory=list)
     deleted: bool = False
+    tasks: list = field(default_factory=list)
 
 
 class WhipStub:
@@ -36,6 +38,8 @@ class WhipStub:
     def __init__(self, keep: int = 400) -> None:
         self.sessions: list[Published] = []
         self.refuse: tuple[int, str] | None = None
+        self.one_video = False
+        """Whether a second video m-line is rejected."""
         self.play: dict[str, list[MediaStreamTrack]] = {}
         self._keep = keep
         self._tasks: set[asyncio.Task] = set()
@@ -86,11 +90,16 @@ class WhipStub:
 
         @peer.on("track")
         def on_track(track):
-            task = asyncio.ensure_future(self._collect(track, session))
+            first = not any(task.get_name() == "video" for task in session.tasks)
+            kept = {"audio": session.sounds, "video": session.frames if first else session.thumbs}[track.kind]
+            task = asyncio.ensure_future(self._collect(track, kept, session.frame_at if first else []))
+            task.set_name(track.kind)
+            session.tasks.append(task)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        return await self._answer(peer, offer)
+        answer = await self._answer(peer, _without_second(offer) if self.one_video else offer)
+        return _rejecting_second(answer, offer) if self.one_video else answer
 
     async def _whep(self, request: Request) -> Response:
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -110,21 +119,40 @@ class WhipStub:
         headers = {"Location": f"/session/{len(self.sessions) - 1}", "ETag": '"1"'}
         return Response(peer.localDescription.sdp, 201, media_type="application/sdp", headers=headers)
 
-    async def _collect(self, track, session) -> None:
+    async def _collect(self, track, kept, times) -> None:
         with contextlib.suppress(MediaStreamError):
             while True:
                 frame = await track.recv()
-                kept = session.frames if track.kind == "video" else session.sounds
                 kept.append(frame)
                 del kept[: -self._keep]
                 if track.kind == "video":
-                    session.frame_at.append(time.monotonic())
+                    times.append(time.monotonic())
 
     async def _delete(self, request: Request) -> Response:
         session = self.sessions[request.path_params["number"]]
         session.deleted = True
         await session.peer.close()
         return Response(status_code=200)
+
+
+def _sections(sdp):
+    head, *rest = sdp.split("m=")
+    return head, rest
+
+
+def _without_second(offer) -> str:
+    """Leave the second m-line out, as if it had not been offered."""
+    head, (first, _, *rest) = _sections(offer)
+    return "m=".join([head, first, *rest])
+
+
+def _rejecting_second(answer, offer) -> Response:
+    """Put the second m-line of the offer into the answer as one that is rejected (port 0)."""
+    head, (first, *rest) = _sections(bytes(answer.body).decode())
+    mid = next(line for line in _sections(offer)[1][1].splitlines() if line.startswith("a=mid:"))
+    rejected = f"video 0 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\n{mid}\r\na=inactive\r\n"
+    kept = {name: value for name, value in answer.headers.items() if name != "content-length"}
+    return Response("m=".join([head, first, rejected, *rest]), 201, headers=kept)
 
 
 def kill(peer) -> None:

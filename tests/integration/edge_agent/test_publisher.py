@@ -28,7 +28,7 @@ async def card():
     sound = SoundSource("tone", tone_hz("320623"))
     camera.start()
     sound.start()
-    yield Source(camera.feed, sound.feed)
+    yield Source(camera.feed, sound.feed, camera.thumb, camera.bounds(), camera.steer)
     sound.stop()
     await camera.stop()
 
@@ -76,6 +76,43 @@ async def test_the_countys_mark_and_tone_arrive_and_nothing_before_or_after(serv
     assert session.deleted
     assert not card.video.wanted
     assert publisher.names() == ()
+
+
+async def test_layers_are_sent_while_they_are_named_in_one_session(server, publisher, card):
+    publisher.publish(order(server, layers=("thumb",)))
+    await until(lambda: server.sessions and len(server.sessions[0].thumbs) > 3)
+    session = server.sessions[0]
+    assert not session.frames
+    assert not card.video.wanted
+    assert session.thumbs[0].key_frame
+    assert (session.thumbs[0].width, session.thumbs[0].height) == (320, 180)
+    assert mark_of(session.thumbs[-1]).code == "320623"
+    publisher.publish(order(server, layers=("main", "thumb")))
+    await until(lambda: len(session.frames) > 3)
+    assert session.frames[0].key_frame
+    assert session.frames[0].width == 640
+    publisher.publish(order(server, layers=()))
+    assert not card.video.wanted
+    assert not card.thumb.wanted
+    heard = len(session.sounds)
+    await until(lambda: len(session.sounds) > heard or len(session.sounds) == 400)
+    publisher.publish(order(server))
+    assert card.video.wanted
+    assert not card.thumb.wanted
+    seen = session.frame_at[-1]
+    await until(lambda: session.frame_at[-1] > seen + 0.3)
+    assert len(server.sessions) == 1
+    await publisher.unpublish(STREAM)
+
+
+async def test_a_server_that_takes_one_video_gets_the_main_picture_whatever_it_asks(server, publisher, card):
+    server.one_video = True
+    publisher.publish(order(server, layers=("thumb",)))
+    await until(lambda: server.sessions and len(server.sessions[0].frames) > 3 and server.sessions[0].sounds)
+    assert server.sessions[0].frames[0].width == 640
+    assert not server.sessions[0].thumbs
+    assert not card.thumb.wanted
+    assert server.sessions[0].offer.count("m=video") == 2
 
 
 async def test_a_key_frame_request_reaches_the_encoder(server, publisher, card):

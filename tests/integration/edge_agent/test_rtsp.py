@@ -65,3 +65,23 @@ async def test_a_camera_that_goes_away_is_named_and_comes_back():
         await until(lambda: camera.feed.group and camera.feed.group[-1].pts > last, 40)
         assert camera.trouble is None
         await camera.stop()
+
+
+async def test_a_sub_stream_is_the_thumb_and_a_dead_one_is_named():
+    async with rtsp_camera("320685") as server:
+        async with rtsp_camera("320682") as small:
+            settings = CameraSettings(name="street", kind="rtsp", url=server.url, thumb_url=small.url)
+            camera = make_camera(settings, "320685")
+            camera.start()
+            reader = camera.thumb.subscribe()
+            units = [await reader.next() for _ in range(5)]
+            reader.close()
+            decoder = av.CodecContext.create("h264", "r")
+            frames = [frame for unit in units for frame in decoder.decode(av.Packet(unit.data))]
+            grey = frames[-1].to_ndarray(format="gray")
+            assert decode(640, 360, lambda x, y: float(grey[y, x])).code == "320682"
+            await until(lambda: camera.health(*_now()).fault is None)
+            assert camera.encoded() == {}
+        await until(lambda: camera.health(*_now()).fault == "thumb_lost")
+        assert camera.health(*_now()).verdict in {Verdict.LIVE, Verdict.UNPROVEN}
+        await camera.stop()

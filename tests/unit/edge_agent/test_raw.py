@@ -41,14 +41,14 @@ async def test_faults_are_seen_as_what_they_are(card):
 
 async def test_nothing_is_encoded_until_somebody_reads(card):
     await until(lambda: card.health(*now()).frame_age_ms is not None)
-    assert card._encoder is None
+    assert not any(layer.running for layer in card.layers)
     reader = card.feed.subscribe()
     first = await reader.next()
     assert first.key
     stamps = [(await reader.next()).pts for _ in range(10)]
     assert stamps == sorted(set(stamps))
     reader.close()
-    await until(lambda: card._encoder is None)
+    await until(lambda: not any(layer.running for layer in card.layers))
 
 
 class Broken(RawCamera):
