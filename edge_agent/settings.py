@@ -158,22 +158,49 @@ class StationSettings(Section):
     password: str = Field(default="", max_length=16, description="Password that its frames bear; empty = any.")
 
 
+class PointSettings(Section):
+    """One value of a Modbus device."""
+
+    element: str = Field(min_length=1, max_length=32, description="Name that limits refer to, e.g. level.")
+    station: str = Field(min_length=1, max_length=24, description="Station that it belongs to; list it in `stations`.")
+    unit_id: int = Field(default=1, ge=0, le=255, description="Device (unit) id behind the address.")
+    space: Literal["holding", "input", "coil", "discrete"] = Field(
+        default="holding", description="holding | input | coil | discrete"
+    )
+    address: int = Field(ge=0, le=65535, description="Address as sent on the wire, counted from 0.")
+    form: Literal["int16", "uint16", "int32", "uint32", "float32"] = Field(
+        default="int16", description="int16 | uint16 | int32 | uint32 | float32; bits need none"
+    )
+    swapped: bool = Field(default=False, description="Whether the low word of two comes first.")
+    scale: float = Field(default=1.0, description="The value is scale x raw + offset.")
+    offset: float = Field(default=0.0, description="See scale.")
+
+
 class SensorSettings(Section):
     """One source of alarms. The webhook has its own section, because it is one listener for all its senders."""
 
-    kind: Literal["mqtt", "hj212", "sl651", "simulator"] = Field(description="mqtt | hj212 | sl651 | simulator")
+    kind: Literal["mqtt", "hj212", "sl651", "modbus", "folder", "simulator"] = Field(
+        description="mqtt | hj212 | sl651 | modbus | folder | simulator"
+    )
     name: str = Field(min_length=1, max_length=64, description="Name of this source in logs and metrics.")
-    host: str = Field(default="127.0.0.1", description="mqtt: local broker; hj212, sl651: address to listen on")
-    port: int = Field(default=1883, ge=0, le=65535, description="mqtt: its port; hj212, sl651: port to listen on")
+    host: str = Field(default="127.0.0.1", description="mqtt, modbus: address of the other side; else to listen on")
+    port: int = Field(default=1883, ge=0, le=65535, description="Its port; Modbus TCP usually has 502.")
     stations: tuple[StationSettings, ...] = Field(
-        default=(), description="hj212, sl651: stations that may report, e.g. {id = '0012345678', title = '洋口港'}"
+        default=(), description="hj212, sl651, modbus: stations, e.g. {id = '0012345678', title = '洋口港'}"
     )
     limits: tuple[LimitSettings, ...] = Field(
         default=(),
-        description="hj212, sl651: e.g. {element = '39', name = '水位', high = 3.2, severity = 2, unit = 'm'}",
+        description="hj212, sl651, modbus: e.g. {element = '39', name = '水位', high = 3.2, severity = 2, unit = 'm'}",
     )
     silent_after_s: float = Field(
-        default=0.0, ge=0, description="hj212, sl651: a station silent for so long raises an alarm; 0 = never"
+        default=0.0, ge=0, description="hj212, sl651, modbus: a station silent for so long raises an alarm; 0 = never"
+    )
+    points: tuple[PointSettings, ...] = Field(
+        default=(), description="modbus: e.g. {element = 'level', station = 'tank-1', address = 0, scale = 0.01}"
+    )
+    every_s: float = Field(default=5.0, gt=0, description="modbus: seconds between two rounds")
+    folder: Path | None = Field(
+        default=None, description="folder: files *.json with reports are taken, then moved to done/ or refused/"
     )
     topic: str = Field(default="alarms/#", description="mqtt: topics that carry sensor reports in JSON")
     username: str = Field(default="", description="mqtt: user, empty = none")
@@ -191,8 +218,16 @@ class SensorSettings(Section):
 
     @model_validator(mode="after")
     def _stations_named(self) -> Self:
-        if self.kind in ("hj212", "sl651") and not self.stations:
-            raise ValueError(f"a sensor of kind {self.kind} needs its stations; frames of others are refused")
+        if self.kind in ("hj212", "sl651", "modbus") and not self.stations:
+            raise ValueError(f"a sensor of kind {self.kind} needs its stations; what comes from others is refused")
+        known = {station.id for station in self.stations}
+        strange = [point.station for point in self.points if point.station not in known]
+        if strange:
+            raise ValueError(f"points of station {strange[0]}, which is not listed in stations")
+        if self.kind == "modbus" and not self.points:
+            raise ValueError("a sensor of kind modbus needs its points")
+        if self.kind == "folder" and self.folder is None:
+            raise ValueError("a sensor of kind folder needs its folder")
         return self
 
 

@@ -17,6 +17,14 @@ def make_sensor(settings: SensorSettings, node: str, intake: Intake, clock: Cloc
             from edge_agent.sensors.stations import Stations
 
             return Stations(settings, intake, clock)
+        case "modbus":
+            from edge_agent.sensors.modbus import Modbus
+
+            return Modbus(settings, intake, clock)
+        case "folder":
+            from edge_agent.sensors.folder import Folder
+
+            return Folder(settings, intake, clock)
         case "simulator":
             from edge_agent.sensors.simulator import Simulator
 

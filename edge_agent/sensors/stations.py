@@ -6,7 +6,6 @@ frame, comes from an unknown station or bears a wrong password is refused, count
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,20 +13,18 @@ from typing import Protocol
 
 from edge_agent.intake import Intake
 from edge_agent.sensors import hj212_frames, sl651_frames
-from edge_agent.sensors.limits import Change, Limit, Limits
+from edge_agent.sensors.keeper import Keeper
+from edge_agent.sensors.limits import Change, Limits
 from edge_agent.settings import SensorSettings
 from protocols.aio.clock import Clock
 from protocols.alarm import Severity
-from protocols.errors import BadInputError, SpoolFullError
 
 logger = logging.getLogger(__name__)
 CONNECTIONS = 256
 IDLE_S = 1800.0
 """A line without a byte for half an hour is a dead one: stations report at least hourly or keep their line up."""
-FULL_PAUSE_S = 5.0
 CLOCK_OFF = timedelta(hours=12)
 """A station's time that is further off is not taken over: its alarm must not be lost for its clock."""
-TICK_S = 5.0
 STATUS_BITS = {
     0: ("power", "交流电停电", Severity.YELLOW),
     1: ("battery", "蓄电池电压低", Severity.YELLOW),
@@ -143,37 +140,30 @@ class Stations:
 
     def __init__(self, settings: SensorSettings, intake: Intake, clock: Clock) -> None:
         self._settings = settings
-        self._intake = intake
         self._clock = clock
         self._passwords = {station.id: station.password for station in settings.stations}
-        titles = {station.id: station.title for station in settings.stations}
-        limits = (Limit(**limit.model_dump()) for limit in settings.limits)
-        self._limits = Limits(limits, titles, settings.silent_after_s, settings.label)
-        self._storing = asyncio.Lock()
+        self._keeper = Keeper(settings, intake, clock)
         self._lines = 0
         self.port = settings.port
 
     async def run(self) -> None:
         """Listen until cancelled; raises OSError where the port is taken."""
-        self._limits.begin(self._clock.now())
         server = await asyncio.start_server(self._line, self._settings.host, self._settings.port, limit=1 << 16)
         self.port = server.sockets[0].getsockname()[1]
         logger.info("stations awaited", extra={"sensor": self._settings.name, "port": self.port})
         try:
             async with server:
-                while True:
-                    await self._clock.sleep(TICK_S)
-                    await self._keep(self._limits.tick)
+                await self._keeper.watch()
         finally:
             server.close()
 
     async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._lines >= CONNECTIONS:
-            self._refuse("too_many_lines", f"more than {CONNECTIONS} stations at once")
+            self._keeper.refuse("too_many_lines", f"more than {CONNECTIONS} stations at once")
             writer.close()
             return
         self._lines += 1
-        codec = CODECS[self._settings.kind](self._limits)
+        codec = CODECS[self._settings.kind](self._keeper.limits)
         try:
             while True:
                 async with asyncio.timeout(IDLE_S):
@@ -190,50 +180,17 @@ class Stations:
 
     async def _take(self, codec: Codec, data: bytes, writer: asyncio.StreamWriter) -> None:
         # One frame after the other: what a frame changes must be stored before the next one is compared.
-        async with self._storing:
+        async with self._keeper.storing:
             for one in codec.feed(data, self._clock.now()):
                 if not isinstance(one, Heard):
-                    self._refuse(one.code, one.detail)
+                    self._keeper.refuse(one.code, one.detail)
                     continue
                 wanted = self._passwords.get(one.station)
                 if wanted is None or (wanted and wanted != one.password):
                     reason = "unknown_station" if wanted is None else "wrong_password"
-                    self._refuse(reason, f"station {one.station}: compare with the stations of this sensor")
+                    self._keeper.refuse(reason, f"station {one.station}: compare with the stations of this sensor")
                     continue
-                if await self._store([*self._limits.heard(one.station, self._clock.now()), *one.changes]):
+                back = self._keeper.limits.heard(one.station, self._clock.now())
+                if await self._keeper.store([*back, *one.changes]):
                     writer.write(one.answer)
         await writer.drain()
-
-    async def _keep(self, find: "Find") -> None:
-        async with self._storing:
-            await self._store(find(self._clock.now()))
-
-    async def _store(self, changes: list[Change]) -> bool:
-        """Store what changed; False where it cannot be taken. A full spool is waited for: the station repeats."""
-        began = time.monotonic()
-        while changes:
-            try:
-                await self._intake.take([change.report for change in changes], self._settings.name)
-            except SpoolFullError as error:
-                self._refuse(error.code, str(error))
-                if time.monotonic() - began > FULL_PAUSE_S:
-                    return False
-                await self._clock.sleep(FULL_PAUSE_S)
-            except BadInputError as error:
-                self._refuse(error.code, str(error))
-                return False
-            else:
-                break
-        self._limits.done(changes)
-        return True
-
-    def _refuse(self, code: str, detail: str) -> None:
-        self._intake.refused(code, self._settings.name, detail)
-
-
-class Find(Protocol):
-    """Finds changes at a moment."""
-
-    def __call__(self, now: datetime) -> list[Change]:
-        """Return them."""
-        ...
