@@ -9,7 +9,7 @@ from gateway.adapters.media_embedded.rules.cadence import Cadence
 from gateway.adapters.media_embedded.rules.forward import Stream
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.wire import Figures
-from gateway.ports.media import SessionKind, StreamStats
+from gateway.ports.media import Layer, SessionKind, StreamStats
 
 
 def figures_of(hub: Hub, ports: Iterable[SocketPort], backend: str) -> Figures:
@@ -21,11 +21,11 @@ def figures_of(hub: Hub, ports: Iterable[SocketPort], backend: str) -> Figures:
     for stream in hub.streams.values():
         for ingest in stream.ingests.values():
             dropped.update(ingest.counters.dropped)
-        for legs in stream.legs.values():
-            for leg in legs:
-                dropped.update(leg.dropped)
         dropped.update(stream.totals.dropped)
-        dropped.update({"gop_overflow": stream.gop.overflows})
+        dropped.update({"gop_overflow": sum(strand.gop.overflows for strand in stream.pictures)})
+    for session in hub.sessions.values():
+        for leg in session.legs:
+            dropped.update(leg.dropped)
     kinds = Counter(session.spec.kind.value for session in hub.sessions.values())
     streams = tuple(_stream(hub, stream, now) for stream in hub.streams.values())
     counted = {name: count for name, count in dropped.items() if count}
@@ -34,10 +34,13 @@ def figures_of(hub: Hub, ports: Iterable[SocketPort], backend: str) -> Figures:
 
 def _stream(hub: Hub, stream: Stream, now: float) -> StreamStats:
     ingests = stream.ingests.values()
-    legs = [leg for group in stream.legs.values() for leg in group]
-    owners = {leg.owner for leg in legs}
+    seats = [
+        seat for seat in stream.seats if seat.strand is stream.strands[seat.strand.name if seat.strand else "main"]
+    ]
+    sent = [seat.sent() for seat in seats]
+    owners = {seat.leg.owner for seat in seats}
     kinds = Counter(hub.sessions[owner].spec.kind for owner in owners if owner in hub.sessions)
-    video = stream.ingests.get("main")
+    video = stream.best(now).ingest
     audio = stream.ingests.get("audio")
     cadence = Cadence() if video is None else video.cadence
     main = video or audio
@@ -47,12 +50,12 @@ def _stream(hub: Hub, stream: Stream, now: float) -> StreamStats:
         stream=stream.name,
         state=stream.state,
         codec=main.codec.name.partition("/")[0] if main is not None and main.codec is not None else None,
-        viewers=kinds[SessionKind.WHEP],
+        viewers=kinds[SessionKind.WHEP] + kinds[SessionKind.WALL],
         relays=kinds[SessionKind.RELAY],
         packets_in=totals.packets_in + sum(i.counters.packets for i in ingests),
         bytes_in=totals.octets_in + sum(i.counters.octets for i in ingests),
-        packets_out=totals.packets_out + sum(leg.packets for leg in legs),
-        bytes_out=totals.octets_out + sum(leg.octets for leg in legs),
+        packets_out=sum(one.packets_out for one in stream.strands.values()) + sum(packets for packets, _ in sent),
+        bytes_out=sum(one.octets_out for one in stream.strands.values()) + sum(octets for _, octets in sent),
         lost=totals.lost + sum(i.counters.lost for i in ingests),
         frames=totals.frames + cadence.frames,
         key_frames=totals.key_frames + cadence.key_frames,
@@ -62,5 +65,6 @@ def _stream(hub: Hub, stream: Stream, now: float) -> StreamStats:
         audio=audio is not None and audio.last_at is not None,
         freezes=totals.freezes + cadence.freezes,
         freeze_s=round(totals.freeze_s + cadence.freeze_s, 3),
+        layers=tuple(Layer(strand.name) for strand in stream.pictures if strand.live(now)),
         audio_level=None if audio is None else audio.meter.level(now),
     )

@@ -6,7 +6,7 @@ Everything is bounded, and what is refused is counted by name in `dropped`.
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from OpenSSL import SSL
 
@@ -18,15 +18,19 @@ from gateway.adapters.media_embedded.rules.ice import Credentials, Send, refusal
 from gateway.adapters.media_embedded.rules.leg import BURST_EVERY_S, Leg
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.ring import Sent
+from gateway.adapters.media_embedded.rules.seat import Seat
+from gateway.adapters.media_embedded.rules.strand import Out
 from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
+from gateway.adapters.media_embedded.seating import Seating
 from gateway.adapters.media_embedded.session import CNAME, Session
 from gateway.adapters.media_embedded.socket_port import SocketPort
-from gateway.adapters.media_embedded.wire import Changed, Open, Over, Up
-from gateway.ports.media import EndReason, Layer, SessionKind, StreamState
+from gateway.adapters.media_embedded.wire import Changed, Open, Over, Shows, Up, Wanted
+from gateway.ports.media import EndReason, Layer, SessionKind, Slot, StreamState
 
 TICK_S = 0.02
 SECOND_S = 1.0
+TELL_EVERY_S = 0.1
 HANDSHAKE_SLICE_S = 0.002
 """Forwarding never waits longer than this for handshakes of joiners."""
 MAX_EARLY, EARLY_EACH, EARLY_S = 256, 8, 2.0
@@ -43,7 +47,7 @@ at 300 kbit/s. Whoever gets transport-wide feedback finds the line's capacity by
 WINDOW_S = 0.001
 """What comes in within this goes out together, unless a frame is whole before."""
 
-Event = Up | Over | Changed
+Event = Up | Over | Changed | Wanted | Shows
 
 
 class Hub:
@@ -53,7 +57,8 @@ class Hub:
         self, shared: SSL.Context, path: PacketPath, emit: Callable[[Event], None], window_s: float = WINDOW_S
     ) -> None:
         self.sessions: dict[str, Session] = {}
-        self.streams: dict[str, Stream] = {}
+        self.seating = Seating(self._send, emit, self._start_pacing)
+        self.streams = self.seating.streams
         self.dropped: Counter[str] = Counter()
         self.loop_lag_s = 0.0
         self.changed = asyncio.Event()
@@ -71,7 +76,7 @@ class Hub:
         self._frame_ended = False
         self._pacing = False
         self._ticker: asyncio.TimerHandle | None = None
-        self._due_at = self._second_at = 0.0
+        self._due_at = self._second_at = self._told_at = 0.0
 
     # -- sessions ------------------------------------------------------------------------------------------------
 
@@ -84,8 +89,7 @@ class Hub:
         session = Session(spec, self._shared, port, self, now)
         self.sessions[spec.session] = session
         self._by_ufrag[spec.local.ufrag] = session
-        if spec.kind is not SessionKind.WALL:
-            self.streams.setdefault(spec.stream, Stream(spec.stream))
+        self.seating.open(session, now)
         session.start(now)
         if self._ticker is None:
             self._due_at = self._loop.time() + TICK_S
@@ -107,9 +111,15 @@ class Hub:
         session = self.sessions.get(name)
         if session is None:
             return False
-        for leg in session.legs:
-            leg.rest(resting=not (layers if leg.plan.kind == "audio" else leg.plan.name in layers))
+        self.seating.carry(session, layers, moment.now())
         return True
+
+    def assign(self, name: str, slots: Iterable[Slot]) -> bool:
+        """Change what stands in slots of a wall; False for a session or slot that is not there."""
+        session = self.sessions.get(name)
+        if session is None or session.spec.kind is not SessionKind.WALL:
+            return False
+        return self.seating.assign(session, slots, moment.now())
 
     def close(self, name: str, reason: EndReason) -> None:
         """End a session and tell control."""
@@ -121,21 +131,23 @@ class Hub:
             del self._by_ufrag[ufrag]
         for address in session.addresses:
             self.unbind(address, session)
+        for leg in session.legs:
+            self.dropped.update(leg.dropped)
+        left = self.seating.close(session, moment.now())
         stream = self.streams.get(session.spec.stream)
-        if stream is not None:
-            stream.remove_legs(name)
-            if stream.source == name:
-                stream.drop_source()
-            self._note(stream)
-            self._forget_if_idle(stream)
+        if stream is not None and stream.source == name:
+            stream.drop_source()
+        for one in {stream, *left} - {None}:
+            if one is not None:
+                self._note(one)
+                self._forget_if_idle(one)
         self._emit(Over(name, reason))
 
     def _forget_if_idle(self, stream: Stream) -> None:
-        waiting = any(s.spec.stream == stream.name for s in self.sessions.values())
-        if stream.idle and not waiting:
+        if stream.idle and not any(s.spec.stream == stream.name for s in self.sessions.values()):
             self.dropped.update(stream.totals.dropped)
-            self.dropped.update({"gop_overflow": stream.gop.overflows})
-            del self.streams[stream.name]
+            self.dropped.update({"gop_overflow": sum(strand.gop.overflows for strand in stream.pictures)})
+            self.seating.forget(stream)
 
     # -- what sessions call (Exchange) ---------------------------------------------------------------------------
 
@@ -155,20 +167,15 @@ class Hub:
         """Join a connected session to its stream: a publisher takes it over, a viewer starts at the last key frame."""
         now = moment.now()
         self._emit(Up(session.spec.session))
-        if session.spec.kind is SessionKind.WALL:
-            return
-        stream = self.streams.setdefault(session.spec.stream, Stream(session.spec.stream))
         if session.ingests:
+            stream = self.seating.stream(session.spec.stream)
             former = stream.source
             stream.set_source(session.spec.session, session.ingests)
             if former is not None:
                 self.close(former, EndReason.REPLACED)
-            if any(leg.starved for leg in stream.legs["main"]):
-                stream.wish.ask()
             self._note(stream)
-        for leg in session.legs:
-            self._path.send(stream.add_leg(leg, now), self.sessions)
-        self._after_stream(stream, now)
+            self._ask_source(stream, now)
+        self.seating.up(session, now)
 
     def lost(self, session: Session, reason: EndReason) -> None:
         """End a session that cannot go on."""
@@ -219,54 +226,66 @@ class Hub:
             else:
                 tracks.setdefault(name, []).append(packet)
         for name, batch in tracks.items():
-            self._path.send(stream.packets(name, batch, now), self.sessions)
+            self._send(stream.packets(name, batch, now))
         self._after_stream(stream, now)
+
+    def _send(self, out: Out) -> None:
+        self._path.send(out, self.sessions)
 
     def _send_of(self, leg: Leg, sent: list[Sent]) -> None:
         if sent:
-            self._path.send([(leg.owner, leg.plan.ssrc, sent)], self.sessions)
+            self._send([(leg.owner, leg.plan.ssrc, sent)])
 
     def _after_stream(self, stream: Stream, now: float) -> None:
-        if stream.catching and not self._pacing:
+        self.seating.go(now)
+        if stream.catching:
+            self._start_pacing()
+        self._ask_source(stream, now)
+
+    def _start_pacing(self) -> None:
+        if not self._pacing:
             self._pacing = True
             self._loop.call_later(BURST_EVERY_S, self._pace)
-        self._ask_source(stream, now)
 
     def _ask_source(self, stream: Stream, now: float) -> None:
         source = self.sessions.get(stream.source or "")
-        video = stream.ingests.get("main")
-        if source is None or video is None or video.ssrc is None or not stream.wish.due(now):
+        if source is None:
             return
-        source.send_rtcp(source.receiver_head() + rtcp.picture_loss(source.reporter, video.ssrc))
+        for strand in stream.pictures:
+            if strand.ingest is not None and strand.ingest.ssrc is not None and strand.wish.due(now):
+                source.send_rtcp(source.receiver_head() + rtcp.picture_loss(source.reporter, strand.ingest.ssrc))
 
     def feedback(self, session: Session, items: list[rtcp.Feedback]) -> None:
         """Take RTCP of a viewer or of a source."""
         now = moment.now()
-        stream = self.streams.get(session.spec.stream)
-        if stream is None:
-            return
         for item in items:
             match item:
                 case rtcp.SenderInfo():
-                    self._sender_report(session, stream, item, now)
+                    self._sender_report(session, item, now)
                 case rtcp.Nack(ssrc, sequences):
-                    for leg in self._legs_of(session, ssrc):
-                        self._send_of(leg, leg.resend(sequences))
+                    for seat in self._seats_of(session, ssrc):
+                        self._send_of(seat.leg, seat.leg.resend(sequences))
                 case rtcp.KeyFrameAsked(ssrc):
-                    for leg in self._legs_of(session, ssrc):
-                        self._path.send(stream.key_frame_asked(leg, now), self.sessions)
-                    self._after_stream(stream, now)
+                    for seat in self._seats_of(session, ssrc):
+                        self._key_frame_asked(seat, now)
                 case rtcp.ReceiverInfo() | rtcp.Estimate() | rtcp.Bye() | TransportFeedback():
                     continue
 
-    def _legs_of(self, session: Session, ssrc: int) -> list[Leg]:
-        return [leg for leg in session.legs if leg.plan.ssrc == ssrc]
+    def _seats_of(self, session: Session, ssrc: int) -> list[Seat]:
+        return [seat for seat in session.seats.values() if seat.leg.plan.ssrc == ssrc]
 
-    def _sender_report(self, session: Session, stream: Stream, info: rtcp.SenderInfo, now: float) -> None:
-        if stream.source != session.spec.session:
+    def _key_frame_asked(self, seat: Seat, now: float) -> None:
+        stream = None if seat.strand is None else self.streams.get(seat.strand.stream)
+        if seat.strand is not None and stream is not None:
+            self._send(seat.strand.key_frame_asked(seat.leg, now))
+            self._ask_source(stream, now)
+
+    def _sender_report(self, session: Session, info: rtcp.SenderInfo, now: float) -> None:
+        stream = self.streams.get(session.spec.stream)
+        if stream is None or stream.source != session.spec.session:
             return
-        for kind in session.ingests:
-            for owner, report in stream.sender_report(kind, info, now):
+        for strand in stream.strands.values():
+            for owner, report in strand.sender_report(info, now):
                 viewer = self.sessions.get(owner)
                 if viewer is not None:
                     viewer.send_rtcp(rtcp.sender_report(report) + rtcp.source_description(report.ssrc, CNAME))
@@ -348,10 +367,9 @@ class Hub:
         self._pacing = False
         for stream in self.streams.values():
             if stream.catching:
-                self._path.send(stream.catch_up(now), self.sessions)
-            if stream.catching and not self._pacing:
-                self._pacing = True
-                self._loop.call_later(BURST_EVERY_S, self._pace)
+                self._send(stream.catch_up(now))
+            if stream.catching:
+                self._start_pacing()
 
     def _tick(self) -> None:
         late = self._loop.time() - self._due_at
@@ -366,6 +384,11 @@ class Hub:
                 session.tick(now)
         for stream in list(self.streams.values()):
             self._watch(stream, now, every_second=every_second)
+        self.seating.go(now)
+        if now >= self._told_at:
+            self._told_at = now + TELL_EVERY_S
+            for session in self.sessions.values():
+                self.seating.tell(session, now)
         self._due_at = max(self._due_at + TICK_S, self._loop.time())
         self._ticker = self._loop.call_at(self._due_at, self._tick) if self.sessions else None
 
@@ -378,10 +401,14 @@ class Hub:
                 self._report(source, now)
         self._note(stream)
         self._ask_source(stream, now)
+        self._forget_if_idle(stream)
 
     def _note(self, stream: Stream) -> None:
         now = moment.now()
-        if not stream.tick(now):
+        changed = stream.tick(now)
+        if stream.unsettled:
+            self.seating.settle(stream, now)
+        if not changed:
             return
         source = self.sessions.get(stream.source or "")
         first = now - source.spec.opened_at if source is not None and stream.state is StreamState.LIVE else None
@@ -389,11 +416,11 @@ class Hub:
         self.changed.set()
 
     def _ask_repairs(self, source: Session, stream: Stream, now: float) -> None:
-        for kind, ingest in source.ingests.items():
-            missing, fillers = stream.repairs(kind, now)
-            self._path.send(fillers, self.sessions)
-            if missing and ingest.ssrc is not None:
-                source.send_rtcp(source.receiver_head() + rtcp.nack(source.reporter, ingest.ssrc, missing))
+        for strand in stream.strands.values():
+            missing, fillers = strand.repairs(now)
+            self._send(fillers)
+            if missing and strand.ingest is not None and strand.ingest.ssrc is not None:
+                source.send_rtcp(source.receiver_head() + rtcp.nack(source.reporter, strand.ingest.ssrc, missing))
 
     def _report(self, source: Session, now: float) -> None:
         reports = tuple(r for ingest in source.ingests.values() if (r := ingest.report(now)) is not None)

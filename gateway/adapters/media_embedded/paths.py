@@ -6,7 +6,7 @@ Given the same input, every path must send the same datagrams.
 from collections.abc import Mapping
 from typing import Protocol
 
-from gateway.adapters.media_embedded.rules.forward import Out
+from gateway.adapters.media_embedded.rules.strand import Out
 from gateway.adapters.media_embedded.session import Session
 
 

@@ -18,13 +18,14 @@ from gateway.adapters.media_embedded.rules.ice import ControllingAgent, Credenti
 from gateway.adapters.media_embedded.rules.ingest import Ingest
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.stun import Address, Message
 from gateway.adapters.media_embedded.rules.transport import Transport
 from gateway.adapters.media_embedded.rules.transport_feedback import Arrivals
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.srtp import Keys, Srtp, SrtpError
 from gateway.adapters.media_embedded.wire import Open
-from gateway.ports.media import EndReason
+from gateway.ports.media import EndReason, Layer, SessionKind
 
 CNAME = "silian"
 HANDSHAKE_S = 30.0
@@ -90,6 +91,7 @@ class Session:
         self.reporter = secrets.randbits(32)
         self.ingests: dict[str, Ingest] = {}
         self.legs: list[Leg] = []
+        self.seats: dict[str, Seat] = {}
         self.inbox: list[bytes] = []
         self.transport = Transport()
         self._shared = shared
@@ -99,6 +101,7 @@ class Session:
         self._began = now
         if spec.kind in SENDING:
             self.legs = [Leg(plan_of(track), spec.session, self.transport) for track in spec.tracks]
+            self.seats = {leg.plan.name: seat_of(leg, spec.kind) for leg in self.legs}
         else:
             self.ingests = {
                 t.name: Ingest(t.kind, t.codecs, t.repairs, t.announced, t.announced_repairs, t.level_extension)
@@ -262,3 +265,14 @@ def plan_of(track: Track) -> Plan:
         track.kind, track.ssrc, track.payload_types(), elements, secrets.randbits(15), secrets.randbits(32), track.name,
         track.transport_extension,
     )  # fmt: skip
+
+
+def seat_of(leg: Leg, kind: SessionKind) -> Seat:
+    """Make the seat of a leg: a relay passes on what there is, a viewer's one picture is shown whatever happens."""
+    if kind is SessionKind.RELAY:
+        wish = Layer.THUMB if leg.plan.name == Layer.THUMB else Layer.MAIN
+        return Seat(leg, wish, exact=True, counts=False)
+    seat = Seat(leg)
+    if kind is SessionKind.WHEP:
+        seat.priority, seat.vital = 1, True
+    return seat

@@ -24,6 +24,7 @@ from gateway.adapters.media_embedded.session import Session
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.wire import (
     Ask,
+    Assign,
     Carry,
     Close,
     Configure,
@@ -133,6 +134,8 @@ class Worker:
         match request:
             case Restart(session, local):
                 return self.hub.restart(session, local)
+            case Assign(session, slots):
+                return self.hub.assign(session, slots)
             case Carry(session, layers):
                 return self.hub.carry(session, frozenset(layers))
             case _:
@@ -165,8 +168,10 @@ class Worker:
             if moment.now() >= until:
                 self._write(pack_answer(Reply(number, ok=False)))
                 return
-            if stream is not None and stream.source is not None and stream.wish.overdue(moment.now()):
-                stream.wish.ask()
+            if stream is not None and stream.source is not None:
+                wish = stream.wish(moment.now())
+                if wish.overdue(moment.now()):
+                    wish.ask()
             await asyncio.sleep(PICTURE_EVERY_S)
 
 

@@ -85,6 +85,11 @@ class Gop:
                 self._found = True
                 return
 
+    @property
+    def whole(self) -> bool:
+        """Whether the kept group begins with a whole key frame."""
+        return self._found
+
     def at(self, number: int) -> int:
         """Return the place in `packets` of the first one with this number or a later one."""
         return bisect_left(self.packets, number, key=lambda media: media.number)

@@ -66,7 +66,6 @@ class Leg:
         self._ring = Ring(VIDEO_RING if plan.kind == "video" else AUDIO_RING)
         self._rate_ms = 90 if plan.kind == "video" else 48
         self._generation: tuple[int, int] | None = None
-        self.resting = False
         self._begin = 0
         self._cursor = 0
         self._number = plan.first_sequence
@@ -130,8 +129,6 @@ class Leg:
 
     def _take_singly(self, run: Run, gop: Gop, source: int, now: float) -> list[Sent]:
         out: list[Sent] = []
-        if self.resting:
-            return out
         for media in run.packets:
             if self._generation != (source, media.generation):
                 self._generation = (source, media.generation)
@@ -167,7 +164,7 @@ class Leg:
 
     def join(self, gop: Gop, source: int, now: float) -> list[Sent]:
         """Begin at the last key frame, if there is one; returns the first packets."""
-        if self.plan.kind != "video" or not gop.packets or self.resting:
+        if self.plan.kind != "video" or not gop.packets:
             return []
         first = gop.packets[0]
         self._generation = (source, first.generation)
@@ -180,13 +177,10 @@ class Leg:
             self._joined_at, self._joined_number = now, self._number
         return closing + self.due(gop, now, FIRST_BURST)
 
-    def rest(self, *, resting: bool) -> None:
-        """Send nothing while resting; afterwards it goes on as with a new source, without a hole in its numbers."""
-        if resting is self.resting:
-            return
-        self.resting, self._generation = resting, None
-        self._live = None
-        self.catching_up, self.starved = False, not resting and self.plan.kind == "video"
+    def leave(self) -> None:
+        """Turn from what it follows: it goes on with whatever it is given next, without a hole in its numbers."""
+        self._generation = self._live = self._joined_at = None
+        self.catching_up, self.starved = False, self.plan.kind == "video"
 
     def _close_holes(self, now: float) -> list[Sent]:
         """Fill the numbers that will not come any more: what is lost of a former source no one can send again."""

@@ -1,0 +1,176 @@
+"""One strand of a stream: main picture, thumb or sound, with its incoming track and the legs that follow it.
+
+Law: **legs outlive the source.** When a source goes, legs stay and wait; when one comes, they go on with it.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from gateway.adapters.media_embedded.rules.gop import Gop
+from gateway.adapters.media_embedded.rules.ingest import Ingest, Media
+from gateway.adapters.media_embedded.rules.leg import Leg
+from gateway.adapters.media_embedded.rules.ring import Sent
+from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
+from gateway.adapters.media_embedded.rules.rtp import Packet
+from gateway.adapters.media_embedded.rules.run import Run
+from gateway.adapters.media_embedded.rules.wish import KeyFrameWish
+
+STALLED_AFTER_S = 2.0
+"""A track that said nothing for so long has stopped."""
+LONG_GROUP_S = 1.5
+"""A joiner that must be sent more than this also makes the source be asked: a new key frame shortens its way."""
+MEASURE_EVERY_S = 0.5
+
+Out = list[tuple[str, int, list[Sent]]]
+"""Packets to send: the session, the SSRC, and packets of this one SSRC in the order of sending (never none)."""
+
+
+class Strand:
+    """Feed `packets` and `sender_report`; call `repairs` every 20 ms and `tick` too; send what they return.
+
+    Whenever `wish.due` says so, ask the source for a key frame of this track.
+    """
+
+    def __init__(self, stream: str, name: str) -> None:
+        self.stream, self.name = stream, name
+        self.video = name != "audio"
+        self.ingest: Ingest | None = None
+        self.legs: list[Leg] = []
+        self.gop = Gop()
+        self.wish = KeyFrameWish()
+        self.bitrate = 0
+        self.whole = True
+        self.packets_out = self.octets_out = 0
+        self._source = 0
+        self._catching: list[Leg] = []
+        self._measured: tuple[float, int] = (0.0, 0)
+
+    # -- the incoming track --------------------------------------------------------------------------------------
+
+    def begin(self, ingest: Ingest | None, source: int) -> None:
+        """Take the track of a new source, numbered `source`; None where it has no such track."""
+        self.ingest, self._source = ingest, source
+        self.whole = True
+        self._measured = (0.0, 0)
+        self.gop.clear()
+        if any(leg.starved for leg in self.legs):
+            self.wish.ask()
+
+    def end(self) -> None:
+        """Note that the source is gone; the legs wait."""
+        self.ingest, self.bitrate = None, 0
+        self.gop.forget()
+
+    def live(self, now: float) -> bool:
+        """Tell whether packets arrive."""
+        return self.ingest is not None and self.ingest.last_at is not None and (
+            now - self.ingest.last_at <= STALLED_AFTER_S
+        )  # fmt: skip
+
+    @property
+    def codec(self) -> str | None:
+        """The codec that arrives, None before the first packet."""
+        return None if self.ingest is None or self.ingest.codec is None else self.ingest.codec.name
+
+    def packets(self, packets: Iterable[Packet], now: float) -> Out:
+        """Forward packets of the track, in the order they came."""
+        media = [] if self.ingest is None else self.ingest.take(packets, now)
+        return self._forward(media, now) if media else []
+
+    def repairs(self, now: float) -> tuple[list[int], Out]:
+        """Return the numbers to ask the source for again, and fillers for what will not come."""
+        if self.ingest is None:
+            return [], []
+        asked = self.ingest.missing(now)
+        fillers = self.ingest.given_up()
+        return asked, self._forward(fillers, now) if fillers else []
+
+    def _forward(self, packets: Sequence[Media], now: float) -> Out:
+        gop, source = self.gop, self._source
+        if self.video:
+            for media in packets:
+                gop.add(media)
+                if media.key:
+                    self.wish.came()
+            self.whole = packets[-1].marker
+        out: Out = []
+        if not self.legs:
+            return out
+        run = Run(packets)
+        for leg in self.legs:
+            sent = leg.take(run, gop, source, now)
+            if leg.catching_up and leg not in self._catching:
+                self._catching.append(leg)
+            if sent:
+                out.append((leg.owner, leg.plan.ssrc, sent))
+        return out
+
+    def sender_report(self, info: SenderInfo, now: float) -> list[tuple[str, SenderInfo]]:
+        """Take the source's report; returns the legs' own, which keep sound and picture together at the viewer."""
+        if self.ingest is None or not self.ingest.heard(info, now):
+            return []
+        return [(leg.owner, own) for leg in self.legs if (own := leg.report(info, now, now)) is not None]
+
+    def tick(self, now: float) -> None:
+        """Ask again for the key frame that legs wait for, and measure."""
+        if self.ingest is None:
+            return
+        if any(leg.starved for leg in self.legs) and self.wish.overdue(now):
+            self.wish.ask()
+        if self.ingest.damaged and self.legs:
+            self.ingest.damaged = False
+            self.wish.ask()
+        at, octets = self._measured
+        if now - at >= MEASURE_EVERY_S:
+            counted = self.ingest.counters.octets
+            if at:
+                self._smooth(int((counted - octets) * 8 / (now - at)))
+            self._measured = (now, counted)
+
+    def _smooth(self, bitrate: int) -> None:
+        """Follow the measured bitrate; what stopped keeps its last one, which it will have again."""
+        if bitrate:
+            self.bitrate = bitrate if not self.bitrate else (self.bitrate * 3 + bitrate) // 4
+
+    # -- the legs ------------------------------------------------------------------------------------------------
+
+    def add(self, leg: Leg, now: float) -> Out:
+        """Let a leg follow: it starts at the last key frame, or one is asked for (see `wish`)."""
+        self.legs.append(leg)
+        out = self.own(leg, leg.join(self.gop, self._source, now))
+        if leg.catching_up:
+            self._catching.append(leg)
+        if leg.starved or (leg.catching_up and now - self.gop.packets[0].at > LONG_GROUP_S):
+            self.wish.ask()
+        return out
+
+    def remove(self, leg: Leg, packets: int, octets: int) -> None:
+        """Let a leg go that was sent so much here."""
+        self.packets_out += packets
+        self.octets_out += octets
+        self.legs = [one for one in self.legs if one is not leg]
+        self._catching = [one for one in self._catching if one is not leg]
+
+    @property
+    def catching(self) -> bool:
+        """Whether a leg is catching up."""
+        return bool(self._catching)
+
+    def catch_up(self, now: float) -> Out:
+        """Send the next part to legs that are catching up; call every 2 ms while `catching`."""
+        out: Out = []
+        for leg in self._catching:
+            out += self.own(leg, leg.due(self.gop, now))
+        self._catching = [leg for leg in self._catching if leg.catching_up]
+        return out
+
+    def key_frame_asked(self, leg: Leg, now: float) -> Out:
+        """Help a viewer that lost its picture: repeat a fresh join, else pass the wish on."""
+        out = self.own(leg, leg.again(now))
+        if not out:
+            self.wish.ask()
+        return out
+
+    @staticmethod
+    def own(leg: Leg, sent: list[Sent]) -> Out:
+        """Address packets of a leg."""
+        return [(leg.owner, leg.plan.ssrc, sent)] if sent else []
