@@ -298,6 +298,7 @@ class Agent:
             kind=chosen.kind,
             label=chosen.label,
             foreign_ids=chosen.foreign_ids,
+            share=chosen.share,
         )
 
     async def _publish(self, args: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from edge_agent.nearest import nearest_key
 from protocols.alarm import Severity
 from protocols.errors import ConfigError
 from protocols.ids import CameraName, NodeId
+from protocols.sharing import Share
 
 PREFIX = "SILIAN_AGENT_"
 
@@ -110,6 +111,9 @@ class CameraSettings(Section):
     key_frame_s: float = Field(default=1.0, ge=0.2, le=4.0, description="Raw sources: seconds between key frames.")
     fault: Literal["", "frozen", "black"] = Field(
         default="", description="Rehearsal of a fault; can be switched at run time in <state>/faults.toml."
+    )
+    share: Share = Field(
+        default=Share.NATION, description="Highest tier that may see it: county | city | province | nation"
     )
     foreign_ids: dict[str, str] = Field(default_factory=dict, description="Ids in other systems, e.g. {gb28181=...}.")
 

@@ -95,6 +95,7 @@ MEDIA = (
     Metric("media_worker_loop_lag_seconds", _G, "Lag of the worker's loop"),
     Metric("media_time_to_first_frame_seconds", _H, "Publisher's offer to its first key frame", (), _SHORT),
     Metric("media_requests_total", _C, "Streams asked of the next hop, by outcome", ("outcome",)),
+    Metric("media_hop_seconds", _H, "From asking the next hop for a stream to each stage of it", ("stage",), _SHORT),
     Metric("media_dials_total", _C, "Sessions made with other gateways, by outcome", ("kind", "outcome")),
     Metric("media_session_failures_total", _C, "Sessions that ended in a fault", ("reason",)),
     Metric("camera_picture", _G, "1 for the present verdict of the camera", ("centre", "camera", "verdict")),

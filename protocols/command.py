@@ -86,7 +86,8 @@ class MediaPublish(Args):
 
     `fresh` asks for a new session even if one runs. `layers` are those that somebody watches: the first video m-line of
     a publisher's offer is `main`, the second `thumb`, and no other layer is encoded or sent. None (an older gateway)
-    means main alone. `trace` is the W3C traceparent of the click that began it.
+    means main alone; none at all is asked only of nodes that can rest (see `MediaPublished`). `trace` is the W3C
+    traceparent of the click that began it.
     """
 
     stream: StreamId
@@ -96,6 +97,28 @@ class MediaPublish(Args):
     fresh: bool = False
     layers: tuple[Literal["main", "thumb"], ...] | None = None
     trace: str | None = Field(default=None, max_length=64)
+
+
+class HopTiming(Args):
+    """What one node's hop of a stream took, in milliseconds since it asked the next one; None: not reached yet."""
+
+    node: NodeId
+    asked_at: AwareDatetime | None = None
+    answered_ms: int | None = Field(default=None, ge=0)
+    connected_ms: int | None = Field(default=None, ge=0)
+    packet_ms: int | None = Field(default=None, ge=0)
+    picture_ms: int | None = Field(default=None, ge=0)
+
+
+class MediaPublished(Args):
+    """Result of `media.publish`: the hops from here down, as far as they are known, and what this node can do.
+
+    `rests`: asked for no layer at all, it keeps its session and sends nothing; a node that does not say so is given
+    `media.unpublish`.
+    """
+
+    hops: tuple[HopTiming, ...] = ()
+    rests: bool = False
 
 
 class MediaUnpublish(Args):

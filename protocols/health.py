@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from protocols.envelope import event_type
 from protocols.ids import CameraName, CentreCode, NodeId, Ulid
+from protocols.sharing import Share
 
 HEARTBEAT = event_type("node", "heartbeat")
 CATALOGUE = event_type("node", "catalogue")
@@ -113,7 +114,10 @@ class Presence(BaseModel):
 
 
 class CameraInfo(BaseModel):
-    """One camera in the catalogue. `label` is shown on the picture's name plate (录像演示)."""
+    """One camera in the catalogue. `label` is shown on the picture's name plate (录像演示).
+
+    `share` is the highest tier that may see it; an older agent shares with all.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -123,6 +127,7 @@ class CameraInfo(BaseModel):
     kind: str = Field(max_length=16)
     label: str | None = Field(default=None, max_length=32)
     foreign_ids: dict[str, str] = Field(default_factory=dict)
+    share: Share = Share.NATION
 
 
 class Catalogue(BaseModel):

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
-from gateway.media.machine import Connect, Disconnect, Relay, RelayEffect, Release, Want
+from gateway.media.layers import MAIN_ONLY
+from gateway.media.machine import SILENT, Carry, Connect, Disconnect, Relay, RelayEffect, Release, Want
+from gateway.ports.media import Layer, MediaEngine
 from protocols.aio.clock import Clock
 from protocols.aio.tasks import Work
 from protocols.errors import NotFoundError, SilianError
@@ -18,36 +20,46 @@ Dial = Callable[[str, str, str], Awaitable[str]]
 class Carrier:
     """Dials a stream's session again and again while it is leased; `count(kind, outcome)` is told how each dial went.
 
-    `wanted(stream, on)` is told when a lease begins and ends; `spawn` runs the dialling beside the caller.
+    `wanted(stream, layers)` is told what a lease wants, nothing where it ends or rests; `spawn` runs work beside
+    the caller; `sessions` ends a session and narrows what it carries.
     """
 
     def __init__(
         self,
         name: str,
         dial: Dial,
-        end: Callable[[str], Awaitable[None]],
+        sessions: MediaEngine,
         *,
         clock: Clock,
         chance: Callable[[], float],
         spawn: Callable[[str, Work], None],
         count: Callable[[str, str], None],
-        wanted: Callable[[str, bool], None] | None = None,
+        wanted: Callable[[str, frozenset[Layer]], None] | None = None,
     ) -> None:
         self._count = count
         self._name = name
         self._dial = dial
-        self._end = end
+        self._sessions = sessions
         self._clock = clock
         self._chance = chance
         self._spawn = spawn
         self._wanted = wanted
         self._relays: dict[str, Relay] = {}
 
-    def lease(self, stream: str, url: str, token: str, *, for_s: float = math.inf, fresh: bool = False) -> None:
-        """Keep a session of `stream` with `url` for so many seconds; repeated to renew."""
+    def lease(
+        self,
+        stream: str,
+        url: str,
+        token: str,
+        *,
+        for_s: float = math.inf,
+        fresh: bool = False,
+        layers: frozenset[Layer] = MAIN_ONLY,
+    ) -> None:
+        """Keep a session of `stream` with `url` for so many seconds; repeated to renew, or for other layers."""
         now = self._clock.monotonic()
         relay = self._relays.setdefault(stream, Relay())
-        self._perform(stream, relay.lease(url, token, until=now + for_s, fresh=fresh, now=now))
+        self._perform(stream, relay.lease(url, token, until=now + for_s, fresh=fresh, now=now, layers=layers))
 
     def give_back(self, stream: str) -> None:
         """End a lease; an unknown stream is ignored."""
@@ -87,13 +99,26 @@ class Carrier:
     def _perform(self, stream: str, effects: list[RelayEffect]) -> None:
         for effect in effects:
             match effect:
-                case Want() | Release():
-                    if self._wanted is not None:
-                        self._wanted(stream, isinstance(effect, Want))
+                case Want(layers):
+                    self._tell(stream, layers)
+                case Release():
+                    self._tell(stream, SILENT)
+                case Carry(session_id, layers):
+                    self._spawn(f"{self._name} layers[{stream}]", partial(self._narrow, session_id, layers))
                 case Connect(url, token):
                     self._spawn(f"{self._name}[{stream}]", partial(self._connect, stream, url, token))
                 case Disconnect(session_id):
                     self._spawn(f"{self._name} end[{stream}]", partial(self._disconnect, session_id))
+
+    def _tell(self, stream: str, layers: frozenset[Layer]) -> None:
+        if self._wanted is not None:
+            self._wanted(stream, layers)
+
+    async def _narrow(self, session_id: str, layers: frozenset[Layer]) -> None:
+        try:
+            await self._sessions.carry(session_id, layers)
+        except SilianError as error:  # the session's end is told by the engine, and it is made again
+            logger.info("relay not narrowed", extra={"session": session_id, "error": str(error)})
 
     async def _connect(self, stream: str, url: str, token: str) -> None:
         relay = self._relays[stream]
@@ -116,4 +141,4 @@ class Carrier:
 
     async def _disconnect(self, session_id: str) -> None:
         with suppress(NotFoundError):
-            await self._end(session_id)
+            await self._sessions.end(session_id)

@@ -13,6 +13,8 @@ from gateway.web.media_tokens import MediaTokens
 from protocols.aio.clock import Clock
 from protocols.command import Reply
 from protocols.health import CameraHealth, LinkReason, LinkStatus
+from protocols.sharing import Share
+from protocols.tiers import Tier
 
 
 class KnownCamera(Protocol):
@@ -51,6 +53,11 @@ class KnownCamera(Protocol):
     @property
     def owner(self) -> str:
         """Node that announced it."""
+        ...
+
+    @property
+    def share(self) -> Share:
+        """Highest tier that may see it."""
         ...
 
     @property
@@ -94,6 +101,10 @@ class Ways(Protocol):
 
     def camera(self, stream: str) -> KnownCamera:
         """Return one camera; raises NotFoundError."""
+        ...
+
+    def tier(self, node: str) -> Tier | None:
+        """Return the tier of a node's centre, None where the centre is unknown."""
         ...
 
     def link(self, node: str) -> KnownLink | None:

@@ -9,17 +9,20 @@ import hashlib
 import logging
 import math
 import random
+import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Self
 
 from gateway.events import CameraChanged, LinkChanged, MediaRestarted, Overflowed
+from gateway.media.asking import Answered, Asker
 from gateway.media.carrier import Carrier
+from gateway.media.chains import Chains, Stage, traceparent
+from gateway.media.holding import Holding
+from gateway.media.layers import MAIN_ONLY
 from gateway.media.machine import (
-    LEASE_S,
     Ask,
     Demand,
     DemandEffect,
@@ -32,6 +35,7 @@ from gateway.media.needs import KnownCamera, MediaNeeds
 from gateway.ports.media import (
     EndReason,
     EngineRestarted,
+    Layer,
     LayersWanted,
     MediaEvent,
     RecordingEnded,
@@ -46,20 +50,21 @@ from gateway.ports.media import (
 )
 from gateway.web.media_tokens import MediaDirection
 from protocols.aio.tasks import Supervisor, Work
-from protocols.command import Command, CommandName, MediaPublish, MediaUnpublish, Outcome, Reply, parse_args
+from protocols.command import Command, MediaPublish, MediaPublished, MediaUnpublish, parse_args
 from protocols.errors import ExpiredError, LinkError, NotFoundError, RefusedError, WrongMomentError
 from protocols.health import LinkStatus
-from protocols.ids import split_stream
 
 logger = logging.getLogger(__name__)
 
-ASK_WITHIN_S = 10.0
-"""Deadline of one `media.publish`: below the renewal, so that two never overlap."""
 INTENT_S = 10.0
 """A viewer who asked for a play token is expected for this long, and the stream is fetched meanwhile."""
 LOOK_S = 2.0
 """How often the agents' picture verdicts are compared with the last ones."""
 LONGEST_LEASE_S = 300.0
+PENDING = 256
+"""Clicks whose trace is kept until their stream is asked for."""
+REMEMBERED = 4096
+"""Streams whose last change is dated."""
 UPPER = "upper"
 FAULTS = frozenset(EndReason) - {EndReason.CLOSED, EndReason.REPLACED, EndReason.SHUTDOWN}
 
@@ -114,9 +119,13 @@ class MediaService:
         self._wake = asyncio.Event()
         self._supervisor = Supervisor("media", clock=needs.clock)
         self._works = 0
+        self.chains = Chains(node)
+        self._pending: dict[str, str] = {}
+        self._since: dict[str, datetime] = {}
         carry = partial(Carrier, clock=needs.clock, chance=chance, spawn=self._spawn, count=self._dialled)
-        self.relays = carry("relay", needs.engine.relay, needs.engine.end, wanted=self._relay_wanted)
-        self.pulls = carry("pull", needs.engine.pull, needs.engine.end)
+        self.relays = carry("relay", needs.engine.relay, needs.engine, wanted=self._relay_wanted)
+        self.pulls = carry("pull", needs.engine.pull, needs.engine)
+        self.asker = Asker(needs, node=node, base_url=base_url, pulled=self.pulls.holds)
 
     async def __aenter__(self) -> Self:
         self._supervisor.start("engine events", self._follow_engine)
@@ -130,10 +139,20 @@ class MediaService:
 
     # What other rooms ask.
 
-    def want(self, stream: str, holder: str, kind: Kind) -> None:
-        """Let `holder` want a stream until `release`; repeating is harmless."""
+    def want(self, stream: str, holder: str, kind: Kind, layers: frozenset[Layer] = MAIN_ONLY) -> None:
+        """Let `holder` want layers of a stream until `release`; repeating is harmless."""
         demand = self._demands.setdefault(stream, Demand())
-        self._perform(stream, demand.want(holder, kind, self._clock.monotonic()))
+        if demand.phase in {Phase.IDLE, Phase.WARM} and self.state(stream) is not StreamState.LIVE:
+            trace = traceparent(self._pending.pop(stream, None), secrets.token_bytes(24))
+            self.chains.begin(stream, trace, self._clock.now(), self._clock.monotonic())
+        self._perform(stream, demand.want(holder, kind, self._clock.monotonic(), layers))
+
+    def clicked(self, stream: str, trace: str | None) -> None:
+        """Take the traceparent of a click: the next time that the stream is asked for, it bears this one."""
+        if trace is not None and self.state(stream) is not StreamState.LIVE:
+            self._pending[stream] = trace
+            while len(self._pending) > PENDING:
+                del self._pending[next(iter(self._pending))]
 
     def release(self, stream: str, holder: str) -> None:
         """Let go what `want` held; an unknown holder is ignored."""
@@ -142,7 +161,7 @@ class MediaService:
             self._perform(stream, demand.release(holder, self._clock.monotonic()))
             self._wake.set()
 
-    def holding(self, kind: Kind) -> "Holding":
+    def holding(self, kind: Kind) -> Holding:
         """Return the part of this room that another room needs for its own kind of demand."""
         return Holding(self, kind)
 
@@ -150,6 +169,10 @@ class MediaService:
         """Return why a wanted stream cannot be had, None while all is well."""
         demand = self._demands.get(stream)
         return demand.trouble if demand is not None else None
+
+    def since(self, stream: str) -> datetime | None:
+        """Return since when the stream has been in its present state or trouble, None where nothing changed yet."""
+        return self._since.get(stream)
 
     def state(self, stream: str) -> StreamState:
         """Return the stream's state in the engine."""
@@ -258,14 +281,19 @@ class MediaService:
         left = min((args.until - self._clock.now()).total_seconds(), LONGEST_LEASE_S)
         if left <= 0:
             raise ExpiredError(f"the lease of {args.stream} ended at {args.until.isoformat()}")
-        if self._hop(args.stream) is None and not self._is_own(args.stream):
+        if self.asker.hidden_from(args.stream, command.origin):
+            self.relays.give_back(args.stream)
+            raise RefusedError(f"{args.stream} is not shown to {command.origin}", Trouble.NOT_SHARED)
+        if self.asker.hop(args.stream) is None and not self.asker.is_own(args.stream):
             raise NotFoundError(f"no camera {args.stream} below {self._node}")
-        self.relays.lease(args.stream, args.whip_url, args.token, for_s=left, fresh=args.fresh)
+        layers = MAIN_ONLY if args.layers is None else frozenset(Layer(layer) for layer in args.layers)
+        self.clicked(args.stream, args.trace)
+        self.relays.lease(args.stream, args.whip_url, args.token, for_s=left, fresh=args.fresh, layers=layers)
         self._wake.set()
         trouble = self.trouble(args.stream)
         if trouble is not None:
             raise RefusedError(f"{args.stream} does not come here either; it is still asked for", trouble)
-        return {}
+        return MediaPublished(hops=self.chains.path(args.stream), rests=True).model_dump(mode="json", exclude_none=True)
 
     async def on_unpublish(self, command: Command) -> dict[str, Any]:
         """Carry out `media.unpublish` of the tier above."""
@@ -278,64 +306,50 @@ class MediaService:
     def _perform(self, stream: str, effects: list[DemandEffect]) -> None:
         for effect in effects:
             match effect:
-                case Ask(fresh):
-                    self._spawn(f"ask[{stream}]", partial(self._ask, stream, fresh=fresh))
+                case Ask(fresh, layers):
+                    self._spawn(f"ask[{stream}]", partial(self._ask, stream, fresh=fresh, layers=layers))
                 case GiveBack():
-                    self._spawn(f"give back[{stream}]", partial(self._give_back, stream))
+                    self._spawn(f"give back[{stream}]", partial(self.asker.give_back, stream))
         self._wake.set()
 
-    def _relay_wanted(self, stream: str, wanted: bool) -> None:  # noqa: FBT001 - the carrier's signature
-        if wanted:
-            self.want(stream, UPPER, Kind.RELAY)
+    def _relay_wanted(self, stream: str, layers: frozenset[Layer]) -> None:
+        if layers:
+            self.want(stream, UPPER, Kind.RELAY, layers)
         else:
             self.release(stream, UPPER)
 
-    async def _ask(self, stream: str, *, fresh: bool) -> None:
+    async def _ask(self, stream: str, *, fresh: bool, layers: frozenset[Layer]) -> None:
         demand = self._demands[stream]
         try:
-            trouble = await self._ask_hop(stream, fresh=fresh)
+            trace = self.chains.trace(stream) if layers else None
+            answer = await self.asker.ask(stream, fresh=fresh, layers=layers, trace=trace)
         except Exception:  # without an answer the demand would wait for ever
             logger.exception("stream not asked for", extra={"stream": stream})
-            trouble = Trouble.FAILED
+            answer = Answered(Trouble.FAILED)
+        trouble, now = answer.trouble, self._clock.monotonic()
         self._metrics.count("media_requests_total", outcome=trouble or "done")
+        if trouble is None and layers:
+            self._reached(stream, Stage.ANSWERED)
+            self.chains.tell(stream, answer.hops)
         changed = trouble is not demand.trouble
-        self._perform(stream, demand.answered(trouble, self._clock.monotonic(), self._chance()))
+        self._perform(stream, demand.answered(trouble, now, self._chance(), can_rest=answer.rests))
         if changed:
             logger.info("stream wanted", extra={"stream": stream, "reason": trouble or "none"})
-            self._bus.publish(CameraChanged(stream))
+            self._changed(stream)
 
-    async def _ask_hop(self, stream: str, *, fresh: bool) -> Trouble | None:
-        if self._is_own(stream):
-            return None
-        hop = self._hop(stream)
-        if hop is None:
-            return Trouble.UNKNOWN
-        if not self._open(hop) or not self._open(self._ways.owner(stream)):
-            return Trouble.NO_LINK
-        now = self._clock.now()
-        token, _ = self._tokens.mint(MediaDirection.PUBLISH, stream, holder=hop, now=now)
-        args = MediaPublish(
-            stream=stream,
-            whip_url=f"{self._base_url()}/whip/{stream}",
-            token=token,
-            until=now + timedelta(seconds=LEASE_S),
-            fresh=fresh,
-        )
-        try:
-            reply = await self._commands.ask(hop, CommandName.MEDIA_PUBLISH, args, within_s=ASK_WITHIN_S)
-        except LinkError as error:
-            logger.info("stream not asked for", extra={"stream": stream, "node": hop, "error": str(error)})
-            return Trouble.NO_LINK
-        return _trouble(reply)
+    def _reached(self, stream: str, stage: Stage) -> None:
+        seconds = self.chains.mark(stream, stage, self._clock.monotonic())
+        if seconds is not None:
+            self._metrics.observe("media_hop_seconds", seconds, stage=stage)
+            told = {"stream": stream, "stage": stage, "ms": round(seconds * 1000), "trace": self.chains.trace(stream)}
+            logger.info("hop", extra=told)
 
-    async def _give_back(self, stream: str) -> None:
-        hop = None if self._is_own(stream) else self._hop(stream)
-        if hop is None:
-            return
-        logger.info("stream given back", extra={"stream": stream, "node": hop})
-        with suppress(LinkError):  # the lease ends by itself
-            args = MediaUnpublish(stream=stream)
-            await self._commands.ask(hop, CommandName.MEDIA_UNPUBLISH, args, within_s=ASK_WITHIN_S)
+    def _changed(self, stream: str) -> None:
+        self._since.pop(stream, None)
+        self._since[stream] = self._clock.now()
+        while len(self._since) > REMEMBERED:
+            del self._since[next(iter(self._since))]
+        self._bus.publish(CameraChanged(stream))
 
     # Loops.
 
@@ -351,7 +365,11 @@ class MediaService:
                 self._session_ended(event)
             case EngineRestarted():
                 self._engine_restarted(event)
-            case LayersWanted() | SlotChanged() | RecordingEnded():
+            case LayersWanted(stream, layers):
+                demand = self._demands.get(stream)
+                if demand is not None:
+                    self._perform(stream, demand.told(layers, self._clock.monotonic()))
+            case SlotChanged() | RecordingEnded():
                 return
 
     def _stream_changed(self, event: StreamChanged) -> None:
@@ -362,10 +380,12 @@ class MediaService:
             self._states[event.stream] = event.state
         if event.first_frame_s is not None:
             self._metrics.observe("media_time_to_first_frame_seconds", event.first_frame_s)
+        for stage in _stages(event):
+            self._reached(event.stream, stage)
         demand = self._demands.get(event.stream)
         if demand is not None:
             demand.source(live=event.state is StreamState.LIVE, now=now)
-        self._bus.publish(CameraChanged(event.stream))
+        self._changed(event.stream)
 
     def _session_ended(self, event: SessionEnded) -> None:
         logger.info("media session ended", extra={"stream": event.stream, "kind": event.kind, "reason": event.reason})
@@ -379,7 +399,7 @@ class MediaService:
     def _engine_restarted(self, event: EngineRestarted) -> None:
         logger.warning("media worker replaced", extra={"streams": len(event.streams)})
         for stream, demand in self._demands.items():
-            self._perform(stream, demand.hurry(fresh=True))
+            self._perform(stream, demand.hurry(self._clock.monotonic(), fresh=True))
         for session_id in tuple(self._sessions):
             self._forget(session_id)
         self.relays.all_ended()
@@ -396,8 +416,8 @@ class MediaService:
 
     def _hurry(self, node: str | None) -> None:
         for stream, demand in self._demands.items():
-            if demand.phase is not Phase.IDLE and (node is None or self._hop(stream) == node):
-                self._perform(stream, demand.hurry(fresh=False))
+            if demand.phase is not Phase.IDLE and (node is None or self.asker.hop(stream) == node):
+                self._perform(stream, demand.hurry(self._clock.monotonic(), fresh=False))
 
     async def _follow_pictures(self) -> None:
         while True:
@@ -429,22 +449,6 @@ class MediaService:
 
     # Small things.
 
-    def _is_own(self, stream: str) -> bool:
-        """Tell a stream that is published here directly: a console's side of a call, or a pulled one."""
-        centre, _ = split_stream(stream)
-        return self._ways.owner(stream) is None and (centre == self._node or self.pulls.holds(stream))
-
-    def _open(self, node: str | None) -> bool:
-        link = self._ways.link(node) if node is not None else None
-        return link is None or link.status is LinkStatus.UP
-
-    def _hop(self, stream: str) -> str | None:
-        owner = self._ways.owner(stream)
-        if owner is not None:
-            return self._ways.hop_to(owner)
-        centre, _ = split_stream(stream)
-        return None if centre == self._node else self._ways.next_hop(centre)
-
     def _mint(
         self, direction: MediaDirection, stream: str, holder: str, life: timedelta | None
     ) -> tuple[str, datetime]:
@@ -474,60 +478,16 @@ class MediaService:
         self._supervisor.start(f"{name} {self._works}", work, restart=False)
 
 
-class Holding:
-    """The media room as seen by a room that holds streams: roll call or dispatch."""
-
-    def __init__(self, media: MediaService, kind: Kind) -> None:
-        self._media = media
-        self._kind = kind
-
-    def hold(self, stream: str, holder: str) -> None:
-        """Want a stream until `release`."""
-        self._media.want(stream, holder, self._kind)
-
-    def release(self, stream: str, holder: str) -> None:
-        """Let go what `hold` held; an unknown holder is ignored."""
-        self._media.release(stream, holder)
-
-    async def still(self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0) -> Still:
-        """Return the newest decoded picture; raises NotFoundError where none comes in time."""
-        return await self._media.still(stream, newer_than=newer_than, timeout_s=timeout_s)
-
-    def why_not(self, stream: str) -> str | None:
-        """Name the trouble that keeps a wanted stream away, None while there is none."""
-        return self._media.trouble(stream)
-
-    def live(self, stream: str) -> bool:
-        """Tell whether packets of the stream arrive."""
-        return self._media.state(stream) is StreamState.LIVE
-
-    def play_pass(self, stream: str, holder: str, life: timedelta | None = None) -> Pass:
-        """Let `holder` view a stream."""
-        return self._media.play_pass(stream, holder, life)
-
-    def publish_pass(self, stream: str, holder: str, life: timedelta | None = None) -> Pass:
-        """Let `holder` publish a stream."""
-        return self._media.publish_pass(stream, holder, life)
-
-    def keep_pulled(self, stream: str, whep_url: str, token: str) -> None:
-        """Fetch a stream from another gateway, again and again, until `drop_pulled`."""
-        self._media.keep_pulled(stream, whep_url, token)
-
-    def drop_pulled(self, stream: str) -> None:
-        """End what `keep_pulled` began."""
-        self._media.drop_pulled(stream)
-
-
-def _trouble(reply: Reply) -> Trouble | None:
-    match reply.outcome:
-        case Outcome.DONE:
-            return None
-        case Outcome.EXPIRED:
-            return Trouble.NO_ANSWER
-        case Outcome.REFUSED | Outcome.FAILED:
-            if reply.code in set(Trouble):
-                return Trouble(reply.code)  # the gateway below names its own trouble
-            return Trouble.REFUSED if reply.outcome is Outcome.REFUSED else Trouble.FAILED
+def _stages(event: StreamChanged) -> tuple[Stage, ...]:
+    match event.state:
+        case StreamState.STARTING:
+            return (Stage.CONNECTED,)
+        case StreamState.LIVE if event.first_frame_s is not None:
+            return (Stage.CONNECTED, Stage.PACKET, Stage.PICTURE)
+        case StreamState.LIVE:
+            return (Stage.CONNECTED, Stage.PACKET)
+        case _:
+            return ()
 
 
 def _hash(token: str | None) -> bytes:

@@ -212,7 +212,7 @@ class EngineRestarted:
 
 @dataclass(frozen=True, slots=True)
 class LayersWanted:
-    """The legs of a stream want these layers now; empty means none. Whoever publishes it need send no others."""
+    """The legs of a stream's viewers and walls (not of relays) follow or wait for these layers now; empty: none."""
 
     stream: str
     layers: frozenset[Layer]
@@ -307,8 +307,8 @@ class MediaEngine(Protocol):
     async def carry(self, session_id: str, layers: frozenset[Layer]) -> None:
         """Let a relay send these layers alone, and sound while there is any; before the first call it sends all.
 
-        With none it stays connected and not one media packet crosses. Its layers count in `LayersWanted`. Raises
-        NotFoundError.
+        With none it stays connected and not one media packet crosses. Relays do not count in `LayersWanted`: whoever
+        leases one knows what it carries. Raises NotFoundError.
         """
         ...
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from protocols.health import BoxHealth, CameraHealth, CameraInfo, Heartbeat, LinkReason, LinkStatus
 from protocols.ids import centre_of, is_gateway, split_stream, stream_of
+from protocols.sharing import Share
 from protocols.tiers import CentreTable
 
 
@@ -24,6 +25,7 @@ class Camera:
     label: str | None
     owner: str
     picture: CameraHealth | None = None
+    share: Share = Share.NATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ class Book:
                 stream = stream_of(camera.centre, camera.name)
                 picture = beat.heartbeat.cameras.get(camera.name) if beat else None
                 about = (stream, camera.centre, camera.name, camera.title, camera.kind, camera.label, node)
-                found.append(Camera(*about, picture))
+                found.append(Camera(*about, picture, camera.share))
         return tuple(sorted(found, key=lambda camera: camera.stream))
 
     def link(self, node: str) -> Link | None:

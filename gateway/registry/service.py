@@ -21,7 +21,7 @@ from protocols.envelope import Event, first_fault
 from protocols.errors import BadSchemaError, NotAllowedError, NotFoundError
 from protocols.health import CATALOGUE, CameraInfo, Catalogue, Heartbeat, LinkReason, LinkState, LinkStatus
 from protocols.ids import centre_of, stream_of
-from protocols.tiers import Centre, CentreTable
+from protocols.tiers import Centre, CentreTable, Tier
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,11 @@ class Registry:
     def table(self) -> CentreTable:
         """All centres that this gateway has heard of."""
         return self._table
+
+    def tier(self, node: str) -> Tier | None:
+        """Return the tier of a node's centre; None for a code that is not in the table."""
+        centre = centre_of(node)
+        return self._table[centre].tier if centre in self._table else None
 
     def own(self) -> Centre:
         """Return this gateway's centre."""

@@ -7,6 +7,7 @@ from gateway.ports.media import (
     EndReason,
     EngineRestarted,
     EngineStats,
+    Layer,
     MediaEvent,
     SessionAnswer,
     SessionEnded,
@@ -26,6 +27,7 @@ class PaperEngine:
     def __init__(self) -> None:
         self.sessions: dict[str, tuple[str, SessionKind]] = {}
         self.dialled: list[tuple[str, str, str]] = []
+        self.carried: list[tuple[str, frozenset[Layer]]] = []
         self.reachable = True
         self._number = 0
         self._queues: set[asyncio.Queue[MediaEvent]] = set()
@@ -69,6 +71,11 @@ class PaperEngine:
 
     async def pull(self, stream: str, whep_url: str, token: str) -> str:
         return self._dial(stream, whep_url, token, SessionKind.PULL)
+
+    async def carry(self, session_id: str, layers: frozenset[Layer]) -> None:
+        if session_id not in self.sessions:
+            raise NotFoundError(session_id)
+        self.carried.append((session_id, layers))
 
     def _dial(self, stream: str, url: str, token: str, kind: SessionKind) -> str:
         self.dialled.append((stream, url, token))

@@ -14,7 +14,8 @@ from protocols.command import Command, Outcome, Reply
 from protocols.errors import NotFoundError, RefusedError, SilianError
 from protocols.health import CameraHealth, LinkReason, LinkStatus
 from protocols.ids import is_gateway
-from protocols.tiers import NANTONG, Centre, CentreTable
+from protocols.sharing import Share
+from protocols.tiers import NANTONG, Centre, CentreTable, Tier
 
 
 @dataclass
@@ -25,6 +26,7 @@ class OneCamera:
     kind: str = "testcard"
     label: str | None = None
     picture: CameraHealth | None = None
+    share: Share = Share.NATION
 
     @property
     def centre(self) -> str:
@@ -59,6 +61,9 @@ class Ways:
     def city(cls, counties: tuple[str, ...], here: str = "320600") -> "Ways":
         cameras = [OneCamera(f"{code}/room", f"{code}-box") for code in counties]
         return cls(here, cameras, {f"{code}-box": OneLink(f"{code}-box") for code in counties})
+
+    def tier(self, node: str) -> Tier | None:
+        return self.table[node[:6]].tier if node[:6] in self.table else None
 
     def own(self) -> Centre:
         return self.table[self.here]

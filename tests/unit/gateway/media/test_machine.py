@@ -8,7 +8,10 @@ from gateway.media.machine import (
     LEASE_S,
     LINGER_S,
     RENEW_S,
+    SILENT,
+    WARM_S,
     Ask,
+    Carry,
     Connect,
     Demand,
     Disconnect,
@@ -16,10 +19,16 @@ from gateway.media.machine import (
     Kind,
     Phase,
     Relay,
+    RelayPhase,
     Release,
     Trouble,
     Want,
 )
+from gateway.ports.media import Layer
+
+MAIN_ONLY = frozenset({Layer.MAIN})
+THUMB_ONLY = frozenset({Layer.THUMB})
+BOTH = MAIN_ONLY | THUMB_ONLY
 
 
 def held(now: float = 0.0) -> Demand:
@@ -86,19 +95,19 @@ def test_the_link_is_back_and_nobody_waits_for_the_pause():
     demand = Demand()
     demand.want("a", Kind.VIEWER, 0.0)
     demand.answered(Trouble.NO_LINK, 0.0, 0.9)
-    assert demand.hurry(fresh=False) == [Ask()]
+    assert demand.hurry(0.1, fresh=False) == [Ask()]
 
 
 def test_a_lost_worker_asks_for_a_fresh_session_even_while_an_answer_is_awaited():
     demand = Demand()
     demand.want("a", Kind.VIEWER, 0.0)
-    assert demand.hurry(fresh=True) == []
+    assert demand.hurry(0.1, fresh=True) == []
     assert demand.answered(None, 0.1, 0.5) == [Ask(fresh=True)]
 
 
 def test_viewers_who_come_back_after_a_lost_worker_find_a_source_being_made():
     demand = held()
-    assert demand.hurry(fresh=True) == [Ask(fresh=True)]
+    assert demand.hurry(0.1, fresh=True) == [Ask(fresh=True)]
     demand.release("a", 1.0)
     assert demand.answered(None, 1.1, 0.5) == []
     assert demand.want("a2", Kind.VIEWER, 1.2) == []
@@ -145,7 +154,7 @@ def test_never_two_questions_at_once_and_never_a_wish_without_a_way_on(events):
                 open_asks = 0 if demand.phase is Phase.ASKING else open_asks
                 effects = demand.answered(None if name == "good" else Trouble.FAILED, now, 0.5)
             case "hurry" | "fresh":
-                effects = demand.hurry(fresh=name == "fresh")
+                effects = demand.hurry(now, fresh=name == "fresh")
             case _:
                 effects = demand.tick(now)
         open_asks += sum(isinstance(effect, Ask) for effect in effects)
@@ -160,7 +169,7 @@ def leased(now: float = 0.0) -> Relay:
         Want(),
         Connect("http://up/whip/x", "t"),
     ]
-    assert relay.connected("s1", now) == []
+    assert relay.connected("s1", now) == [Carry("s1", MAIN_ONLY)]
     return relay
 
 
@@ -201,3 +210,70 @@ def test_a_lease_that_runs_out_lets_the_source_go():
     relay.failed(59, 0.99)
     assert relay.tick(60) == [Release()]
     assert relay.over
+
+
+def test_other_layers_are_asked_for_at_once_and_fewer_after_a_while():
+    demand = held()
+    assert demand.want("wall", Kind.WALL, 1.0, THUMB_ONLY) == [Ask(layers=BOTH)]
+    assert demand.answered(None, 1.1, 0.5) == []
+    demand.release("a", 2.0)
+    assert demand.deadline == 5.0
+    assert demand.tick(5.0) == [Ask(layers=THUMB_ONLY)]
+
+
+def test_the_engine_says_what_a_thin_line_follows():
+    demand = held()
+    assert demand.told(BOTH, 1.0) == [Ask(layers=BOTH)]
+    demand.answered(None, 1.1, 0.5)
+    assert demand.told(THUMB_ONLY, 2.0) == []
+    assert demand.tick(5.0) == [Ask(layers=THUMB_ONLY)]
+
+
+def rested(now: float = 20.0) -> Demand:
+    demand = Demand()
+    demand.want("a", Kind.VIEWER, 0.0)
+    demand.answered(None, 0.1, 0.5, can_rest=True)
+    demand.release("a", now - LINGER_S)
+    assert demand.tick(now) == [Ask(layers=SILENT)]
+    return demand
+
+
+def test_a_gateway_below_keeps_its_session_without_media_for_a_while():
+    demand, now = rested(), 20.0
+    while demand.phase is Phase.WARM and now < 20.0 + 2 * WARM_S:
+        now = demand.deadline
+        effects = demand.tick(now)
+        assert effects in ([Ask(layers=SILENT)], [GiveBack()])
+    assert (demand.phase, now) == (Phase.IDLE, 20.0 + WARM_S)
+
+
+def test_a_click_on_a_warm_stream_asks_for_its_layers():
+    demand = rested()
+    assert demand.want("b", Kind.VIEWER, 30.0) == [Ask(layers=MAIN_ONLY)]
+    assert demand.phase is Phase.ASKING
+
+
+def test_a_warm_stream_whose_way_breaks_is_let_go():
+    demand = rested()
+    assert demand.answered(Trouble.NO_LINK, 21.0, 0.5) == []
+    assert demand.phase is Phase.IDLE
+    demand = rested()
+    assert demand.hurry(21.0, fresh=True) == [GiveBack()]
+
+
+def test_the_wish_of_the_tier_above_has_lingered_there():
+    demand = Demand()
+    demand.want("upper", Kind.RELAY, 0.0)
+    demand.answered(None, 0.1, 0.5)
+    demand.release("upper", 5.0)
+    assert demand.tick(5.0) == [GiveBack()]
+
+
+def test_a_lease_names_the_layers_and_none_of_them_rests():
+    relay = leased()
+    again = {"until": 120.0, "fresh": False}
+    assert relay.lease("u", "t", now=1.0, layers=BOTH, **again) == [Want(BOTH), Carry("s1", BOTH)]
+    assert relay.lease("u", "t", now=2.0, layers=BOTH, **again) == []
+    assert relay.lease("u", "t", now=3.0, layers=SILENT, **again) == [Release(), Carry("s1", SILENT)]
+    assert relay.lease("u", "t", now=4.0, layers=MAIN_ONLY, **again) == [Want(MAIN_ONLY), Carry("s1", MAIN_ONLY)]
+    assert relay.phase is RelayPhase.UP

@@ -1,5 +1,6 @@
 """One crossing per link, only while somebody watches: viewers here, the tier above, and what happens when it breaks."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,12 +11,13 @@ from gateway.media.machine import Kind, Trouble
 from gateway.media.needs import MediaNeeds
 from gateway.media.service import MediaService
 from gateway.metrics import Metrics
-from gateway.ports.media import EndReason, SessionKind, StreamChanged, StreamState
+from gateway.ports.media import EndReason, Layer, LayersWanted, SessionKind, StreamChanged, StreamState
 from gateway.web.media_tokens import MediaDirection, MediaTokens
 from protocols.aio.clock import ManualClock, new_ulid
 from protocols.command import Command, MediaPublish, MediaUnpublish
 from protocols.errors import ExpiredError, NotFoundError, RefusedError
 from protocols.health import LinkStatus
+from protocols.sharing import Share
 from tests.support.engines import PaperEngine
 from tests.support.rooms import Commands, OneLink, Ways, until
 
@@ -260,3 +262,98 @@ async def test_a_pull_is_kept_until_dropped(city):
     await until(lambda: city.engine.of(SessionKind.PULL))
     city.media.drop_pulled("320000/call-x")
     await until(lambda: not city.engine.of(SessionKind.PULL))
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+BOTH = frozenset(Layer)
+
+
+async def test_the_layers_that_somebody_watches_go_down_at_once(city):
+    city.media.want(STREAM, "wall", Kind.WALL, frozenset({Layer.THUMB}))
+    await until(lambda: city.published)
+    city.engine.tell(LayersWanted(STREAM, BOTH))
+    await until(lambda: city.engine.heard)
+    await city.pass_time(1)
+    await until(lambda: len(city.published) == 2)
+    city.engine.tell(LayersWanted(STREAM, frozenset({Layer.THUMB})))
+    await city.pass_time(4)
+    await until(lambda: len(city.published) == 3)
+    assert [asked.layers for asked in city.published] == [("thumb",), ("main", "thumb"), ("thumb",)]
+
+
+class Tiers:
+    """A province above a city on paper: the commands of the one are carried out by the other."""
+
+    def __init__(self) -> None:
+        clock = ManualClock()
+        below = Ways.city(("320612",))
+        above = Ways(
+            "320000", [replace(camera) for camera in below.all_cameras], {**below.nodes, "320600": OneLink("320600")}
+        )
+        self.city, self.province = Gateway(below, clock), Gateway(above, clock)
+        self.city.child("320612-box")
+        for name in ("publish", "unpublish"):
+            carry_out = getattr(self.city.media, f"on_{name}")
+            self.province.commands.on("320600", f"media.{name}", carry_out)
+
+    async def pass_time(self, seconds: float) -> None:
+        await self.city.pass_time(seconds)
+
+
+@pytest.fixture
+async def two():
+    tiers = Tiers()
+    async with tiers.city.media, tiers.province.media:
+        await until(lambda: tiers.city.engine.heard and tiers.province.engine.heard)
+        yield tiers
+
+
+async def test_a_click_is_traced_over_its_hops(two):
+    two.province.media.clicked(STREAM, TRACE)
+    await two.province.view()
+    await until(lambda: two.city.published)
+    assert two.city.published[0].trace == TRACE
+    for gateway in (two.city, two.province):
+        gateway.engine.tell(StreamChanged(STREAM, StreamState.STARTING))
+        gateway.engine.tell(StreamChanged(STREAM, StreamState.LIVE, 0.2))
+    await two.pass_time(21)
+    upper, lower = two.province.media.chains.path(STREAM)
+    assert (upper.node, lower.node) == ("320000", "320600")
+    assert upper.picture_ms is not None
+    assert lower.picture_ms is not None
+    assert two.city.media.chains.trace(STREAM) == TRACE
+
+
+async def test_a_second_click_within_minutes_finds_its_session_standing(two):
+    session = await two.province.view()
+    await until(lambda: two.city.engine.of(SessionKind.RELAY))
+    (relay,) = two.city.engine.of(SessionKind.RELAY)
+    await two.province.engine.end(session)
+    await two.pass_time(17)
+    await until(lambda: two.city.given_back == [STREAM])
+    assert two.city.engine.of(SessionKind.RELAY) == [relay]
+    assert two.city.engine.carried[-1] == (relay, frozenset())
+    await two.province.view()
+    await until(lambda: two.city.engine.carried[-1] == (relay, frozenset({Layer.MAIN})))
+    await until(lambda: len(two.city.published) == 2)
+    await two.province.engine.end(two.province.engine.of(SessionKind.WHEP)[0])
+    await two.pass_time(17 + 601)
+    await until(lambda: not two.city.engine.of(SessionKind.RELAY))
+    assert two.province.commands.count("media.unpublish") == 1
+
+
+@pytest.mark.parametrize("enforced_by", ["320000", "320600"])
+async def test_a_camera_that_is_not_shown_upward_crosses_no_link(two, enforced_by):
+    for gateway in (two.city, two.province):
+        if enforced_by == "320600" and gateway is two.province:
+            continue  # an upper gateway that knows nothing of sharing asks all the same
+        for camera in gateway.ways.all_cameras:
+            camera.share = Share.CITY
+    await two.province.view()
+    await until(lambda: two.province.media.trouble(STREAM))
+    assert two.province.media.trouble(STREAM) is Trouble.NOT_SHARED
+    assert two.province.commands.count("media.publish") == (1 if enforced_by == "320600" else 0)
+    assert two.city.published == []
+    assert two.city.engine.of(SessionKind.RELAY) == []
+    await two.city.view()
+    await until(lambda: two.city.published)
