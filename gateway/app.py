@@ -120,6 +120,7 @@ class Gateway:
             advertise=media.advertise or (media.host,),
             host=media.host,
             port=media.port,
+            tcp=media.tcp,
             backend=media.backend,
             trust=self._trust_above,
         )

@@ -135,10 +135,14 @@ class MediaBackend(StrEnum):
 
 
 class MediaSection(Section):
-    """Video: one UDP port carries all peer connections (视频)."""
+    """Video: one port carries all peer connections, by UDP, or by TCP where UDP does not pass (视频)."""
 
     host: str = Field(default="127.0.0.1", description="Address the media worker listens on.")
     port: int = Field(default=0, ge=0, le=65535, description="UDP port of the media worker; 0 takes a free one.")
+    tcp: bool = Field(
+        default=True,
+        description="Take connections on the same port number by TCP too, for peers whose firewall lets no UDP pass.",
+    )
     advertise: tuple[str, ...] = Field(
         default=(), description="Addresses told to browsers and agents, by network zone; default: host."
     )

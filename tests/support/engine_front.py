@@ -51,6 +51,10 @@ class EngineFront:
     def whep(self, stream: str) -> str:
         return f"http://127.0.0.1:{self.port}/whep/{stream}"
 
+    def shown(self, answer: str) -> str:
+        """What the client is told of the engine's answer."""
+        return answer
+
     async def _post(self, request: Request) -> Response:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return _problem("not_authenticated", 401)
@@ -61,7 +65,7 @@ class EngineFront:
         except SilianError as error:
             return _problem(error.code, error.status, str(error))
         headers = {"Location": f"{request.url.path}/{answer.session_id}", "ETag": f'"{answer.etag}"'}
-        return Response(answer.sdp, 201, headers, "application/sdp")
+        return Response(self.shown(answer.sdp), 201, headers, "application/sdp")
 
     async def _patch(self, request: Request) -> Response:
         body, tag = (await request.body()).decode(), request.headers.get("if-match")

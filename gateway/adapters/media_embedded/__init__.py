@@ -6,6 +6,7 @@
       │ worker_link: starts, watches, restarts; wire: typed messages over a socket pair
       v
     worker ── hub ── session (ICE, DTLS, SRTP) ── socket_port  one UDP port; upward sessions have a socket each
+               │                       └── tcp_port     connections on the same number (RFC 6544), where UDP is blocked
                └──── rules/forward: a stream, its source (ingest, gop), its legs (leg, ring)
 
 Control makes SDP and decides, and never touches a packet; the worker knows no users, tiers or tokens. `rules/` is pure:

@@ -20,6 +20,7 @@ from gateway.adapters.media_embedded.broadcast import Broadcast
 from gateway.adapters.media_embedded.rules import fragment as fragments
 from gateway.adapters.media_embedded.rules.description import Agreement, Local
 from gateway.adapters.media_embedded.rules.ice import Credentials
+from gateway.adapters.media_embedded.rules.stun import TCP
 from gateway.adapters.media_embedded.stills import Stills
 from gateway.adapters.media_embedded.wire import (
     Answer,
@@ -103,9 +104,10 @@ class EmbeddedMediaEngine:
     `state_dir` keeps the engine's own files (made if absent). `advertise` lists the IPv4 addresses written into
     answers as host candidates. `host` is the address to bind; without one, loopback alone binds loopback alone and
     anything else binds all interfaces. `port` is the worker's one UDP port (0: any free one, kept over a worker's
-    restart). `backend` chooses the packet path. `trust` gives the TLS context for relays to and pulls from another
-    gateway over https; None trusts the system's authorities. Raises ConfigError for a backend or an address that
-    cannot be used, and at the start for a port that is taken.
+    restart). `tcp` lets peers connect to the same number by TCP too, where UDP does not pass. `backend` chooses the
+    packet path. `trust` gives the TLS context for relays to and pulls from another gateway over https; None trusts the
+    system's authorities. Raises ConfigError for a backend or an address that cannot be used, and at the start for a
+    port that is taken.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class EmbeddedMediaEngine:
         host: str | None = None,
         port: int = 0,
         backend: str = "reference",
+        tcp: bool = True,
         trust: Callable[[], ssl.SSLContext | None] = lambda: None,
     ) -> None:
         if backend not in BACKENDS:
@@ -123,6 +126,7 @@ class EmbeddedMediaEngine:
         self.state_dir = state_dir
         self.advertise = tuple(advertise)
         self.backend = backend
+        self._tcp = tcp
         self._trust = trust
         self._bind = bind_address(self.advertise, host)
         self._wished_port = port
@@ -152,7 +156,13 @@ class EmbeddedMediaEngine:
     async def __aenter__(self) -> Self:
         self._identity = identity.load_or_make(self.state_dir / "media-certificate.pem", datetime.now(UTC))
         link = WorkerLink(
-            self._identity, (self._bind,), self._wished_port, self.backend, self._heard, self._worker_lost
+            self._identity,
+            (self._bind,),
+            self._wished_port,
+            self.backend,
+            self._heard,
+            self._worker_lost,
+            tcp=self._tcp,
         )
         self._link = await link.__aenter__()
         self._tasks.start("warm up", _warm_up_later, restart=False)
@@ -210,17 +220,23 @@ class EmbeddedMediaEngine:
         if kind is not SessionKind.WALL:
             split_stream(stream)
         opened_at = moment.now()
-        local = self._local(self._worker().port)
+        local = self._door()
         await _warm_up()
         agreed = sdp.answer(offer, local, kind, _ssrcs())
         known = self._known(kind, stream, local, agreed)
         await self._open(known, agreed, opened_at, dtls_server=True)
         return SessionAnswer(known.session, stream, agreed.sdp, known.etag)
 
-    def _local(self, port: int) -> Local:
+    def _door(self) -> Local:
+        """Where peers that come to us find the worker: UDP first, then connections."""
+        worker = self._worker()
+        return self._local(worker.port, ("", TCP) if worker.tcp else ("",))
+
+    def _local(self, port: int, kinds: Sequence[str] = ("",)) -> Local:
         if self._identity is None:
             raise AssertionError("the engine is used inside `async with`")
-        return Local(_credentials(), self._identity.fingerprint, tuple((host, port) for host in self.advertise))
+        candidates = tuple((kind + host, port) for kind in kinds for host in self.advertise)
+        return Local(_credentials(), self._identity.fingerprint, candidates)
 
     def _known(self, kind: SessionKind, stream: str, local: Local, agreed: Agreement) -> Known:
         known = Known(secrets.token_hex(16), kind, stream, local, secrets.token_hex(8))
@@ -270,7 +286,7 @@ class EmbeddedMediaEngine:
             return TrickleAnswer(None, known.etag)
         if heard.credentials is None:
             raise BadMediaError("an ICE restart names its ice-ufrag and ice-pwd")
-        local = self._local(self._worker().port)
+        local = self._door()
         reply, _ = await self._worker().request(Restart(session_id, local.credentials))
         if not reply.ok:
             raise NotFoundError("the session is over; make a new one")

@@ -8,16 +8,21 @@ from gateway.adapters.media_embedded.hub import Hub
 from gateway.adapters.media_embedded.rules.cadence import Cadence
 from gateway.adapters.media_embedded.rules.forward import Stream
 from gateway.adapters.media_embedded.socket_port import SocketPort
+from gateway.adapters.media_embedded.tcp_port import TcpPort
 from gateway.adapters.media_embedded.wire import Figures
 from gateway.ports.media import Layer, SessionKind, StreamStats
 
 
-def figures_of(hub: Hub, ports: Iterable[SocketPort], backend: str) -> Figures:
+def figures_of(
+    hub: Hub, ports: Iterable[SocketPort], backend: str, tcp: tuple[str, Iterable[TcpPort]] = ("off", ())
+) -> Figures:
     """Return all figures as they stand now."""
     now = moment.now()
     dropped = Counter(hub.dropped)
     for port in ports:
         dropped.update({"unsent": port.unsent, "refused_by_peer": port.refused, "socket_overflow": port.overflowed()})
+    for connections in tcp[1]:
+        dropped.update(connections.dropped)
     for stream in hub.streams.values():
         for ingest in stream.ingests.values():
             dropped.update(ingest.counters.dropped)
@@ -29,7 +34,7 @@ def figures_of(hub: Hub, ports: Iterable[SocketPort], backend: str) -> Figures:
     kinds = Counter(session.spec.kind.value for session in hub.sessions.values())
     streams = tuple(_stream(hub, stream, now) for stream in hub.streams.values())
     counted = {name: count for name, count in dropped.items() if count}
-    return Figures(streams, dict(kinds), counted, round(hub.loop_lag_s * 1000, 1), {"backend": backend})
+    return Figures(streams, dict(kinds), counted, round(hub.loop_lag_s * 1000, 1), {"backend": backend, "tcp": tcp[0]})
 
 
 def _stream(hub: Hub, stream: Stream, now: float) -> StreamStats:

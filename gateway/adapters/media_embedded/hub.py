@@ -24,7 +24,7 @@ from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 from gateway.adapters.media_embedded.seating import Seating
 from gateway.adapters.media_embedded.session import CNAME, Session
-from gateway.adapters.media_embedded.socket_port import SocketPort
+from gateway.adapters.media_embedded.way import Way
 from gateway.adapters.media_embedded.wire import Changed, Open, Over, Shows, Up, Wanted
 from gateway.ports.media import EndReason, Layer, SessionKind, Slot, StreamState
 
@@ -80,7 +80,7 @@ class Hub:
 
     # -- sessions ------------------------------------------------------------------------------------------------
 
-    def open(self, spec: Open, port: SocketPort) -> bool:
+    def open(self, spec: Open, port: Way) -> bool:
         """Begin a session; False where the worker has as many as it takes."""
         if len(self.sessions) >= MAX_SESSIONS:
             self.drop("too_many_sessions")
@@ -129,7 +129,7 @@ class Hub:
         session.close()
         for ufrag in [u for u, s in self._by_ufrag.items() if s is session]:
             del self._by_ufrag[ufrag]
-        for address in session.addresses:
+        for address in tuple(session.addresses):
             self.unbind(address, session)
         for leg in session.legs:
             self.dropped.update(leg.dropped)
@@ -162,6 +162,7 @@ class Hub:
         """Stop routing an address."""
         if self._by_address.get(address) is session:
             del self._by_address[address]
+            session.release(address)
 
     def up(self, session: Session) -> None:
         """Join a connected session to its stream: a publisher takes it over, a viewer starts at the last key frame."""
@@ -296,7 +297,7 @@ class Hub:
 
     # -- datagrams -----------------------------------------------------------------------------------------------
 
-    def receive(self, port: SocketPort, data: bytes, source: Address, own: Session | None = None) -> None:
+    def receive(self, port: Way, data: bytes, source: Address, own: Session | None = None) -> None:
         """Take a datagram (RFC 7983): to the session that the address proved to be, or to the one STUN names."""
         first = data[0]
         if first < 4:
@@ -312,6 +313,13 @@ class Hub:
         else:
             self.drop("unknown_kind")
 
+    def gone(self, address: Address) -> None:
+        """Note that a peer's TCP connection has ended."""
+        self._early.pop(address, None)
+        session = self._by_address.get(address)
+        if session is not None:
+            session.gone(address)
+
     def _stranger(self, data: bytes, source: Address) -> None:
         kept = self._early.get(source)
         if not 20 <= data[0] <= 63:
@@ -323,7 +331,7 @@ class Hub:
         else:
             self.drop("unknown_address")
 
-    def _stun(self, port: SocketPort, data: bytes, source: Address, own: Session | None) -> None:
+    def _stun(self, port: Way, data: bytes, source: Address, own: Session | None) -> None:
         try:
             message = stun.parse(data)
         except MalformedError:
@@ -331,7 +339,7 @@ class Hub:
             return
         session = own or self._by_ufrag.get(message.user)
         if session is not None:
-            session.stun(message, source, moment.now())
+            session.stun(message, source, port, moment.now())
             return
         if message.kind != stun.REQUEST:
             self.drop("unknown_user")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gateway.adapters.media_embedded.rules.candidates import listed
 from gateway.adapters.media_embedded.rules.description import SENDING, Agreement, Local, Track
-from gateway.adapters.media_embedded.rules.ice import HOST_PRIORITY
 from gateway.adapters.media_embedded.rules.level import LEVEL_URI
 from gateway.adapters.media_embedded.rules.transport_feedback import URI as TRANSPORT_URI
 from gateway.adapters.media_embedded.sdp_reading import MID_URI, codecs_of, number_of, read, remote_of
@@ -171,10 +171,10 @@ def _transport(media: "MediaDescription", mid: str, local: Local, *, lite: bool,
     )
     media.ice_candidates = [
         RTCIceCandidate(
-            component=1, foundation=str(place), ip=ip, port=port, priority=HOST_PRIORITY - place * 256, protocol="udp",
-            type="host",
+            component=1, foundation=one.foundation, ip=one.ip, port=one.port, priority=one.priority,
+            protocol=one.protocol, type="host", tcpType="passive" if one.protocol == "tcp" else None,
         )
-        for place, (ip, port) in enumerate(local.candidates, 1)
+        for one in listed(local.candidates)
     ]  # fmt: skip
     media.ice_candidates_complete = True
     media.dtls = RTCDtlsParameters(fingerprints=[RTCDtlsFingerprint("sha-256", local.fingerprint)], role=setup)

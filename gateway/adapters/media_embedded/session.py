@@ -22,8 +22,8 @@ from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.stun import Address, Message
 from gateway.adapters.media_embedded.rules.transport import Transport
 from gateway.adapters.media_embedded.rules.transport_feedback import Arrivals
-from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.srtp import Keys, Srtp, SrtpError
+from gateway.adapters.media_embedded.way import Way
 from gateway.adapters.media_embedded.wire import Open
 from gateway.ports.media import EndReason, Layer, SessionKind
 
@@ -71,9 +71,11 @@ class Traffic:
 class Session:
     """Created by `Open`; dies by `close`. Lite sessions wait, controlling ones begin with `start`."""
 
-    def __init__(self, spec: Open, shared: SSL.Context, port: SocketPort, exchange: Exchange, now: float) -> None:
+    def __init__(self, spec: Open, shared: SSL.Context, port: Way, exchange: Exchange, now: float) -> None:
         self.spec = spec
         self.port = port
+        """Where `address` is reached: the way by which its checks came."""
+        self._ways: dict[Address, Way] = {}
         self.address: Address | None = None
         self.agent: LiteAgent | ControllingAgent
         if spec.candidates:
@@ -124,29 +126,48 @@ class Session:
         """Take new ICE credentials; returns user names that no longer lead here."""
         return self.agent.restart(local, now) if isinstance(self.agent, LiteAgent) else []
 
-    def stun(self, message: Message, source: Address, now: float) -> None:
+    def stun(self, message: Message, source: Address, port: Way, now: float) -> None:
         """Take a STUN message that names this session or came to its own socket."""
+        if source not in self.addresses:
+            self._ways[source] = port
         self._perform(self.agent.handle(message, source, now))
+        if source not in self.addresses:
+            self._ways.pop(source, None)  # not believed: nothing of it is kept
+
+    def gone(self, address: Address) -> None:
+        """Note that a peer's connection has ended: another proved path takes over, or the next one to come."""
+        if isinstance(self.agent, LiteAgent):
+            self._perform(self.agent.forget(address))
+            if self.address == address:
+                self.address = None
 
     def _perform(self, effects: list[ice.Effect]) -> None:
         for effect in effects:
             match effect:
                 case ice.Send(data, to):
-                    self.port.send(data, to)
+                    self._ways.get(to, self.port).send(data, to)
                 case ice.Bound(address):
                     self.addresses.add(address)
-                    self.address = self.address or address
+                    self._ways.setdefault(address, self.port).prove(address)
+                    if self.address is None:
+                        self.address, self.port = address, self._ways[address]
                     self._exchange.bind(address, self)
                 case ice.Unbound(address):
                     self.addresses.discard(address)
                     self._exchange.unbind(address, self)
                 case ice.Selected(address):
-                    self.address = address
+                    self.address, self.port = address, self._ways.get(address, self.port)
                     self._begin_dtls()
                 case ice.Refused(name):
                     self._exchange.drop(name)
                 case ice.Lost(consent):
                     self._exchange.lost(self, EndReason.CONSENT_LOST if consent else EndReason.ICE)
+
+    def release(self, address: Address) -> None:
+        """Let go of an address's connection, if it has one."""
+        way = self._ways.pop(address, None)
+        if way is not None:
+            way.release(address)
 
     def _begin_dtls(self) -> None:
         if self._dtls is None and not self._closed:

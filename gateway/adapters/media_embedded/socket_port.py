@@ -66,6 +66,12 @@ class SocketPort:
         except OSError:
             self.unsent += 1
 
+    def prove(self, address: Address) -> None:
+        """See `way.Way`; nothing is kept per peer."""
+
+    def release(self, address: Address) -> None:
+        """See `way.Way`; nothing is kept per peer."""
+
     def overflowed(self) -> int:
         """Return how many datagrams the kernel dropped for want of room (/proc/net/udp, column `drops`)."""
         table = Path("/proc/net/udp6" if self._socket.family == socket.AF_INET6 else "/proc/net/udp")

@@ -25,13 +25,14 @@ class WireError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """First message: who we are and where to listen. `port` 0 takes a free one."""
+    """First message: who we are and where to listen. `port` 0 takes a free one, `tcp` also for connections."""
 
     certificate: str
     key: str
     bind: tuple[str, ...]
     port: int
     backend: str
+    tcp: bool = False
     op: Literal["configure"] = "configure"
 
 
@@ -153,6 +154,7 @@ class Reply:
     number: int
     ok: bool = True
     port: int = 0
+    tcp: bool = False
     codec: str = ""
     arrived_at: float = 0.0
     figures: Figures | None = None

@@ -20,8 +20,10 @@ from gateway.adapters.media_embedded.paths import PATHS
 from gateway.adapters.media_embedded.rules import h264, vp8
 from gateway.adapters.media_embedded.rules.gop import KeyFrame
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.session import Session
 from gateway.adapters.media_embedded.socket_port import SocketPort
+from gateway.adapters.media_embedded.tcp_port import TcpPort
 from gateway.adapters.media_embedded.wire import (
     Ask,
     Assign,
@@ -45,6 +47,7 @@ logger = logging.getLogger(__name__)
 MAX_BACKLOG = 8 << 20
 """Unread bytes towards control at which the worker gives control up and ends."""
 PICTURE_EVERY_S = 0.02
+NUMBERS_TRIED = 8
 
 
 class Worker:
@@ -56,17 +59,50 @@ class Worker:
         shared = dtls.context(setup.certificate, setup.key)
         self.hub = Hub(shared, PATHS[setup.backend](), self._emit)
         self._ports: list[SocketPort] = []
+        self._tcp: list[TcpPort] = []
         self._reserved: dict[str, SocketPort] = {}
         self._own: dict[str, Session] = {}
 
     def listen(self) -> int:
-        """Bind the worker's port on every configured address family; returns its number. Raises OSError."""
-        number = self._setup.port
-        for host in self._setup.bind:
-            port = self._port(host, number)
-            number = port.number
-            self._ports.append(port)
-        return number
+        """Bind the worker's port on every configured address; returns its number. Raises OSError.
+
+        Where any port will do, one is taken that is free for TCP too. A port that is taken for TCP leaves UDP alone.
+        """
+        for left in reversed(range(NUMBERS_TRIED if self._setup.port == 0 else 1)):
+            number = self._setup.port
+            for host in self._setup.bind:
+                self._ports.append(self._port(host, number))
+                number = self._ports[0].number
+            if not self._setup.tcp or self._listen_tcp(number) or not left:
+                break
+            for port in self._ports:
+                port.close()
+            self._ports.clear()
+        return self._ports[0].number
+
+    def _listen_tcp(self, number: int) -> bool:
+        try:
+            for host in self._setup.bind:
+                self._tcp.append(self._connections(host, number))
+        except OSError:
+            for port in self._tcp:
+                port.close()
+            self._tcp.clear()
+        return bool(self._tcp)
+
+    def _connections(self, host: str, number: int) -> TcpPort:
+        def receive(data: bytes, source: Address) -> None:
+            self.hub.receive(port, data, source)
+
+        port = TcpPort(host, number, receive, self.hub.gone)
+        return port
+
+    @property
+    def tcp(self) -> str:
+        """How passive ICE-TCP stands: on, off, or taken where another program holds the port."""
+        if self._tcp:
+            return "on"
+        return "taken" if self._setup.tcp else "off"
 
     def _port(self, host: str, number: int, session: str | None = None) -> SocketPort:
         def receive(data: bytes, source: tuple[str, int]) -> None:
@@ -126,7 +162,10 @@ class Worker:
                     port_left.close()
                 return Reply(ask.number)
             case Measure():
-                return Reply(ask.number, figures=figures_of(self.hub, self._all_ports(), self._setup.backend))
+                return Reply(
+                    ask.number,
+                    figures=figures_of(self.hub, self._all_ports(), self._setup.backend, (self.tcp, self._tcp)),
+                )
             case _:
                 return Reply(ask.number, ok=self._changed(ask.request))
 
@@ -202,7 +241,7 @@ async def run(descriptor: int) -> None:
         return
     asyncio.get_running_loop().set_exception_handler(lambda _, context: _failed(worker, context))
     gc.freeze()
-    writer.write(pack_answer(Reply(first.number, port=port)))
+    writer.write(pack_answer(Reply(first.number, port=port, tcp=worker.tcp == "on")))
     await worker.serve()
     for name in list(worker.hub.sessions):
         worker.hub.close(name, EndReason.SHUTDOWN)

@@ -49,12 +49,16 @@ class WorkerLink:
         backend: str,
         on_event: Callable[[Answer], None],
         on_lost: Callable[[], None],
+        *,
+        tcp: bool,
     ) -> None:
         self.port = port
         self._any_port = port == 0
+        self.tcp = False
+        """Whether the worker takes connections, so that answers may name them."""
         self.restarts = 0
         self.process_id: int | None = None
-        self._identity, self._bind, self._backend = identity, bind, backend
+        self._identity, self._bind, self._backend, self._tcp = identity, bind, backend, tcp
         self._on_event, self._on_lost = on_event, on_lost
         self._tasks = Supervisor("media worker", backoff=Backoff(base=0.2, cap=5.0, floor=0.05))
         self._writer: asyncio.StreamWriter | None = None
@@ -113,7 +117,9 @@ class WorkerLink:
             await self._bury(process)
 
     async def _configure(self, reader: asyncio.StreamReader) -> None:
-        setup = Configure(self._identity.certificate, self._identity.key, self._bind, self.port, self._backend)
+        setup = Configure(
+            self._identity.certificate, self._identity.key, self._bind, self.port, self._backend, self._tcp
+        )
         self._send(Ask(0, setup))
         answer, _ = await read_answer(reader)
         if not isinstance(answer, Reply) or not answer.ok:
@@ -122,7 +128,9 @@ class WorkerLink:
             if self._any_port:
                 self.port = 0  # somebody took ours while the worker was away
             raise WireError(self._failure)
-        self.port, self._failure = answer.port, ""
+        self.port, self.tcp, self._failure = answer.port, answer.tcp, ""
+        if self._tcp and not self.tcp:
+            logger.warning("media over TCP is off: another program holds the port", extra={"port": self.port})
         self._ready.set()
 
     async def _bury(self, process: asyncio.subprocess.Process) -> None:

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from gateway.adapters.media_embedded.rules.candidates import listed
 from gateway.adapters.media_embedded.rules.description import Local
-from gateway.adapters.media_embedded.rules.ice import HOST_PRIORITY, Credentials
+from gateway.adapters.media_embedded.rules.ice import Credentials
 from protocols.errors import BadMediaError
 
 MAX_FRAGMENT = 16 * 1024
@@ -60,8 +61,5 @@ def restarted(local: Local, mids: tuple[str, ...], kind: str) -> str:
     lines = ["a=ice-lite", f"a=group:BUNDLE {' '.join(mids)}", f"m={kind} 9 UDP/TLS/RTP/SAVPF 0"]
     lines += [f"a=mid:{mids[0]}"] if mids else []
     lines += [f"a=ice-ufrag:{local.credentials.ufrag}", f"a=ice-pwd:{local.credentials.password}"]
-    lines += [
-        f"a=candidate:{place} 1 udp {HOST_PRIORITY - place * 256} {ip} {port} typ host"
-        for place, (ip, port) in enumerate(local.candidates, 1)
-    ]
+    lines += [f"a={candidate.line}" for candidate in listed(local.candidates)]
     return "\r\n".join([*lines, "a=end-of-candidates"]) + "\r\n"

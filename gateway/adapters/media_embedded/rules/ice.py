@@ -149,6 +149,17 @@ class LiteAgent:
         self._paths[source] = now
         return effects
 
+    def forget(self, source: Address) -> list[Effect]:
+        """Take note that an address can no longer be reached: the path heard last of the others takes over."""
+        if self._paths.pop(source, None) is None:
+            return []
+        effects: list[Effect] = [Unbound(source)]
+        if source == self.selected:
+            self.selected = max(self._paths, key=self._paths.__getitem__, default=None)
+            if self.selected is not None:
+                effects.append(Selected(self.selected))
+        return effects
+
     def _shall_select(self, message: Message, source: Address, now: float) -> bool:
         if source == self.selected:
             return False

@@ -21,6 +21,8 @@ _FINGERPRINT_XOR = 0x5354554E
 REASONS = {400: "Bad Request", 401: "Unauthenticated", 420: "Unknown Attribute", 487: "Role Conflict"}
 
 Address = tuple[str, int]
+"""Host and port of a peer; the host has `TCP` in front where the peer came by a connection (RFC 6544)."""
+TCP = "tcp:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def check(
 
 def xor_mapped(source: Address, transaction: bytes) -> tuple[int, bytes]:
     """Build XOR-MAPPED-ADDRESS (RFC 8489 section 14.2)."""
-    ip = ip_address(source[0])
+    ip = ip_address(source[0].removeprefix(TCP))
     mask = struct.pack("!I", COOKIE) + transaction
     family = 2 if isinstance(ip, IPv6Address) else 1
     hidden = bytes(a ^ b for a, b in zip(ip.packed, mask, strict=False))
