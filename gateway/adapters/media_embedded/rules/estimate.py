@@ -1,0 +1,224 @@
+"""What one viewer's line carries, found out by the sender.
+
+Where transport-wide feedback was agreed, three things are read from it. The **standing queue**: even the quickest
+packet of a while came later than the quickest ones of the last half minute, so packets wait somewhere; what arrives
+meanwhile is all that the line carries. A key frame's own queue is gone before the next packet and misleads nobody, nor
+does jitter. **Trains**: packets that left at once come apart as far as the line is thin, so frames show a capacity that
+is not in use. **Loss** beyond what radio links lose at random. Elsewhere the receiver reports' loss and REMB must do.
+
+The estimate follows what was seen: it does not grow far above what was delivered unless trains say so, and trains are
+not believed for a while after they promised too much.
+"""
+
+from collections import deque
+from statistics import median
+
+from gateway.adapters.media_embedded.rules.rtp import Unwrapper
+from gateway.adapters.media_embedded.rules.transport_feedback import REFERENCE_TICKS, TICK_S, TransportFeedback
+
+START, LEAST, MOST = 1_000_000, 100_000, 100_000_000
+"""First guess and bounds, bits per second."""
+QUEUE_S, DRAINED_S = 0.04, 0.02
+"""A queue that stands higher than the first is too much; below the second it is gone."""
+BACK_OFF, LEFT_OVER = 0.85, 0.95
+"""What is taken of the delivered rate when a queue stands, and at the least where only losses speak."""
+GROWTH_A_S, FAST_GROWTH_A_S = 1.08, 2.0
+HEADROOM, HEADROOM_BPS = 1.5, 10_000
+"""How far the estimate goes above what was delivered where nothing else is known."""
+LOOK_S, LOOK_PACKETS, LOOK_AT_LEAST_S = 0.1, 5, 0.5
+"""One look at the queue: so long and so many packets, or the long time."""
+BASE_S, BASES = 5.0, 6
+"""The quickest packet of each of the last six times five seconds is remembered."""
+DELIVERED_S = 0.5
+TRAIN_GAP_S, TRAIN_PACKETS, LONG_TRAIN, TRAINS_S, TRAIN_TRUST = 0.002, 5, 12, 5.0, 0.8
+DISTRUST_S, LONGEST_DISTRUST_S = 5.0, 80.0
+FEW_TRAINS, MANY_TRAINS = 3, 6
+"""Trains that raise the estimate; and that lower one of which not half is in use, if none of them was that quick."""
+LOSS_S, LOSS_PACKETS, TOO_MUCH_LOSS, LITTLE_LOSS = 1.0, 50, 0.12, 0.02
+REORDERED = 32
+"""A number that is not told of is lost when so many later ones have arrived."""
+IN_FLIGHT = 8192
+NEVER = -1e9
+BOUND_S = 10.0
+"""A REMB holds so long."""
+
+
+class Estimator:
+    """Feed `sent` and `feedback`, or `reported`, and `bounded`; read `bitrate`, `fraction_lost`."""
+
+    def __init__(self) -> None:
+        self.fraction_lost: float | None = None
+        self._bitrate: float | None = None
+        self._bound: tuple[float, float] | None = None
+        self._flight: dict[int, tuple[float, int]] = {}
+        self._newest_sent = self._highest = -1
+        self._reference = Unwrapper(24)
+        self._looked_at: float | None = None
+        self._quickest: float | None = None
+        self._looked_packets = 0
+        self._bases: deque[tuple[float, float]] = deque(maxlen=BASES)
+        self._queue_s = 0.0
+        self._stood = False
+        self._lowered_at = NEVER
+        self._grown_at: float | None = None
+        self._delivered: deque[tuple[float, int]] = deque()
+        self._delivered_bytes = 0
+        self._trains: deque[tuple[float, float]] = deque(maxlen=32)
+        self._train: list[tuple[float, float, int]] = []
+        self._distrust_until, self._distrust_s = 0.0, DISTRUST_S
+        self._counted_at: float | None = None
+        self._arrived = self._lost = 0
+
+    def bitrate(self, now: float) -> int | None:
+        """Return bits a second that the line seems to carry; None where nothing was heard yet."""
+        bound = self._bound[0] if self._bound is not None and now - self._bound[1] <= BOUND_S else None
+        if self._bitrate is None:
+            return None if bound is None else int(bound)
+        return int(self._bitrate if bound is None else min(self._bitrate, bound))
+
+    def bounded(self, bitrate: int, now: float) -> None:
+        """Take the far end's own estimate (REMB): ours does not go above it."""
+        self._bound = (float(max(bitrate, LEAST)), now)
+
+    # -- transport-wide feedback -----------------------------------------------------------------------------------
+
+    def sent(self, number: int, at: float, size: int) -> None:
+        """Note a packet of `size` bytes on the wire under its transport-wide number, which never wraps here."""
+        self._flight[number] = (at, size)
+        self._newest_sent = max(self._newest_sent, number)
+        if len(self._flight) > IN_FLIGHT:
+            del self._flight[next(iter(self._flight))]
+
+    def feedback(self, told: TransportFeedback, now: float) -> None:
+        """Take what the far end says of arrivals; numbers that were never sent mean nothing."""
+        reference = self._reference.unwrap(told.reference) * REFERENCE_TICKS
+        heard = False
+        for number16, ticks in told.arrivals:
+            number = self._newest_sent - ((self._newest_sent - number16) & 0xFFFF)
+            found = self._flight.pop(number, None)
+            if found is not None:
+                heard = True
+                self._highest = max(self._highest, number)
+                self._arrive((reference + ticks) * TICK_S, *found, now)
+        if not heard:
+            return
+        self._count_losses()
+        if self._bitrate is None:
+            self._bitrate = float(START)
+        self._look(now)
+        self._weigh_losses(now)
+        self._grow(now)
+
+    def _arrive(self, came: float, at: float, size: int, now: float) -> None:
+        self._arrived += 1
+        way = came - at
+        self._looked_packets += 1
+        self._quickest = way if self._quickest is None else min(self._quickest, way)
+        self._delivered.append((came, size))
+        self._delivered_bytes += size
+        while self._delivered[0][0] < came - DELIVERED_S:
+            self._delivered_bytes -= self._delivered.popleft()[1]
+        if self._train and (at - self._train[-1][0] > TRAIN_GAP_S or len(self._train) > 64):
+            self._end_train(now)
+        self._train.append((at, came, size))
+
+    def _end_train(self, now: float) -> None:
+        """Work out at which rate the packets that left at once came in; the first one's size does not count."""
+        train, self._train = self._train, []
+        if len(train) < TRAIN_PACKETS:
+            return
+        came = [came for _, came, _ in train]
+        took = max(came) - min(came)
+        octets = sum(size for _, _, size in train[1:])
+        rate = MOST if took <= octets * 8 / MOST else octets * 8 / took
+        repeat = 3 if len(train) >= LONG_TRAIN else 1
+        self._trains.extend([(now, rate)] * repeat)
+
+    def _rate(self) -> float:
+        """Return what was delivered lately, bits a second."""
+        if len(self._delivered) < 2:
+            return 0.0
+        return self._delivered_bytes * 8 / DELIVERED_S
+
+    def _look(self, now: float) -> None:
+        """Judge the queue when enough was seen."""
+        self._looked_at = now if self._looked_at is None else self._looked_at
+        passed = now - self._looked_at
+        enough = passed >= LOOK_S and self._looked_packets >= LOOK_PACKETS
+        if self._quickest is None or not (enough or passed >= LOOK_AT_LEAST_S):
+            return
+        if not self._bases or now - self._bases[-1][0] >= BASE_S:
+            self._bases.append((now, self._quickest))
+        elif self._quickest < self._bases[-1][1]:
+            self._bases[-1] = (self._bases[-1][0], self._quickest)
+        before, self._queue_s = self._queue_s, self._quickest - min(way for _, way in self._bases)
+        self._looked_at, self._quickest, self._looked_packets = now, None, 0
+        stands = self._queue_s > QUEUE_S
+        if stands and self._stood and self._queue_s >= before * 0.98:
+            self._lower(max(self._rate() * BACK_OFF, LEAST), now)
+        self._stood = stands
+
+    def _lower(self, to: float, now: float) -> None:
+        if self._bitrate is None or to >= self._bitrate:
+            return
+        if self._trains and now - self._lowered_at > 1.0:
+            self._distrust_until = now + self._distrust_s
+            self._distrust_s = min(self._distrust_s * 2, LONGEST_DISTRUST_S)
+        self._trains.clear()
+        self._bitrate, self._lowered_at = to, now
+
+    def _count_losses(self) -> None:
+        for number in list(self._flight):
+            if number > self._highest - REORDERED:
+                return
+            del self._flight[number]
+            self._lost += 1
+
+    def _weigh_losses(self, now: float) -> None:
+        self._counted_at = now if self._counted_at is None else self._counted_at
+        total = self._arrived + self._lost
+        if now - self._counted_at < LOSS_S or total < LOSS_PACKETS:
+            return
+        fraction = self._lost / total
+        self._counted_at, self._arrived, self._lost = now, 0, 0
+        self._judge_loss(fraction, self._rate(), now)
+
+    def _judge_loss(self, fraction: float, delivered: float, now: float) -> None:
+        before = fraction if self.fraction_lost is None else self.fraction_lost
+        self.fraction_lost = (before + fraction) / 2
+        if min(fraction, self.fraction_lost) > TOO_MUCH_LOSS and self._bitrate is not None:
+            by_loss = self._bitrate * (1 - fraction / 2)
+            self._lower(max(by_loss, min(delivered, self._bitrate) * LEFT_OVER, LEAST), now)
+
+    def _grow(self, now: float) -> None:
+        passed = 0.0 if self._grown_at is None else min(now - self._grown_at, 1.0)
+        self._grown_at = now
+        if self._bitrate is None or self._queue_s > DRAINED_S or now - self._lowered_at < 1.0:
+            return
+        if now - self._lowered_at > LONGEST_DISTRUST_S:
+            self._distrust_s = DISTRUST_S
+        rates = [rate for at, rate in self._trains if now - at <= TRAINS_S] if now >= self._distrust_until else []
+        delivered = self._rate()
+        seen = median(rates) * TRAIN_TRUST if len(rates) >= FEW_TRAINS else 0.0
+        if seen > self._bitrate:
+            self._bitrate = min(seen, self._bitrate * FAST_GROWTH_A_S**passed) if self._lowered_at > NEVER else seen
+        limit = max(delivered * HEADROOM + HEADROOM_BPS, seen)
+        if self._bitrate < limit:
+            self._bitrate = min(self._bitrate * GROWTH_A_S**passed, limit)
+        elif len(rates) >= MANY_TRAINS and delivered < self._bitrate / 2:
+            self._bitrate = min(self._bitrate, max(*rates, limit))
+
+    # -- receiver reports, where that is all there is --------------------------------------------------------------
+
+    def reported(self, fraction: float, sent_bps: int, now: float) -> None:
+        """Take the worst loss of a receiver report, of a session without transport-wide feedback.
+
+        Nothing is said of the line as long as little is lost: a sender that gets no arrivals told cannot know more.
+        """
+        passed = 0.0 if self._grown_at is None else min(now - self._grown_at, 5.0)
+        self._grown_at = now
+        if self._bitrate is None and fraction > TOO_MUCH_LOSS and (self.fraction_lost or 0.0) > LITTLE_LOSS:
+            self._bitrate = float(max(sent_bps, LEAST))
+        elif self._bitrate is not None and fraction < LITTLE_LOSS:
+            self._bitrate = min(self._bitrate * GROWTH_A_S**passed, float(MOST))
+        self._judge_loss(fraction, sent_bps * (1 - fraction), now)
