@@ -260,12 +260,15 @@ class Hub:
         """Take RTCP of a viewer or of a source."""
         now = moment.now()
         for item in items:
+            session.line.heard(item, now)
+        for item in items:
             match item:
                 case rtcp.SenderInfo():
                     self._sender_report(session, item, now)
                 case rtcp.Nack(ssrc, sequences):
                     for seat in self._seats_of(session, ssrc):
-                        self._send_of(seat.leg, seat.leg.resend(sequences))
+                        again = seat.leg.resend(sequences, session.line.rtt_s, now)
+                        self._send([(seat.leg.owner, own, sent) for own, sent in again])
                 case rtcp.KeyFrameAsked(ssrc):
                     for seat in self._seats_of(session, ssrc):
                         self._key_frame_asked(seat, now)
@@ -289,6 +292,7 @@ class Hub:
             for owner, report in strand.sender_report(info, now):
                 viewer = self.sessions.get(owner)
                 if viewer is not None:
+                    viewer.line.reported(report, now)
                     viewer.send_rtcp(rtcp.sender_report(report) + rtcp.source_description(report.ssrc, CNAME))
 
     def drop(self, name: str) -> None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 KINDS = ("video", "audio")
 FEEDBACK = (("nack", None), ("nack", "pli"), ("ccm", "fir"), ("goog-remb", None), ("transport-cc", None))
 OFFERED_PROFILES = {96: "42e01f", 97: "42001f", 98: "4d001f", 99: "64001f"}
-OFFERED_VP8, OFFERED_OPUS = 100, 111
+OFFERED_VP8, OFFERED_OPUS, OFFERED_RTX = 100, 111, 101
+"""Payload types of our own offers; RTX has one for each picture codec, from 101 on."""
 OFFERED_MID, OFFERED_TRANSPORT, OFFERED_LEVEL = 1, 3, 10
 """Ids of header extensions in our own offers: one number means one thing in the whole BUNDLE."""
 CNAME = "silian"
@@ -56,6 +57,8 @@ def answer(text: str, local: Local, kind: SessionKind, ssrcs: Iterator[int]) -> 
         choice = _choose(section, sending=sending) if free.get(section.kind) else None
         if choice is not None:
             track = replace(choice[2], name=free[section.kind].pop(0), ssrc=next(ssrcs) if sending else 0)
+            if track.sends_repairs:
+                track = replace(track, repair_ssrc=repair_ssrc(track.ssrc))
             choice = (choice[0], choice[1], track)
         agreed.append(choice)
     accepted = [choice for choice in agreed if choice is not None]
@@ -83,10 +86,20 @@ def _choose(
         return None
     if (section.direction or "sendrecv") not in {"sendrecv", "recvonly" if sending else "sendonly"}:
         return None
-    kept, track = codecs_of(section, repairs=not sending)
+    kept, track = codecs_of(section)
     if sending:
-        track = replace(track, transport_extension=0)
+        track = _turned(track)
     return (section, kept, track) if track.codecs else None
+
+
+def _turned(track: Track) -> Track:
+    """Return the track as its sender sees it: the RTX types are what we repeat with."""
+    return replace(track, repairs={}, sends_repairs={media: own for own, media in track.repairs.items()})
+
+
+def repair_ssrc(ssrc: int) -> int:
+    """Return the SSRC of our RTX beside a random one of ours."""
+    return (ssrc + 1) & 0xFFFFFFFF or 1
 
 
 def _check_bundle(offer: "SessionDescription", mids: list[str]) -> None:
@@ -101,7 +114,8 @@ def _check_numbers(tracks: tuple[Track, ...]) -> None:
     """Check that a payload type means the same wherever it stands in the BUNDLE (RFC 9143 section 9.1)."""
     meanings: dict[int, tuple[str, object]] = {}
     for track in tracks:
-        for number, meaning in (*track.codecs.items(), *track.repairs.items()):
+        repairing = {number: media for media, number in track.sends_repairs.items()} | track.repairs
+        for number, meaning in (*track.codecs.items(), *repairing.items()):
             if meanings.setdefault(number, (track.kind, meaning)) != (track.kind, meaning):
                 raise BadMediaError("a payload type must mean one thing in the whole BUNDLE")
     mids = [track.mid for track in tracks]
@@ -147,17 +161,23 @@ def _section(
     _transport(media, track.mid, local, lite=True, setup="server")
     media.direction = "sendonly" if kind in SENDING else "recvonly"
     if kind in SENDING:
-        _name_source(media, track.name, track.ssrc, alone=kind is SessionKind.WALL)
+        _name_source(media, track.name, track.ssrc, track.repair_ssrc, alone=kind is SessionKind.WALL)
     return media
 
 
-def _name_source(media: "MediaDescription", name: str, ssrc: int, *, alone: bool) -> None:
-    """Name what we send. Slots stand `alone`: browsers keep the tracks of one media stream in step."""
-    from aiortc.sdp import SsrcDescription
+def _name_source(media: "MediaDescription", name: str, ssrc: int, repairing: int, *, alone: bool) -> None:
+    """Name what we send, RTX too unless `repairing` is 0.
+
+    Slots stand `alone`: browsers keep the tracks of one media stream in step.
+    """
+    from aiortc.sdp import GroupDescription, SsrcDescription
 
     place = name.replace("/", "-")
     media.msid = f"{place if alone else CNAME} {place}"
-    media.ssrc = [SsrcDescription(ssrc=ssrc, cname=CNAME, msid=media.msid)]
+    own = [ssrc, repairing] if repairing else [ssrc]
+    media.ssrc = [SsrcDescription(ssrc=one, cname=CNAME, msid=media.msid) for one in own]
+    if repairing:
+        media.ssrc_group = [GroupDescription("FID", [*own])]
 
 
 def _transport(media: "MediaDescription", mid: str, local: Local, *, lite: bool, setup: str) -> None:
@@ -204,14 +224,14 @@ def offer(local: Local, kind: SessionKind, ssrcs: Iterator[int]) -> tuple[str, d
         media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=OFFERED_MID, uri=MID_URI)]
         if media_kind == "audio" and kind not in SENDING:
             media.rtp.headerExtensions.append(RTCRtpHeaderExtensionParameters(id=OFFERED_LEVEL, uri=LEVEL_URI))
-        if kind not in SENDING:
-            told = RTCRtpHeaderExtensionParameters(id=OFFERED_TRANSPORT, uri=TRANSPORT_URI)
-            media.rtp.headerExtensions.append(told)
+        told = RTCRtpHeaderExtensionParameters(id=OFFERED_TRANSPORT, uri=TRANSPORT_URI)
+        media.rtp.headerExtensions.append(told)
         _transport(media, str(mid), local, lite=False, setup="auto")
         media.direction = "sendonly" if kind in SENDING else "recvonly"
         if kind in SENDING:
             taken[name] = next(ssrcs)
-            _name_source(media, name, taken[name], alone=False)
+            repairing = repair_ssrc(taken[name]) if media_kind == "video" else 0
+            _name_source(media, name, taken[name], repairing, alone=False)
         sections.append(media)
     return _document(sections, [str(mid) for mid in range(len(sections))]), taken
 
@@ -229,7 +249,12 @@ def _offered(kind: str) -> "list[RTCRtpCodecParameters]":
         )
         for number, profile in OFFERED_PROFILES.items()
     ]  # fmt: skip
-    return [*codecs, RTCRtpCodecParameters("video/VP8", 90000, None, OFFERED_VP8, feedback)]
+    codecs.append(RTCRtpCodecParameters("video/VP8", 90000, None, OFFERED_VP8, feedback))
+    repairs = [
+        RTCRtpCodecParameters("video/rtx", 90000, None, OFFERED_RTX + place, [], {"apt": number_of(codec)})
+        for place, codec in enumerate(codecs)
+    ]
+    return [*codecs, *repairs]
 
 
 def accept(text: str, kind: SessionKind, ssrcs: dict[str, int]) -> Agreement:
@@ -244,11 +269,13 @@ def accept(text: str, kind: SessionKind, ssrcs: dict[str, int]) -> Agreement:
             raise BadMediaError("the answer's m-lines do not follow the offer")
         if section.port == 0 or section.direction == "inactive":
             continue
-        kept, track = codecs_of(section, repairs=False)
-        if not kept:
+        _, track = codecs_of(section)
+        if not track.codecs:
             continue
         sections.append(section)
-        tracks.append(replace(track, name=name, ssrc=ssrcs.get(name, 0)))
+        if kind in SENDING:
+            track = replace(_turned(track), ssrc=ssrcs[name], repair_ssrc=repair_ssrc(ssrcs[name]))
+        tracks.append(replace(track, name=name))
     if not sections:
         raise BadMediaError("the answer accepts neither video nor audio")
     return Agreement("", remote_of(sections), tuple(tracks))

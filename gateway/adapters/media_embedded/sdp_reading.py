@@ -76,8 +76,8 @@ def _candidates(sections: "list[MediaDescription]") -> tuple[Address, ...]:
     return tuple(found)[:MAX_CANDIDATES]
 
 
-def codecs_of(section: "MediaDescription", *, repairs: bool) -> "tuple[list[RTCRtpCodecParameters], Track]":
-    """Pick what can be forwarded: H.264 (packetization-mode 1), VP8, Opus, and RTX for them where `repairs`."""
+def codecs_of(section: "MediaDescription") -> "tuple[list[RTCRtpCodecParameters], Track]":
+    """Pick what can be forwarded: H.264 (packetization-mode 1), VP8, Opus, and RTX for them."""
     codecs: dict[int, Codec] = {}
     listed = [codec for codec in section.rtp.codecs if codec.payloadType in section.fmt]
     for codec in listed:
@@ -85,7 +85,7 @@ def codecs_of(section: "MediaDescription", *, repairs: bool) -> "tuple[list[RTCR
         if known is not None:
             codecs[number_of(codec)] = known
     fixes: dict[int, int] = {}
-    for codec in listed if repairs else ():
+    for codec in listed:
         repaired = codec.parameters.get("apt")
         if codec.mimeType.lower() == f"{section.kind}/rtx" and isinstance(repaired, int) and repaired in codecs:
             fixes[number_of(codec)] = repaired

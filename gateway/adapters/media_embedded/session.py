@@ -17,7 +17,9 @@ from gateway.adapters.media_embedded.rules.description import SENDING, Track
 from gateway.adapters.media_embedded.rules.ice import ControllingAgent, Credentials, LiteAgent
 from gateway.adapters.media_embedded.rules.ingest import Ingest
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
+from gateway.adapters.media_embedded.rules.line import Line
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.repair import Rtx
 from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.stun import Address, Message
 from gateway.adapters.media_embedded.rules.transport import Transport
@@ -96,6 +98,7 @@ class Session:
         self.seats: dict[str, Seat] = {}
         self.inbox: list[bytes] = []
         self.transport = Transport()
+        self.line = Line(self.transport, counted=self.counted_by > 0 and spec.kind in SENDING)
         self._shared = shared
         self._exchange = exchange
         self._dtls: Dtls | None = None
@@ -110,6 +113,10 @@ class Session:
                 for t in spec.tracks
             }
 
+    def estimate(self, now: float) -> int | None:
+        """Return bits a second that the line to the far end seems to carry; None where nothing was heard yet."""
+        return self.line.estimate(now)
+
     def start(self, now: float) -> None:
         """Begin the checks of a controlling session."""
         if isinstance(self.agent, ControllingAgent):
@@ -120,6 +127,7 @@ class Session:
         if self.srtp is None and now - self._began > HANDSHAKE_S:
             self._exchange.lost(self, EndReason.DTLS)
             return
+        self.line.measure(now)
         self._perform(self.agent.tick(now))
 
     def restart(self, local: Credentials, now: float) -> list[str]:
@@ -206,6 +214,7 @@ class Session:
             self._exchange.drop("before_keys")
             return
         self.traffic.packets_in += 1
+        self.line.received.octets += len(data)
         if not rtp.is_rtcp(data):
             self.inbox.append(data)
             self._exchange.waiting(self, marked=data[1] > 127)
@@ -266,11 +275,13 @@ class Session:
         if protect is None or self.address is None:
             return
         try:
-            self.port.send(protect(data), self.address)
+            secured = protect(data)
         except SrtpError as error:
             self._exchange.drop(f"unsent_{error.name}")
             return
+        self.port.send(secured, self.address)
         self.traffic.packets_out += 1
+        self.line.sent.octets += len(secured)
 
     def close(self) -> None:
         """End it: close_notify to the peer, no more timers."""
@@ -282,9 +293,10 @@ class Session:
 def plan_of(track: Track) -> Plan:
     """Build the plan of a leg from the agreed track; where counters begin is random (RFC 3550 section 5.1)."""
     elements = {track.mid_extension: track.mid.encode()} if track.mid_extension else {}
+    rtx = Rtx(track.repair_ssrc, track.sends_repairs, secrets.randbits(15)) if track.sends_repairs else None
     return Plan(
         track.kind, track.ssrc, track.payload_types(), elements, secrets.randbits(15), secrets.randbits(32), track.name,
-        track.transport_extension,
+        track.transport_extension, rtx,
     )  # fmt: skip
 
 

@@ -102,6 +102,7 @@ class Estimator:
                 self._arrive((reference + ticks) * TICK_S, *found, now)
         if not heard:
             return
+        self._end_train(now)
         self._count_losses()
         if self._bitrate is None:
             self._bitrate = float(START)
@@ -118,7 +119,7 @@ class Estimator:
         self._delivered_bytes += size
         while self._delivered[0][0] < came - DELIVERED_S:
             self._delivered_bytes -= self._delivered.popleft()[1]
-        if self._train and (at - self._train[-1][0] > TRAIN_GAP_S or len(self._train) > 64):
+        if self._train and (abs(at - self._train[-1][0]) > TRAIN_GAP_S or len(self._train) > 64):
             self._end_train(now)
         self._train.append((at, came, size))
 

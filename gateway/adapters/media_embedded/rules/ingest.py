@@ -181,8 +181,9 @@ class Ingest:
             self._begin(self.ssrc or 0)
             before = None
         index = self._unwrap.unwrap(sequence)
+        earlier = self._newest
         if before is None:
-            self._base = index
+            self._base, earlier = index, packet.timestamp
         elif index <= before:
             gap = self._missing.pop(index, None)
             if gap is None:
@@ -190,9 +191,12 @@ class Ingest:
                 return None
             if gap.asked is not None:
                 self._answer_s += (min(now - gap.asked, SLOWEST_NACK_S) - self._answer_s) / 8
+            earlier = gap.timestamp
         else:
             self._note_gap(before, index, now)
-        if before is None or index > before:
+        if not payload:  # some decoders die of a frame of nothing: it belongs to the one before it
+            packet = packet._replace(timestamp=earlier, marker=False)
+        elif before is None or index > before:
             self._newest = packet.timestamp
         self._received += 1
         self.codec = codec

@@ -13,6 +13,7 @@ from gateway.adapters.media_embedded.rules import rtp, vp8
 from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Media
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.repair import ASKED_AT_ONCE, Allowance, Repeater, Rtx
 from gateway.adapters.media_embedded.rules.ring import Ring, Sent
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.run import Run
@@ -45,6 +46,7 @@ class Plan:
     first_timestamp: int
     name: str = ""
     transport_extension: int = 0
+    rtx: Rtx | None = None
 
 
 class Leg:
@@ -63,6 +65,8 @@ class Leg:
         self.dropped: dict[str, int] = {}
         self.starved = plan.kind == "video"
         self.catching_up = False
+        self._allowance = Allowance()
+        self._repeater = None if plan.rtx is None else Repeater(plan.rtx, self._transport)
         self._ring = Ring(VIDEO_RING if plan.kind == "video" else AUDIO_RING)
         self._rate_ms = 90 if plan.kind == "video" else 48
         self._generation: tuple[int, int] | None = None
@@ -310,16 +314,22 @@ class Leg:
         own = self.plan.payload_types
         return own.get(codec, own.get(codec.partition("/")[0]))
 
-    def resend(self, sequences: tuple[int, ...]) -> list[Sent]:
-        """Answer a NACK with the same bytes again; what is too old is counted."""
-        out = []
-        for sequence in sequences[:256]:
+    def resend(self, sequences: tuple[int, ...], rtt_s: float | None, now: float) -> list[tuple[int, list[Sent]]]:
+        """Answer a NACK: packets with the SSRC that they go under; what is too old or asked too often is counted."""
+        plain: list[Sent] = []
+        wrapped: list[Sent] = []
+        for sequence in sequences[:ASKED_AT_ONCE]:
             sent = self._ring.get(sequence)
             if sent is None:
                 self._drop("nack_unanswered")
+            elif not self._allowance.grants(sent[0], self.packets, rtt_s, now):
+                self._drop(self._allowance.refused)
+            elif self._repeater is not None and (again := self._repeater.wrap(sent, now)) is not None:
+                wrapped.append(again)
             else:
-                out.append(sent)
-        return out
+                plain.append(sent)
+        repair_ssrc = 0 if self._repeater is None else self._repeater.ssrc
+        return [(ssrc, sent) for ssrc, sent in ((self.plan.ssrc, plain), (repair_ssrc, wrapped)) if sent]
 
     def again(self, now: float) -> list[Sent]:
         """Repeat the join's packets, because the viewer could not read them yet; empty later than 3 s after it."""

@@ -169,6 +169,17 @@ def test_transport_feedback_needs_both_its_lines() -> None:
     assert "transport-cc" not in sdp.answer(PUBLISHING, LOCAL, SessionKind.WHIP, ssrcs()).sdp
 
 
+def test_a_viewer_that_takes_rtx_is_told_whose_it_is() -> None:
+    agreed = play(CHROMIUM)
+    video, audio = agreed.tracks
+    assert (video.sends_repairs, video.repairs) == ({96: 97, 103: 104, 109: 114, 39: 40}, {})
+    assert (video.repair_ssrc, audio.repair_ssrc) == (video.ssrc + 1, 0)
+    assert f"a=ssrc-group:FID {video.ssrc} {video.repair_ssrc}" in agreed.sdp.split("\r\n")
+    assert "a=fmtp:97 apt=96" in agreed.sdp
+    without = play(CHROMIUM.replace("rtx/90000", "xx/90000")).tracks[0]
+    assert (without.sends_repairs, without.repair_ssrc) == ({}, 0)
+
+
 def test_what_cannot_be_used_is_rejected_in_its_place() -> None:
     data = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:2\r\na=sctp-port:5000\r\n"
     agreed = play(CHROMIUM + data)
@@ -258,6 +269,10 @@ def test_two_of_our_ends_agree(kind: SessionKind) -> None:
     assert [t.name for t in answer.tracks] == (["main", "thumb", "audio"] if relay else ["video/0", "audio/0"])
     assert (agreed.remote.setup, agreed.remote.candidates) == ("passive", (("127.0.0.1", 5000),))
     assert answer.remote.setup == "actpass"
+    sender, taker = (agreed.tracks[0], answer.tracks[0]) if relay else (answer.tracks[0], agreed.tracks[0])
+    assert {own: media for media, own in sender.sends_repairs.items()} == taker.repairs != {}
+    assert (taker.announced, taker.announced_repairs) == ((sender.ssrc,), (sender.repair_ssrc,))
+    assert sender.transport_extension == taker.transport_extension > 0
 
 
 def test_an_answer_that_does_not_follow_the_offer_is_refused() -> None:

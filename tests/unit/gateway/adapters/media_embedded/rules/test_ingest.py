@@ -39,6 +39,20 @@ def test_a_retransmission_fills_its_gap_and_a_probe_ends_here() -> None:
     assert track.counters.dropped == {"duplicate": 2, "probe": 1}
 
 
+def test_what_is_empty_belongs_to_the_frame_before_it() -> None:
+    track = video()
+    track.receive(packet(1, KEY, timestamp=1000), 0.0)
+    empty = track.receive(packet(2, b"", timestamp=5000), 0.0)
+    assert empty is not None
+    assert (empty.timestamp, empty.marker, empty.payload) == (1000, False, b"")
+    track.receive(packet(5, timestamp=2000), 0.0)
+    late = track.receive(packet(4, b"", timestamp=7000), 0.0)
+    assert late is not None
+    assert late.timestamp == 1000
+    track.missing(rule.GIVE_UP_S + 0.1)
+    assert [filler.timestamp for filler in track.given_up()] == [1000]
+
+
 def test_gaps_are_asked_for_again_and_then_given_up() -> None:
     track = video()
     track.receive(packet(65534), 0.0)

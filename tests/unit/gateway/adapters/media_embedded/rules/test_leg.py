@@ -1,6 +1,7 @@
 """A viewer's leg: its stream of numbers and times never breaks, whatever happens to the source."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,11 @@ from gateway.adapters.media_embedded.rules import rtp, vp8
 from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Media
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
+from gateway.adapters.media_embedded.rules.repair import Rtx
 from gateway.adapters.media_embedded.rules.ring import Sent
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.run import Run
+from gateway.adapters.media_embedded.rules.transport import Transport
 
 NUMBERS = {"h264": 102, "h264/42e0": 106, "vp8": 96}
 
@@ -148,8 +151,29 @@ def test_nacks_are_answered_with_the_same_bytes() -> None:
     bench = Bench()
     bench.gop.add(media(1, key=True))
     (datagram,) = bench.leg.take(Run([media(1, key=True)]), bench.gop, 1, 0.0)
-    assert bench.leg.resend((65000, 64999)) == [datagram]
-    assert bench.leg.dropped == {"nack_unanswered": 1}
+    assert bench.leg.resend((65000, 64999), None, 1.0) == [(77, [datagram])]
+    assert bench.leg.resend((65000,), None, 1.01) == []
+    assert bench.leg.dropped == {"nack_unanswered": 1, "nack_too_soon": 1}
+
+
+def test_nacks_are_answered_by_rtx_where_it_was_agreed() -> None:
+    transport = Transport()
+    agreed = replace(plan(), rtx=Rtx(99, {106: 107}, 65535), transport_extension=3)
+    leg, gop = Leg(agreed, "viewer", transport), Gop()
+    for number in (1, 2):
+        gop.add(media(number, key=number == 1))
+        sent = leg.take(Run([media(number, key=number == 1)]), gop, 1, 0.0)
+    while leg.catching_up:
+        sent = leg.due(gop, 0.0)
+    original = rtp.parse(sent[0][1] + sent[0][2])
+    ((ssrc, again),) = leg.resend((65000, 65001), 0.02, 1.0)
+    assert (ssrc, [number for number, _, _ in again]) == (99, [65535, 65536]), "the SRTP index counts its own rollovers"
+    first, second = (rtp.parse(head + payload) for _, head, payload in again)
+    assert (first.ssrc, first.payload_type, first.sequence, second.sequence) == (99, 107, 65535, 0)
+    assert (second.payload, second.timestamp) == ((65001).to_bytes(2, "big") + original.payload, original.timestamp)
+    assert (second.marker, second.extensions[4]) == (original.marker, b"0")
+    assert [p.extensions[3] for p in (original, first, second)] == [b"\0\1", b"\0\2", b"\0\3"]
+    assert transport.next == 4
 
 
 def test_a_fresh_join_is_repeated_for_a_while() -> None:
@@ -240,7 +264,7 @@ def test_what_a_former_source_lost_leaves_no_hole() -> None:
     fillers = [packet for packet in bench.sent if not packet.payload]
     assert [packet.sequence for packet in fillers] == [65002, 65003]
     assert {packet.timestamp for packet in fillers} == {bench.sent[1].timestamp}, "of the frame before the hole"
-    assert bench.leg.resend((65002,)) != []
+    assert bench.leg.resend((65002,), None, 2.0) != []
     bench.feed(media(901, key=True, generation=3), source=3, now=3.0)
     assert len([packet for packet in bench.sent if not packet.payload]) == 2, "closed once"
 

@@ -1,0 +1,94 @@
+"""What is known of one session's line: how much goes over it, its round trip, its losses, what it seems to carry."""
+
+from dataclasses import dataclass
+
+from gateway.adapters.media_embedded.rules import rtcp
+from gateway.adapters.media_embedded.rules.estimate import Estimator
+from gateway.adapters.media_embedded.rules.transport import Transport, sizes
+from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
+
+REPORTS = 128
+"""Sender reports that are remembered to measure the round trip by."""
+OURS_S = 1.0
+
+
+@dataclass(slots=True)
+class Flow:
+    """Bytes of one direction, and bits a second over the last second or more."""
+
+    octets: int = 0
+    bps: int = 0
+    _before: int = 0
+    _at: float | None = None
+
+    def measure(self, now: float) -> None:
+        """Work out the rate; called about once a second."""
+        if self._at is None or now - self._at >= OURS_S:
+            if self._at is not None:
+                self.bps = int((self.octets - self._before) * 8 / (now - self._at))
+            self._before, self._at = self.octets, now
+
+
+class Line:
+    """Feed `heard` with all RTCP, `reported` with each sender report of ours; call `measure` about once a second.
+
+    `counted` says that transport-wide feedback was agreed for what we send.
+    """
+
+    def __init__(self, transport: Transport, *, counted: bool) -> None:
+        self.sent, self.received = Flow(), Flow()
+        self.rtt_s: float | None = None
+        self._transport = transport
+        self._counted = counted
+        self._estimator = Estimator()
+        self._reports: dict[tuple[int, int], float] = {}
+
+    def estimate(self, now: float) -> int | None:
+        """Return bits a second that the line seems to carry; None where nothing was heard yet."""
+        return self._estimator.bitrate(now)
+
+    @property
+    def fraction_lost(self) -> float | None:
+        """Share of lost packets that the far end told of, smoothed."""
+        return self._estimator.fraction_lost
+
+    def measure(self, now: float) -> None:
+        """Work out the rates."""
+        self.sent.measure(now)
+        self.received.measure(now)
+
+    def reported(self, info: rtcp.SenderInfo, now: float) -> None:
+        """Note a sender report that goes out: the receiver's answer to it gives the round trip."""
+        self._reports[info.ssrc, info.ntp >> 16 & 0xFFFFFFFF] = now
+        if len(self._reports) > REPORTS:
+            del self._reports[next(iter(self._reports))]
+
+    def heard(self, item: rtcp.Feedback, now: float) -> None:
+        """Take what the far end says of what we send."""
+        match item:
+            case TransportFeedback():
+                self._take_arrivals(item, now)
+            case rtcp.Estimate(bitrate):
+                self._estimator.bounded(bitrate, now)
+            case rtcp.SenderInfo(reports=reports) | rtcp.ReceiverInfo(reports=reports) if reports:
+                self._take_reports(reports, now)
+
+    def _take_arrivals(self, told: TransportFeedback, now: float) -> None:
+        if not self._counted:
+            return
+        log = self._transport.log
+        while log:
+            for number, at, size in sizes(log.popleft()):
+                self._estimator.sent(number, at, size)
+        self._estimator.feedback(told, now)
+
+    def _take_reports(self, reports: tuple[rtcp.Report, ...], now: float) -> None:
+        for report in reports:
+            sent_at = self._reports.get((report.ssrc, report.last_sr))
+            if sent_at is not None and report.last_sr:
+                round_trip = now - sent_at - report.delay / 65536
+                if 0 <= round_trip < 10:
+                    self.rtt_s = round_trip if self.rtt_s is None else self.rtt_s + (round_trip - self.rtt_s) / 4
+        if not self._counted:
+            worst = max(report.fraction_lost for report in reports) / 256
+            self._estimator.reported(worst, self.sent.bps, now)
