@@ -205,12 +205,15 @@ class Agent:
             self.tasks.start(f"sensor {sensor.name}", source.run)
         self.tasks.start("tick", self._tick)
         self.tasks.start("link", self._join)
-        self.tasks.start("network", lambda: network.watch(self._network_is_back))
+        self.tasks.start("network", lambda: network.watch(self._network_changed))
 
-    def _network_is_back(self) -> None:
+    def _network_changed(self, moved: bool) -> None:  # noqa: FBT001 - the one thing that is told
         if self.link.uplink is not None:
             self.link.uplink.network_is_back()
-        self.publisher.network_is_back()
+        if moved:
+            self.publisher.network_moved()
+        else:
+            self.publisher.network_is_back()
 
     async def _join(self) -> None:
         """Enrol where needed, then keep the link."""
