@@ -282,11 +282,13 @@ class Agent:
         )
 
     def _health(self, camera: Camera, now: float, wall: datetime) -> CameraHealth:
-        """Return the camera's own view; a fault of its line is told where the camera itself has none."""
+        """Return the camera's own view; a fault of its line or its sound is told where the camera itself has none."""
         health = camera.health(now, wall)
-        if health.fault is None and self.publisher.thin(camera.name):
-            return health.model_copy(update={"fault": "line_thin"})
-        return health
+        if health.fault is not None:
+            return health
+        sound = self.sounds.get(stream_of(self.settings.centre, camera.name))
+        fault = "line_thin" if self.publisher.thin(camera.name) else sound and sound.trouble
+        return health.model_copy(update={"fault": fault}) if fault else health
 
     def catalogue(self) -> Catalogue:
         """Return what the tiers above are told of this node."""

@@ -52,6 +52,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("box_commands_total", "Commands answered", ("centre", "command")),
     Metric("box_publish_events_total", "Publishing sessions begun and ended, by reason", ("centre", "event")),
     Metric("box_camera_restarts_total", "Times that a camera was opened anew", ("centre", "camera")),
+    Metric("box_sound_restarts_total", "Times that a sound source was opened anew", ("centre", "camera")),
     Metric("box_camera_picture", "1 for the present verdict of the camera", ("centre", "camera", "verdict")),
     Metric("box_media_frame_age_seconds", "Age of the newest frame", ("centre", "camera")),
     Metric("box_media_keyframe_requests_total", "Key frames asked for", ("centre", "camera")),

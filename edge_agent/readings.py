@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.box import own_rss_bytes
 from edge_agent.metrics import Reading
+from protocols.ids import stream_of
 
 if TYPE_CHECKING:
     from edge_agent.app import Agent
@@ -89,6 +90,9 @@ def _cameras(agent: "Agent") -> Iterator[Reading]:
         yield "box_camera_restarts_total", (centre, camera.name), float(camera.restarts)
         yield "box_media_keyframe_requests_total", (centre, camera.name), float(camera.feed.key_requests)
         yield "box_media_frames_dropped_total", (centre, camera.name), float(camera.feed.lost)
+        sound = agent.sounds.get(stream_of(centre, camera.name))
+        if sound is not None:
+            yield "box_sound_restarts_total", (centre, camera.name), float(sound.restarts)
         for layer, pictures in camera.encoded().items():
             yield "box_media_encoded_frames_total", (centre, camera.name, layer), float(pictures)
 

@@ -27,6 +27,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "子码流没有画面：检查 thumb_url，原因见日志；视频墙改用主码流",
         "the sub-stream gives no picture: check thumb_url, the log says why; walls get the main stream",
     ),
+    "sound_lost": (
+        "没有声音：检查 [audio] input 的声卡或文件，并把运行用户加入 audio 组",
+        "no sound: check the sound card or file of [audio] input, and put the user into the group audio",
+    ),
     "line_thin": (
         "线路带不动该摄像机的码率：在摄像机中降低码率，或设置 thumb_url（子码流），或扩容线路",
         "the line does not carry this camera's bit rate: lower it in the camera, set thumb_url, or get a wider line",

@@ -1,4 +1,8 @@
-"""Sound that goes out: a steady tone, a sound card or a file, coded as Opus only while somebody publishes it."""
+"""Sound that goes out: a steady tone, a sound card or a file, coded as Opus only while somebody publishes it.
+
+**A sound that is gone is not replaced by silence**: nothing is sent, its fault is named, and it is opened again until
+it gives sound.
+"""
 
 import logging
 import math
@@ -9,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_agent.cameras.advice import advice
 from edge_agent.cameras.feed import Feed
 from edge_agent.media.alsa import prepare
 from protocols.aio.h264 import Unit
@@ -24,6 +29,10 @@ RATE = 48_000
 CHUNK = 960
 """20 ms, the usual Opus frame."""
 _IDLE_S = 0.5
+_AGAIN_S = 1.0
+_AHEAD_S = 0.1
+"""A sound card keeps the time itself; one that runs ahead by more (a null device) is held back."""
+LEAST_DBOV = -127
 
 
 class SoundSource:
@@ -32,6 +41,9 @@ class SoundSource:
     def __init__(self, kind: str, tone_hz: int) -> None:
         self.kind = kind
         self.feed = Feed(f"sound {kind}", keep_group=False)
+        self.trouble: str | None = None
+        """Why there is no sound while somebody wants it, by name; None while it works, and before."""
+        self.restarts = 0
         self._tone_hz = tone_hz
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._forever, name=f"sound-{kind}", daemon=True)
@@ -54,9 +66,24 @@ class SoundSource:
                 continue
             try:
                 self._play()
+                if self._stopping.is_set() or not self.feed.wanted:
+                    continue
+                self._lost("the sound ended")
             except Exception as error:  # noqa: BLE001 - a sound card may raise anything; the picture must go on
-                logger.warning("sound source failed", extra={"sound": self.kind, "detail": f"{error}"})
-                self._stopping.wait(2.0)
+                self._lost(f"{type(error).__name__}: {error}")
+            self._stopping.wait(_AGAIN_S)
+
+    def _lost(self, detail: str) -> None:
+        self.restarts += 1
+        known, self.trouble = self.trouble is not None, "sound_lost"
+        level = logging.DEBUG if known else logging.WARNING  # the same trouble again is no news
+        fields = {"sound": self.kind, "detail": detail, "advice": advice("sound_lost")}
+        logger.log(level, "sound source failed", extra=fields)
+
+    def _works(self) -> None:
+        if self.trouble is not None:
+            logger.info("sound is back", extra={"sound": self.kind})
+            self.trouble = None
 
     def _play(self) -> None:
         from edge_agent.media.opus import OpusEncoder
@@ -66,13 +93,15 @@ class SoundSource:
         for chunk in self._chunks():
             if self._stopping.is_set() or not self.feed.wanted:
                 return
-            now = time.monotonic()
+            self._works()
+            now, level = time.monotonic(), loudness(chunk)
             base = int((began % 86_400) * RATE)
             for data in encoder.encode(chunk):
-                self.feed.put(Unit(data, key=True, pts=base + sent, arrived=now))
+                self.feed.put(Unit(data, key=True, pts=base + sent, arrived=now, level=level))
                 sent += CHUNK
-            if self.kind.partition(":")[0] != "alsa":  # a sound card keeps the time itself
-                self._stopping.wait(max(0.0, began + sent / RATE - time.monotonic()))
+            ahead = began + sent / RATE - time.monotonic()
+            if self.kind.partition(":")[0] != "alsa" or ahead > _AHEAD_S:
+                self._stopping.wait(max(0.0, ahead))
 
     def _chunks(self) -> "Iterator[Chunk]":
         kind, _, name = self.kind.partition(":")
@@ -81,6 +110,14 @@ class SoundSource:
         if kind == "file":
             return wav_chunks(Path(name))
         return tone_chunks(self._tone_hz if kind == "tone" else 0)
+
+
+def loudness(chunk: "Chunk") -> int:
+    """Return the level of some samples in dBov, 0 (overload) to -127 (RFC 6464 section 3)."""
+    import numpy as np
+
+    power = float(np.mean(chunk.astype(np.float64) ** 2)) / 32768**2
+    return max(LEAST_DBOV, min(0, round(10 * math.log10(power)))) if power > 0 else LEAST_DBOV
 
 
 def tone_chunks(hertz: int) -> "Iterator[Chunk]":

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import uvicorn
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -14,6 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edge_agent.media import aiortc_private
+from protocols.aio.clock import SystemClock
+from protocols.command import MediaPublish
 
 
 @dataclass
@@ -70,6 +73,11 @@ class WhipStub:
 
     def url(self, stream, kind="whip"):
         return f"http://127.0.0.1:{self.port}/{kind}/{stream}"
+
+    def order(self, stream, seconds=60.0, **more) -> MediaPublish:
+        """Order an agent to publish here."""
+        until = SystemClock().now() + timedelta(seconds=seconds)
+        return MediaPublish(stream=stream, whip_url=self.url(stream), token="t1", until=until, **more)
 
     async def until(self, condition, seconds=20.0):
         """Wait until `condition()` is true."""

@@ -1,6 +1,7 @@
 """One agent at one gateway, both real: enrolment, link, alarm, picture, roll call, a call, a goodbye."""
 
 import asyncio
+import re
 import time
 
 import httpx
@@ -79,6 +80,14 @@ async def agent(gateway, tmp_path):
         await running
 
 
+async def encoded(agent):
+    """Read from its metrics how many pictures the agent has coded."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        text = (await http.get(f"http://127.0.0.1:{agent.management.port}/metrics")).text
+    found = re.findall(r'^silian_box_media_encoded_frames_total{.*camera="room".*layer="(\w+)".*} (\S+)$', text, re.M)
+    return {layer: float(pictures) for layer, pictures in found}
+
+
 def link_of(gateway):
     return gateway.registry.link(NODE)
 
@@ -111,12 +120,20 @@ async def test_an_alarm_is_receipted_and_leaves_the_spool(gateway, agent):
 async def test_a_picture_comes_while_it_is_wanted_and_only_then(gateway, agent):
     await until(lambda: any(camera.stream == STREAM for camera in gateway.registry.cameras()))
     assert agent.publisher.names() == ()
+    assert await encoded(agent) == {"main": 0, "thumb": 0}
     gateway.media.want(STREAM, "test", Kind.VIEWER)
     await until(lambda: gateway.media.holding(Kind.VIEWER).live(STREAM))
     still = await gateway.media.still(STREAM, timeout_s=5)
     assert still.deviation > 20
     gateway.media.release(STREAM, "test")
+    assert (await encoded(agent))["main"] > 0
     await until(lambda: not agent.publisher.names(), 40)
+    await until(lambda: not any(camera.wanted for camera in agent.cameras.values()))
+    await until(lambda: not any(layer.running for layer in agent.cameras[STREAM].layers))
+    rest = await encoded(agent)
+    samples = agent.cameras[STREAM].health(time.monotonic(), agent.clock.now()).frame_age_ms
+    await until(lambda: agent.cameras[STREAM].health(time.monotonic(), agent.clock.now()).frame_age_ms < samples)
+    assert await encoded(agent) == rest
 
 
 @pytest.mark.parametrize("gateway", ["http"], indirect=True)
