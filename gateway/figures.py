@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from gateway.alarms.tables import alarms
 from gateway.metrics import LiveSample, Metrics
 from gateway.ports.broker import Broker
-from gateway.ports.media import EngineStats, MediaEngine, StreamStats
+from gateway.ports.media import EngineStats, MediaEngine, SessionStats, StreamStats
 from gateway.ports.store import Store
 from gateway.registry.service import Link, Registry
 from protocols.aio.clock import Clock
@@ -168,6 +168,9 @@ def _install_media(parts: Parts, figures: Figures) -> None:
 
     live("media_streams", lambda: _by_state(figures))
     live("media_legs", lambda: [((kind,), n) for kind, n in _sessions(figures).items()])
+    live("media_line_lowest_estimate_bits_per_second", lambda: _lines(figures, lambda one: one.estimate_bps, min))
+    live("media_line_slowest_rtt_seconds", lambda: _lines(figures, _rtt_s, max))
+    live("media_line_highest_loss_ratio", lambda: _lines(figures, lambda one: one.fraction_lost, max))
     live("media_received_bytes_total", per_centre(lambda one: one.bytes_in))
     live("media_sent_bytes_total", per_centre(lambda one: one.bytes_out))
     live("media_rtp_packets_received_total", per_centre(lambda one: one.packets_in))
@@ -204,6 +207,22 @@ def _install_pictures(parts: Parts, figures: Figures) -> None:
 
 def _single(figures: Figures, value: Callable[[EngineStats], float]) -> Samples:
     return [] if figures.media is None else [((), value(figures.media))]
+
+
+def _rtt_s(line: SessionStats) -> float | None:
+    return None if line.rtt_ms is None else line.rtt_ms / 1000
+
+
+def _lines(
+    figures: Figures, value: Callable[[SessionStats], float | None], worst: Callable[[Iterable[float]], float]
+) -> Samples:
+    """Return the worst line of each kind of session; a kind of which nothing was heard is left out."""
+    found: dict[str, list[float]] = {}
+    for line in figures.media.lines if figures.media else ():
+        number = value(line)
+        if number is not None:
+            found.setdefault(line.kind.value, []).append(number)
+    return [((kind,), worst(numbers)) for kind, numbers in sorted(found.items())]
 
 
 def _sessions(figures: Figures) -> dict[str, int]:

@@ -384,8 +384,9 @@ class EmbeddedMediaEngine:
         if self._broadcast.lost:
             dropped["events"] = self._broadcast.lost
         stats = EngineStats(
-            figures.streams, figures.sessions, dropped, self._worker().restarts, figures.loop_lag_ms, figures.modes
-        )
+            figures.streams, figures.sessions, dropped, self._worker().restarts, figures.loop_lag_ms, figures.modes,
+            figures.lines,
+        )  # fmt: skip
         self._stats = (now, stats)
         return stats
 

@@ -7,10 +7,11 @@ from gateway.adapters.media_embedded import moment
 from gateway.adapters.media_embedded.hub import Hub
 from gateway.adapters.media_embedded.rules.cadence import Cadence
 from gateway.adapters.media_embedded.rules.forward import Stream
+from gateway.adapters.media_embedded.session import Session
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.tcp_port import TcpPort
 from gateway.adapters.media_embedded.wire import Figures
-from gateway.ports.media import Layer, SessionKind, StreamStats
+from gateway.ports.media import Layer, SessionKind, SessionStats, StreamStats
 
 
 def figures_of(
@@ -34,7 +35,25 @@ def figures_of(
     kinds = Counter(session.spec.kind.value for session in hub.sessions.values())
     streams = tuple(_stream(hub, stream, now) for stream in hub.streams.values())
     counted = {name: count for name, count in dropped.items() if count}
-    return Figures(streams, dict(kinds), counted, round(hub.loop_lag_s * 1000, 1), {"backend": backend, "tcp": tcp[0]})
+    modes = {"backend": backend, "tcp": tcp[0]}
+    lines = tuple(_line(session, now) for session in hub.sessions.values())
+    return Figures(streams, dict(kinds), counted, round(hub.loop_lag_s * 1000, 1), modes, lines)
+
+
+def _line(session: Session, now: float) -> SessionStats:
+    line = session.line
+    return SessionStats(
+        session_id=session.spec.session,
+        kind=session.spec.kind,
+        stream=session.spec.stream,
+        sent_bps=line.sent.bps,
+        received_bps=line.received.bps,
+        estimate_bps=line.estimate(now),
+        rtt_ms=None if line.rtt_s is None else round(line.rtt_s * 1000, 1),
+        fraction_lost=None if line.fraction_lost is None else round(line.fraction_lost, 4),
+        profile=session.profile,
+        transport="tcp" if isinstance(session.port, TcpPort) else "udp",
+    )
 
 
 def _stream(hub: Hub, stream: Stream, now: float) -> StreamStats:

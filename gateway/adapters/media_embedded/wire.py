@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from gateway.adapters.media_embedded.rules.description import Track
 from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.stun import Address
-from gateway.ports.media import EndReason, Layer, SessionKind, Showing, Slot, StreamState, StreamStats
+from gateway.ports.media import EndReason, Layer, SessionKind, SessionStats, Showing, Slot, StreamState, StreamStats
 
 _HEAD = struct.Struct("!II")
 MAX_JSON, MAX_BLOCK = 8 << 20, 16 << 20
@@ -145,6 +145,7 @@ class Figures:
     dropped: dict[str, int]
     loop_lag_ms: float
     modes: dict[str, str]
+    lines: tuple[SessionStats, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
