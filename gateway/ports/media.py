@@ -172,6 +172,18 @@ class SessionStats:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingFigures:
+    """One recording that runs, at most a second old; the fields are those of `RecordingEnded`."""
+
+    recording: str
+    stream: str
+    seconds: float
+    octets: int
+    lost: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStats:
     """All streams, and what the engine dropped by name (`replay`, `spoofed`, `unknown_address`, `malformed`, ...)."""
 
@@ -182,6 +194,7 @@ class EngineStats:
     loop_lag_ms: float
     modes: dict[str, str] = field(default_factory=dict)  # e.g. {"backend": "batched", "gso": "on"}
     lines: tuple[SessionStats, ...] = ()
+    recordings: tuple[RecordingFigures, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +244,11 @@ class SlotChanged:
 
 @dataclass(frozen=True, slots=True)
 class RecordingEnded:
-    """A recording is closed: `reason` is closed, source_gone, disk, or failed."""
+    """A recording is over: `reason` is closed, disk, failed, or source_gone (nothing came, there is no file).
+
+    `files` are the names of its parts beside the path that was asked for; `seconds` are those of all parts, gaps
+    included, `lost` counts packets that never came.
+    """
 
     recording: str
     stream: str
@@ -239,6 +256,7 @@ class RecordingEnded:
     seconds: float
     octets: int
     lost: int
+    files: tuple[str, ...] = ()
 
 
 MediaEvent = StreamChanged | SessionEnded | EngineRestarted | LayersWanted | SlotChanged | RecordingEnded
@@ -280,16 +298,24 @@ class MediaEngine(Protocol):
         ...
 
     async def record(self, stream: str, path: Path, *, layer: Layer = Layer.MAIN) -> str:
-        """Record a stream into a new file (fragmented MP4, or Matroska for VP8); returns the recording's name.
+        """Record a stream into new files beside `path`; returns the recording's name.
 
-        It begins at the kept group of pictures, goes on over changes of the source, and whatever was written stays
-        playable whenever the machine dies. The stream must be wanted elsewhere: recording asks nobody for it. Raises
-        NotFoundError for a stream that the engine does not know, ConfigError where the file cannot be made.
+        `path` without its suffix is the stem: the first part is `stem.mp4` (fragmented MP4: H.264, Opus) or `stem.mkv`
+        (Matroska: VP8, Opus), further ones `stem.2.mp4` and so on. A new part begins where the codec or the parameters
+        of the picture change, where sound joins that was not there, and after the death of the recording process.
+
+        It begins at the kept group of pictures, or when the stream comes; it goes on over changes and gaps of the
+        source in real time, and whatever was written stays playable whenever the machine dies. The stream must be
+        wanted elsewhere: recording asks nobody for it. Raises ConfigError where the directory cannot be written.
         """
         ...
 
     async def stop_recording(self, recording: str) -> RecordingEnded:
-        """Close a recording's file; raises NotFoundError."""
+        """Close a recording's file; raises NotFoundError for one that is over."""
+        ...
+
+    async def clip(self, stream: str, path: Path, seconds: float, *, layer: Layer = Layer.MAIN) -> RecordingEnded:
+        """Record for so many seconds and return the end; cancelled, it closes what there is. Raises as `record`."""
         ...
 
     async def trickle(self, session_id: str, fragment: str, etag: str | None) -> TrickleAnswer:

@@ -3,11 +3,13 @@
 ::
 
     engine ── SDP (sdp, sdp_reading), stills ──> decoder      one key frame to a JPEG, a process on demand
+      │    └─ recordings ──> recorder                        files of forwarded packets, a process on demand
       │ worker_link: starts, watches, restarts; wire: typed messages over a socket pair
       v
     worker ── hub ── session (ICE, DTLS, SRTP) ── socket_port  one UDP port; upward sessions have a socket each
                │                       └── tcp_port     connections on the same number (RFC 6544), where UDP is blocked
                └──── rules/forward: a stream, its source (ingest, gop), its legs (leg, ring)
+               └──── taps ──> recorder                       copies of packets over a local socket
 
 Control makes SDP and decides, and never touches a packet; the worker knows no users, tiers or tokens. `rules/` is pure:
 bytes and time in, effects out. `paths.py` is the seam for faster ways of encrypting and sending. A viewer keeps its

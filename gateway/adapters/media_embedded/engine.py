@@ -17,6 +17,7 @@ from typing import Self
 
 from gateway.adapters.media_embedded import identity, moment, sdp
 from gateway.adapters.media_embedded.broadcast import Broadcast
+from gateway.adapters.media_embedded.recordings import Recordings
 from gateway.adapters.media_embedded.rules import fragment as fragments
 from gateway.adapters.media_embedded.rules.description import Agreement, Local
 from gateway.adapters.media_embedded.rules.ice import Credentials
@@ -35,6 +36,8 @@ from gateway.adapters.media_embedded.wire import (
     Reserve,
     Restart,
     Shows,
+    Tap,
+    Untap,
     Up,
     Wanted,
 )
@@ -63,7 +66,6 @@ from protocols.errors import (
     BadMediaError,
     ConfigError,
     LinkError,
-    NeedsError,
     NotFoundError,
     RefusedError,
     WrongMomentError,
@@ -73,7 +75,15 @@ from protocols.ids import split_stream
 logger = logging.getLogger(__name__)
 BACKENDS = ("reference",)
 CAPABILITIES = frozenset(
-    {Capability.PUBLISH, Capability.PLAY, Capability.RELAY, Capability.STILL, Capability.STATS, Capability.EVENTS}
+    {
+        Capability.PUBLISH,
+        Capability.PLAY,
+        Capability.RECORD,
+        Capability.RELAY,
+        Capability.STILL,
+        Capability.STATS,
+        Capability.EVENTS,
+    }
 )
 STATS_S = 0.2
 WARM_UP_AFTER_S = 5.0
@@ -133,6 +143,7 @@ class EmbeddedMediaEngine:
         self._broadcast = Broadcast()
         self._sessions: dict[str, Known] = {}
         self._stills = Stills()
+        self.recordings = Recordings(state_dir, self._ask_worker, self._broadcast.publish)
         self._link: WorkerLink | None = None
         self._identity: identity.Identity | None = None
         self._tasks = Supervisor("media engine")
@@ -176,6 +187,7 @@ class EmbeddedMediaEngine:
             async with asyncio.timeout(2.0):
                 await asyncio.gather(*(_hang_up(client) for client in clients))
         await self._tasks.stop()
+        await self.recordings.close()
         await self._stills.close()
         if self._link is not None:
             await self._link.__aexit__()
@@ -210,11 +222,15 @@ class EmbeddedMediaEngine:
 
     async def record(self, stream: str, path: Path, *, layer: Layer = Layer.MAIN) -> str:
         """See the port."""
-        raise NeedsError("recording is not there yet")
+        return await self.recordings.start(stream, path, layer)
 
     async def stop_recording(self, recording: str) -> RecordingEnded:
         """See the port."""
-        raise NotFoundError("no such recording; it may have ended by itself")
+        return await self.recordings.stop(recording)
+
+    async def clip(self, stream: str, path: Path, seconds: float, *, layer: Layer = Layer.MAIN) -> RecordingEnded:
+        """See the port."""
+        return await self.recordings.clip(stream, path, seconds, layer)
 
     async def _answer(self, kind: SessionKind, stream: str, offer: str) -> SessionAnswer:
         if kind is not SessionKind.WALL:
@@ -384,9 +400,15 @@ class EmbeddedMediaEngine:
         if self._broadcast.lost:
             dropped["events"] = self._broadcast.lost
         stats = EngineStats(
-            figures.streams, figures.sessions, dropped, self._worker().restarts, figures.loop_lag_ms, figures.modes,
+            figures.streams,
+            figures.sessions,
+            dropped,
+            self._worker().restarts,
+            figures.loop_lag_ms,
+            figures.modes,
             figures.lines,
-        )  # fmt: skip
+            self.recordings.figures(),
+        )
         self._stats = (now, stats)
         return stats
 
@@ -400,6 +422,10 @@ class EmbeddedMediaEngine:
         if self._link is None:
             raise AssertionError("the engine is used inside `async with`")
         return self._link
+
+    async def _ask_worker(self, _stream: str, request: Tap | Untap) -> Reply:
+        reply, _ = await self._worker().request(request)
+        return reply
 
     def _heard(self, answer: Answer) -> None:
         match answer:
@@ -442,6 +468,7 @@ class EmbeddedMediaEngine:
         for known in list(self._sessions.values()):
             self._forget(known, EndReason.WORKER_LOST)
         self._stats = None
+        self.recordings.worker_lost()
         self._broadcast.publish(EngineRestarted(streams))
 
     def _tell_close(self, session: str) -> None:

@@ -21,6 +21,7 @@ from gateway.adapters.media_embedded.rules.ring import Sent
 from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.strand import Out
 from gateway.adapters.media_embedded.rules.stun import Address
+from gateway.adapters.media_embedded.rules.tapping import Tap
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 from gateway.adapters.media_embedded.seating import Seating
 from gateway.adapters.media_embedded.session import CNAME, Session
@@ -142,6 +143,21 @@ class Hub:
                 self._note(one)
                 self._forget_if_idle(one)
         self._emit(Over(name, reason))
+
+    def tap(self, tap: Tap, name: str) -> None:
+        """Let a recording follow a stream, whether or not it has a source."""
+        stream = self.seating.stream(name)
+        now = moment.now()
+        stream.tap(tap, now)
+        self.seating.settle(stream, now)
+        self._ask_source(stream, now)
+
+    def untap(self, name: str) -> None:
+        """End a recording's tap; an unknown one is no error."""
+        for stream in list(self.streams.values()):
+            if stream.untap(name):
+                self.seating.settle(stream, moment.now())
+                self._forget_if_idle(stream)
 
     def _forget_if_idle(self, stream: Stream) -> None:
         if stream.idle and not any(s.spec.stream == stream.name for s in self.sessions.values()):

@@ -117,7 +117,9 @@ class Seating:
 
     def _tell_wanted(self, stream: Stream) -> None:
         wanted = stream.wanted()
-        if wanted != self._wanted.get(stream.name, frozenset()):
+        former = self._wanted.get(stream.name, frozenset())
+        if wanted != former:
+            stream.resume(wanted - former)
             self._wanted[stream.name] = wanted
             self._emit(Wanted(stream.name, tuple(sorted(wanted))))
 

@@ -99,7 +99,7 @@ class Carry:
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """Copy a stream's packets, from its kept group on, to the datagram socket at `path` (see `tapping`)."""
+    """Copy a stream's packets, from its kept group on, to the recorder's socket at `path` (see `rules/tapping`)."""
 
     tap: str
     stream: str

@@ -10,6 +10,7 @@ import gc
 import logging
 import signal
 import socket
+from dataclasses import replace
 from typing import Any
 
 from gateway.adapters.media_embedded import dtls, moment
@@ -23,6 +24,7 @@ from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.session import Session
 from gateway.adapters.media_embedded.socket_port import SocketPort
+from gateway.adapters.media_embedded.taps import Taps
 from gateway.adapters.media_embedded.tcp_port import TcpPort
 from gateway.adapters.media_embedded.wire import (
     Ask,
@@ -37,6 +39,8 @@ from gateway.adapters.media_embedded.wire import (
     Request,
     Reserve,
     Restart,
+    Tap,
+    Untap,
     WireError,
     pack_answer,
     read_ask,
@@ -60,6 +64,7 @@ class Worker:
         self.hub = Hub(shared, PATHS[setup.backend](), self._emit)
         self._ports: list[SocketPort] = []
         self._tcp: list[TcpPort] = []
+        self._taps = Taps(lost=self.hub.untap)
         self._reserved: dict[str, SocketPort] = {}
         self._own: dict[str, Session] = {}
 
@@ -116,9 +121,7 @@ class Worker:
     def _emit(self, event: Event) -> None:
         if event.op == "over":
             self._own.pop(event.session, None)
-            port = self._reserved.pop(event.session, None)
-            if port is not None:
-                port.close()
+            self._let_go(event.session)
         self._write(pack_answer(event))
 
     def _write(self, data: bytes) -> None:
@@ -157,15 +160,11 @@ class Worker:
                 return Reply(ask.number, ok=self._open(spec))
             case Close(session, reason):
                 self.hub.close(session, reason)
-                port_left = self._reserved.pop(session, None)
-                if port_left is not None:
-                    port_left.close()
+                self._let_go(session)
                 return Reply(ask.number)
             case Measure():
-                return Reply(
-                    ask.number,
-                    figures=figures_of(self.hub, self._all_ports(), self._setup.backend, (self.tcp, self._tcp)),
-                )
+                figures = figures_of(self.hub, self._all_ports(), self._setup.backend, (self.tcp, self._tcp))
+                return Reply(ask.number, figures=replace(figures, dropped={**figures.dropped, **self._taps.counted()}))
             case _:
                 return Reply(ask.number, ok=self._changed(ask.request))
 
@@ -177,8 +176,24 @@ class Worker:
                 return self.hub.assign(session, slots)
             case Carry(session, layers):
                 return self.hub.carry(session, frozenset(layers))
+            case Tap() | Untap():
+                self.hub.untap(request.tap)
+                self._taps.close(request.tap)
+                return isinstance(request, Untap) or self._tap(request)
             case _:
                 return False
+
+    def _tap(self, wanted: Tap) -> bool:
+        tap = self._taps.open(wanted.tap, wanted.path, wanted.layer.value)
+        if tap is None:
+            return False
+        self.hub.tap(tap, wanted.stream)
+        return True
+
+    def _let_go(self, session: str) -> None:
+        port = self._reserved.pop(session, None)
+        if port is not None:
+            port.close()
 
     def _all_ports(self) -> list[SocketPort]:
         return [*self._ports, *self._reserved.values()]

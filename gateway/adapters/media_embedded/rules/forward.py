@@ -12,6 +12,7 @@ from gateway.adapters.media_embedded.rules.ingest import Ingest
 from gateway.adapters.media_embedded.rules.rtp import Packet
 from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.strand import STALLED_AFTER_S, Out, Strand
+from gateway.adapters.media_embedded.rules.tapping import Tap
 from gateway.adapters.media_embedded.rules.wish import KeyFrameWish
 from gateway.ports.media import Layer, StreamState
 
@@ -46,6 +47,7 @@ class Stream:
         self.strands = {strand: Strand(name, strand) for strand in STRANDS}
         self.pictures = (self.strands["main"], self.strands["thumb"])
         self.seats: list[Seat] = []
+        self.taps: list[Tap] = []
         self.totals = Totals()
         self.state = StreamState.ABSENT
         self.unsettled = False
@@ -55,7 +57,8 @@ class Stream:
     @property
     def idle(self) -> bool:
         """Nothing comes and nobody looks: the stream can be forgotten."""
-        return self.source is None and not self.seats and not any(strand.legs for strand in self.strands.values())
+        watched = self.seats or self.taps or any(strand.legs for strand in self.strands.values())
+        return self.source is None and not watched
 
     @property
     def ingests(self) -> dict[str, Ingest]:
@@ -76,6 +79,8 @@ class Stream:
         self._source_number += 1
         for name, strand in self.strands.items():
             strand.begin(ingests.get(name), self._source_number)
+        for tap in self.taps:
+            self._lay(tap)
         self.unsettled = True
 
     def drop_source(self) -> None:
@@ -140,6 +145,36 @@ class Stream:
             return StreamState.STARTING
         return StreamState.LIVE if now - max(heard) <= STALLED_AFTER_S else StreamState.STALLED
 
+    # -- the recordings ------------------------------------------------------------------------------------------
+
+    def tap(self, tap: Tap, now: float) -> None:
+        """Let a recording follow: it begins at the kept group of pictures, or a key frame is asked for."""
+        self.taps.append(tap)
+        self._lay(tap)
+        for strand in self.strands.values():
+            strand.tap(tap, now)
+        self.unsettled = True
+
+    def untap(self, name: str) -> bool:
+        """End a recording's tap; False if there is none of that name."""
+        kept = [tap for tap in self.taps if tap.name != name]
+        found = len(kept) < len(self.taps)
+        self.taps = kept
+        for strand in self.strands.values():
+            strand.taps = [tap for tap in strand.taps if tap.name != name]
+        self.unsettled = self.unsettled or found
+        return found
+
+    def _lay(self, tap: Tap) -> None:
+        """Let a tap take the layer that was wished for, or the other one where the source has that alone."""
+        other = "thumb" if tap.wish == "main" else "main"
+        alone = self.strands[tap.wish].ingest is None and self.strands[other].ingest is not None
+        tap.strand = other if alone else tap.wish
+        for name, strand in self.strands.items():
+            strand.taps = [one for one in strand.taps if one is not tap]
+            if name in {tap.strand, "audio"}:
+                strand.taps.append(tap)
+
     # -- the seats -----------------------------------------------------------------------------------------------
 
     def seat(self, seat: Seat) -> None:
@@ -170,8 +205,15 @@ class Stream:
                 return strand
         return next(iter(arriving or strands), None)
 
+    def resume(self, layers: Iterable[Layer]) -> None:
+        """Note that layers are wanted again: the source may have paused them, and that was no freeze."""
+        for layer in layers:
+            ingest = self.strands[layer.value].ingest
+            if ingest is not None:
+                ingest.cadence.rest()
+
     def wanted(self) -> frozenset[Layer]:
-        """Return the layers that seats wish for, and those that they see until they have what they wish for."""
+        """Return the layers that seats wish for, those that they see until they have them, and those recorded."""
         found: set[Layer] = set()
         for seat in self.seats:
             if not seat.counts or seat.sound or not (wishes := seat.wishes()):
@@ -180,4 +222,4 @@ class Stream:
             found.add(Layer((offered or wishes)[0]))
             if seat.strand is not None and seat.strand is self.strands[seat.strand.name]:
                 found.add(Layer(seat.strand.name))
-        return frozenset(found)
+        return frozenset(found | {Layer(tap.strand) for tap in self.taps})

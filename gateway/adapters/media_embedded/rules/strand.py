@@ -12,6 +12,7 @@ from gateway.adapters.media_embedded.rules.ring import Sent
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.rtp import Packet
 from gateway.adapters.media_embedded.rules.run import Run
+from gateway.adapters.media_embedded.rules.tapping import Tap
 from gateway.adapters.media_embedded.rules.wish import KeyFrameWish
 
 STALLED_AFTER_S = 2.0
@@ -35,6 +36,7 @@ class Strand:
         self.video = name != "audio"
         self.ingest: Ingest | None = None
         self.legs: list[Leg] = []
+        self.taps: list[Tap] = []
         self.gop = Gop()
         self.wish = KeyFrameWish()
         self.bitrate = 0
@@ -82,9 +84,9 @@ class Strand:
             return [], []
         asked = self.ingest.missing(now)
         fillers = self.ingest.given_up()
-        return asked, self._forward(fillers, now) if fillers else []
+        return asked, self._forward(fillers, now, lost=True) if fillers else []
 
-    def _forward(self, packets: Sequence[Media], now: float) -> Out:
+    def _forward(self, packets: Sequence[Media], now: float, *, lost: bool = False) -> Out:
         gop, source = self.gop, self._source
         if self.video:
             for media in packets:
@@ -92,6 +94,8 @@ class Strand:
                 if media.key:
                     self.wish.came()
             self.whole = packets[-1].marker
+        for tap in self.taps:
+            tap.take(self.name, packets, source, lost=lost)
         out: Out = []
         if not self.legs:
             return out
@@ -108,15 +112,18 @@ class Strand:
         """Take the source's report; returns the legs' own, which keep sound and picture together at the viewer."""
         if self.ingest is None or not self.ingest.heard(info, now):
             return []
+        for tap in self.taps:
+            tap.report(self.name, info, self.ingest.generation, self._source, now)
         return [(leg.owner, own) for leg in self.legs if (own := leg.report(info, now, now)) is not None]
 
     def tick(self, now: float) -> None:
         """Ask again for the key frame that legs wait for, and measure."""
         if self.ingest is None:
             return
-        if any(leg.starved for leg in self.legs) and self.wish.overdue(now):
+        waiting = any(leg.starved for leg in self.legs) or (self.video and any(tap.starved for tap in self.taps))
+        if waiting and self.wish.overdue(now):
             self.wish.ask()
-        if self.ingest.damaged and self.legs:
+        if self.ingest.damaged and (self.legs or self.taps):
             self.ingest.damaged = False
             self.wish.ask()
         at, octets = self._measured
@@ -142,6 +149,17 @@ class Strand:
         if leg.starved or (leg.catching_up and now - self.gop.packets[0].at > LONG_GROUP_S):
             self.wish.ask()
         return out
+
+    def tap(self, tap: Tap, now: float) -> None:
+        """Tell a recording that was just laid here what is known and kept already."""
+        if tap not in self.taps or self.ingest is None:
+            return
+        if self.ingest.sender is not None:
+            tap.report(self.name, self.ingest.sender[0], self.ingest.generation, self._source, now)
+        if self.video:
+            tap.take(self.name, self.gop.packets, self._source)
+            if tap.starved:
+                self.wish.ask()
 
     def remove(self, leg: Leg, packets: int, octets: int) -> None:
         """Let a leg go that was sent so much here."""
