@@ -49,6 +49,7 @@ from gateway.media.api import routes as media_routes
 from gateway.media.machine import Kind
 from gateway.media.needs import MediaNeeds
 from gateway.media.service import MediaService
+from gateway.media.wall_api import routes as wall_routes
 from gateway.metrics import Metrics
 from gateway.registry.api import BrokerFacts, Facts, MediaFacts, UpperView
 from gateway.registry.api import routes as registry_routes
@@ -252,6 +253,7 @@ class Gateway:
             links_routes(self.links),
             alarm_routes(self.alarms, self.bulletins),
             media_routes(self.media),
+            wall_routes(self.media),
             rollcall_routes(self.rollcall),
             dispatch_routes(self.dispatch, self.media.holding(Kind.CALL)),
             user_routes(self.users, secure_cookie=secure),

@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -68,6 +69,19 @@ class MediaRestarted:
     """The media worker was replaced: viewers of `streams` must come again."""
 
     streams: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WallSlotChanged:
+    """A slot of a wall shows something else, or waits for another reason."""
+
+    session_id: str
+    kind: str
+    index: int
+    stream: str | None
+    showing: str
+    why: str | None
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)

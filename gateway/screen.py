@@ -1,6 +1,7 @@
 """What the event stream says of each past-tense event: the changed object as its GET shows it, or its id."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from gateway.alarms.service import Alarms
@@ -12,6 +13,7 @@ from gateway.events import (
     LinkChanged,
     MediaRestarted,
     RollCallChanged,
+    WallSlotChanged,
 )
 from gateway.ports.store import UPPER
 from gateway.registry.api import UpperView, link_view
@@ -48,6 +50,10 @@ def renderers(
     async def restarted(event: MediaRestarted) -> Message:
         return Message("media.restart", {"streams": list(event.streams)})
 
+    async def slot(event: WallSlotChanged) -> Message:
+        told = asdict(event)
+        return Message("wall.slot", {"session": told.pop("session_id"), **told})
+
     return {
         LinkChanged: link,
         AlarmChanged: alarm,
@@ -56,4 +62,5 @@ def renderers(
         RollCallChanged: roll_call,
         CallChanged: call,
         MediaRestarted: restarted,
+        WallSlotChanged: slot,
     }

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from typing_extensions import override
 
 from gateway.media.cameras_api import routes as camera_routes
-from gateway.media.service import MediaService
+from gateway.media.service import MediaService, Session
 from gateway.ports.media import SessionAnswer
 from gateway.web.media_tokens import MediaDirection
 from gateway.web.problems import of_error, problem
@@ -114,10 +114,14 @@ def created(location: str, answer: SessionAnswer) -> Response:
 async def _patch(
     request: Request, service: MediaService, direction: MediaDirection, stream: str, session_id: str
 ) -> Response:
-    """RFC 9725 section 4.3: 415 wrong type, 428 no If-Match, 412 stale tag, 204 trickle, 200 ICE restart."""
     session = service.session(direction, stream, session_id, bearer(request))
     if content_kind(request) != FRAGMENT:
         return problem(request, "unsupported_type", 415, info=f"send the fragment as {FRAGMENT}")
+    return await trickled(request, service, session)
+
+
+async def trickled(request: Request, service: MediaService, session: Session) -> Response:
+    """RFC 9725 section 4.3: 428 no If-Match, 412 stale tag, 204 trickle, 200 ICE restart."""
     tag = request.headers.get("if-match", "").strip()
     if not tag:
         return problem(request, "precondition_required", 428, info="name the ICE session: If-Match")

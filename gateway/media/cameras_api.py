@@ -11,6 +11,7 @@ from gateway.media.needs import KnownCamera
 from gateway.media.service import MediaService
 from gateway.ports.media import StreamState, StreamStats
 from gateway.web.auth import EVERYBODY, Caller, Role, require
+from gateway.web.journal import name_watched
 from protocols.command import HopTiming
 from protocols.health import Verdict
 from protocols.ids import stream_of
@@ -93,6 +94,7 @@ def routes(service: MediaService) -> APIRouter:
         known = service.camera(stream_of(centre, name))
         service.clicked(known.stream, request.headers.get("traceparent"))
         service.expect_viewer(known.stream)
+        name_watched(request, caller.user, [known.stream])
         granted = service.play_pass(known.stream, caller.user)
         base = str(request.base_url).rstrip("/")
         return PlayView(whep_url=f"{base}{granted.path}", token=granted.token, expires_at=granted.expires_at)

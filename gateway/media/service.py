@@ -32,6 +32,7 @@ from gateway.media.machine import (
     Trouble,
 )
 from gateway.media.needs import KnownCamera, MediaNeeds
+from gateway.media.walls import Walls
 from gateway.ports.media import (
     EndReason,
     EngineRestarted,
@@ -80,7 +81,7 @@ class Pass:
 
 @dataclass(slots=True)
 class Session:
-    """One WHIP or WHEP session of this gateway. The token that opened it also ends it, even after its own end."""
+    """One WHIP, WHEP or wall session of this gateway. The token that opened it also ends it, even after its own end."""
 
     session_id: str
     stream: str
@@ -125,6 +126,7 @@ class MediaService:
         carry = partial(Carrier, clock=needs.clock, chance=chance, spawn=self._spawn, count=self._dialled)
         self.relays = carry("relay", needs.engine.relay, needs.engine, wanted=self._relay_wanted)
         self.pulls = carry("pull", needs.engine.pull, needs.engine)
+        self.walls = Walls(self, needs.engine, needs.clock, needs.bus)
         self.asker = Asker(needs, node=node, base_url=base_url, pulled=self.pulls.holds)
 
     async def __aenter__(self) -> Self:
@@ -192,6 +194,15 @@ class MediaService:
         token, expires_at = self._mint(MediaDirection.PUBLISH, stream, holder, life)
         return Pass(f"/whip/{stream}", token, expires_at)
 
+    def wall_pass(self, holder: str) -> Pass:
+        """Let a person open a wall."""
+        token, expires_at = self._mint(MediaDirection.WALL, "", holder, None)
+        return Pass("/wall", token, expires_at)
+
+    def wall_holder(self, token: str | None) -> str:
+        """Return whom a wall token was given to; raises NotAuthenticatedError, NotAllowedError."""
+        return self._tokens.verify(token, MediaDirection.WALL, "", now=self._clock.now()).holder
+
     def expect_viewer(self, stream: str) -> None:
         """Fetch a stream for somebody who is about to view it."""
         self._intents += 1
@@ -230,6 +241,25 @@ class MediaService:
         finally:
             self.release(stream, holder)
         return answer
+
+    async def wall_offer(self, holder: str, token: str | None, offer: str) -> SessionAnswer:
+        """Take the offer of a wall whose slots are all empty; raises BadMediaError, NeedsError."""
+        answer = await self._engine.wall(offer)
+        self.walls.open(answer.session_id, holder)
+        self._remember(answer, MediaDirection.WALL, token)
+        return answer
+
+    def opened_by(self, session_id: str, token: str | None) -> bool:
+        """Tell whether this very token opened a session that still stands."""
+        session = self._sessions.get(session_id)
+        return session is not None and token is not None and _hash(token) == session.token_hash
+
+    def session_of(self, session_id: str) -> Session:
+        """Return a wall whose holder was checked; raises NotFoundError."""
+        session = self._sessions.get(session_id)
+        if session is None or session.direction is not MediaDirection.WALL:
+            raise NotFoundError(f"no wall {session_id}; it may have ended")
+        return session
 
     async def trickle(self, session: Session, fragment: str, tag: str) -> TrickleAnswer:
         """Pass candidates or an ICE restart (`tag` is `*`) on. Raises WrongMomentError on a stale tag."""
@@ -350,6 +380,7 @@ class MediaService:
         while len(self._since) > REMEMBERED:
             del self._since[next(iter(self._since))]
         self._bus.publish(CameraChanged(stream))
+        self.walls.stream_changed(stream)
 
     # Loops.
 
@@ -369,7 +400,9 @@ class MediaService:
                 demand = self._demands.get(stream)
                 if demand is not None:
                     self._perform(stream, demand.told(layers, self._clock.monotonic()))
-            case SlotChanged() | RecordingEnded():
+            case SlotChanged():
+                self.walls.changed(event)
+            case RecordingEnded():
                 return
 
     def _stream_changed(self, event: StreamChanged) -> None:
@@ -461,6 +494,7 @@ class MediaService:
 
     def _forget(self, session_id: str) -> None:
         session = self._sessions.pop(session_id, None)
+        self.walls.forget(session_id)
         if session is not None:
             self.release(session.stream, session_id)
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.metrics import Metrics
 from gateway.web.assets import console_routes
 from gateway.web.auth import SAFE_METHODS, Authenticator, Caller
-from gateway.web.journal import AuditEntry, Journal
+from gateway.web.journal import AuditEntry, Journal, Watched
 from gateway.web.problems import install_problems
 
 logger = logging.getLogger(__name__)
@@ -97,12 +97,17 @@ def security_headers(site: Site) -> dict[str, str]:
     }
 
 
+WATCH = "WATCH"
+"""Action of the audit's record that a person began to watch a stream; its target is the stream."""
+
+
 class Manners:
     """Headers, audit and timing around every request. Pure ASGI, so that streams pass untouched."""
 
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self._app = app
         self._site = site
+        self._watched = Watched()
         self._headers = [(k.encode(), v.encode()) for k, v in security_headers(site).items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,6 +135,14 @@ class Manners:
             self._measure(scope, status, perf_counter() - began)
 
     async def _audit(self, scope: Scope, status: int) -> None:
+        client = scope.get("client") or ("", 0)
+        watched: tuple[str, tuple[str, ...]] | None = scope.get("silian_watched")
+        if watched is not None and status < 400:
+            person, streams = watched
+            for stream in streams:
+                if self._watched.begins(person, stream, monotonic()):
+                    await self._record(AuditEntry(person, WATCH, stream, status, str(client[0])))
+            return
         if scope["method"] in SAFE_METHODS or not scope["path"].startswith("/api/"):
             return
         caller: Caller | None = scope.get("silian_caller")
@@ -137,13 +150,16 @@ class Manners:
         if actor is None:
             self._site.metrics.count("http_requests_refused_total", reason="anonymous_write")
             return
-        client = scope.get("client") or ("", 0)
         action = f"{scope['method']} {_route(scope)}"
+        await self._record(AuditEntry(actor, action, scope["path"], status, str(client[0])))
+
+    async def _record(self, entry: AuditEntry) -> None:
         try:
-            await self._site.journal.record(AuditEntry(actor, action, scope["path"], status, str(client[0])))
+            await self._site.journal.record(entry)
         except Exception:
             self._site.metrics.count("audit_failures_total")
-            logger.exception("audit failed", extra={"actor": actor, "action": action, "outcome": status})
+            told = {"actor": entry.actor, "action": entry.action, "outcome": entry.outcome}
+            logger.exception("audit failed", extra=told)
 
     def _measure(self, scope: Scope, status: int, seconds: float) -> None:
         route = _route(scope)

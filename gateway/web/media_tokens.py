@@ -1,7 +1,8 @@
 """Media tokens: short, signed, for one stream and one direction.
 
-A token opens `POST /whip/{centre}/{camera}` (`publish`) or `POST /whep/{centre}/{camera}` (`play`) of the gateway
-that minted it, and nothing else. The key is an Ed25519 key of the gateway in its state directory.
+A token opens `POST /whip/{centre}/{camera}` (`publish`), `POST /whep/{centre}/{camera}` (`play`) or `POST /wall`
+(`wall`, for one person and no stream in particular) of the gateway that minted it, and nothing else. The key is an
+Ed25519 key of the gateway in its state directory.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class MediaDirection(StrEnum):
 
     PUBLISH = "publish"
     PLAY = "play"
+    WALL = "wall"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,9 @@ class MediaTokens:
         """Return a token and its end; raises BadIdentityError where `stream` is not one."""
         import jwt
 
-        split_stream(stream)
-        expires_at = now + (life or (PLAY_FOR if direction is MediaDirection.PLAY else PUBLISH_FOR))
+        if direction is not MediaDirection.WALL:
+            split_stream(stream)
+        expires_at = now + (life or (PUBLISH_FOR if direction is MediaDirection.PUBLISH else PLAY_FOR))
         claims = {"iss": self._issuer, "sub": holder, "dir": direction, "stream": stream, "exp": expires_at.timestamp()}
         return jwt.encode(claims, self._key, algorithm="EdDSA"), expires_at
 

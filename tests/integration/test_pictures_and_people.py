@@ -201,7 +201,7 @@ async def test_bad_offers_and_wrong_tokens_leave_nothing_behind(stack, city):
             ("v=0\r\nnonsense", granted["token"], 422),
             ("", granted["token"], 422),
             ("v=0", "forged", 401),
-            ("x" * 70_000, granted["token"], 413),
+            ("x" * 300_000, granted["token"], 413),
         ):
             head = {"content-type": "application/sdp", "authorization": f"Bearer {token}"}
             answer = await http.post(granted["whep_url"], content=body, headers=head)

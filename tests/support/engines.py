@@ -1,7 +1,7 @@
 """A media engine without packets: sessions and states as a test wishes them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from gateway.ports.media import (
     EndReason,
@@ -12,6 +12,9 @@ from gateway.ports.media import (
     SessionAnswer,
     SessionEnded,
     SessionKind,
+    Showing,
+    Slot,
+    SlotChanged,
     StreamChanged,
     StreamState,
     TrickleAnswer,
@@ -27,6 +30,8 @@ class PaperEngine:
     def __init__(self) -> None:
         self.sessions: dict[str, tuple[str, SessionKind]] = {}
         self.dialled: list[tuple[str, str, str]] = []
+        self.assigned: list[Slot] = []
+        self.slots = 9
         self.carried: list[tuple[str, frozenset[Layer]]] = []
         self.reachable = True
         self._number = 0
@@ -48,6 +53,21 @@ class PaperEngine:
         self._judge(offer)
         session_id = self._add(stream, SessionKind.WHEP)
         return SessionAnswer(session_id, stream, "v=0 answer", f"e-{session_id}")
+
+    async def wall(self, offer: str) -> SessionAnswer:
+        self._judge(offer)
+        session_id = self._add("", SessionKind.WALL)
+        return SessionAnswer(session_id, "", "v=0 answer", f"e-{session_id}")
+
+    async def assign(self, session_id: str, slots: Sequence[Slot]) -> None:
+        if session_id not in self.sessions:
+            raise NotFoundError(session_id)
+        if any(slot.index >= self.slots for slot in slots):
+            raise BadMediaError("no such slot")
+        self.assigned += slots
+        for slot in slots:
+            showing = Showing.EMPTY if slot.stream is None else Showing.WAITING
+            self.tell(SlotChanged(session_id, slot.kind, slot.index, slot.stream, showing))
 
     @staticmethod
     def _judge(offer: str) -> None:
