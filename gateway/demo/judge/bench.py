@@ -49,7 +49,9 @@ class Bench:
             user = place["users"]["dispatcher"]
             tier = await self._stack.enter_async_context(Tier(code, place["url"], user["username"], user["password"]))
             self.tiers[code] = tier
-            _, self._cursors[code] = await tier.log_since(None)
+        # From the top down: what arrives meanwhile then stands in a tier's log and in those above, never below alone.
+        for code in sorted(self.tiers, key=lambda code: len(_path(code))):
+            _, self._cursors[code] = await self.tiers[code].log_since(None)
             self._logs[code] = []
             self._settled[code] = []
         self.http: httpx.AsyncClient = await self._stack.enter_async_context(
