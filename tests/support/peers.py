@@ -30,6 +30,7 @@ from protocols.testmark import Mark, blocks, box, decode
 
 Post = Callable[[str], Awaitable[str]]
 WIDTH, HEIGHT = 480, 270
+THUMB = (320, 180)
 TONE_HZ = 440
 
 
@@ -70,8 +71,12 @@ class MarkTrack(VideoStreamTrack):
     With `raw` they are encoded by aiortc, which then answers requests for key frames (and makes none by itself).
     """
 
-    def __init__(self, code: str, codec: str, *, rate: int = 15, key_frame_s: float = 1.0, raw: bool = False) -> None:
+    def __init__(
+        self, code: str, codec: str, *, rate: int = 15, key_frame_s: float = 1.0, raw: bool = False,
+        size: tuple[int, int] = (WIDTH, HEIGHT),
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.size = size
         self.raw = raw
         self.code, self.rate = code, rate
         self.frozen = False
@@ -80,7 +85,7 @@ class MarkTrack(VideoStreamTrack):
         self._every = max(1, round(rate * key_frame_s))
         self._began: float | None = None
         self._encoder = av.CodecContext.create("libx264" if codec == "H264" else "libvpx", "w")
-        self._encoder.width, self._encoder.height, self._encoder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        (self._encoder.width, self._encoder.height), self._encoder.pix_fmt = size, "yuv420p"
         self._encoder.time_base = Fraction(1, 90000)
         self._encoder.framerate = Fraction(rate, 1)
         self._encoder.bit_rate = 600_000
@@ -115,7 +120,9 @@ class MarkTrack(VideoStreamTrack):
     def _picture(self) -> av.VideoFrame:
         if not self.frozen or not self._drawn_ms:
             self._drawn_ms = int(time.time() * 1000)
-        frame = av.VideoFrame.from_ndarray(draw(self.code, self._drawn_ms), format="gray").reformat(format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(draw(self.code, self._drawn_ms, *self.size), format="gray").reformat(
+            format="yuv420p"
+        )
         frame.pts, frame.time_base = self.number * 90000 // self.rate, Fraction(1, 90000)
         return frame
 
@@ -150,23 +157,27 @@ class ToneTrack(AudioStreamTrack):
 
 @dataclass
 class Publisher:
-    """A connected publisher."""
+    """A connected publisher; `thumb` where it has two layers."""
 
     connection: RTCPeerConnection
     video: MarkTrack | None
+    thumb: MarkTrack | None = None
 
 
 @contextlib.asynccontextmanager
 async def publisher(
     post: Post, code: str = "320623", codec: str = "H264", *, rate: int = 15, key_frame_s: float = 1.0,
-    audio: bool = False, video: bool = True, raw: bool = False,
+    audio: bool = False, video: bool = True, raw: bool = False, thumb: bool = False,
 ) -> AsyncIterator[Publisher]:  # fmt: skip
     """Publish until the context ends; connected when entered."""
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     track = MarkTrack(code, codec, rate=rate, key_frame_s=key_frame_s, raw=raw) if video else None
+    small = MarkTrack(code, codec, rate=rate, key_frame_s=key_frame_s, raw=raw, size=THUMB) if thumb else None
     try:
-        if track is not None:
-            transceiver = connection.addTransceiver(track, direction="sendonly")
+        for layer in (track, small):
+            if layer is None:
+                continue
+            transceiver = connection.addTransceiver(layer, direction="sendonly")
             wanted = f"video/{codec}".lower()
             known = RTCRtpSender.getCapabilities("video").codecs
             transceiver.setCodecPreferences([c for c in known if c.mimeType.lower() == wanted])
@@ -174,7 +185,7 @@ async def publisher(
             connection.addTransceiver(ToneTrack(), direction="sendonly")
         await exchange(connection, post)
         await connected(connection)
-        yield Publisher(connection, track)
+        yield Publisher(connection, track, small)
     finally:
         await connection.close()
 
@@ -203,7 +214,7 @@ async def until(true: Callable[[], object], within_s: float = 20.0) -> None:
 
 @dataclass
 class Viewer:
-    """What a viewer has seen and heard."""
+    """What a viewer has seen and heard; `history` has the mark and the width of each picture, `unread` had no mark."""
 
     connection: RTCPeerConnection
     frames: int = 0
@@ -214,6 +225,8 @@ class Viewer:
     began: float = field(default_factory=time.monotonic)
     samples: list[np.ndarray] = field(default_factory=list)
     ended: bool = False
+    unread: int = 0
+    history: list[tuple[str, int]] = field(default_factory=list)
 
     def age_ms(self) -> int:
         """Return the age of the newest picture with a mark."""
@@ -255,9 +268,12 @@ class Viewer:
         if self.first_frame_s is None:
             self.first_frame_s = time.monotonic() - self.began
         mark = read_mark(frame)
-        if mark is not None:
+        if mark is None:
+            self.unread += 1
+        else:
             self.marks[mark.code] += 1
             self.newest_mark = mark
+            self.history.append((mark.code, frame.width))
 
 
 @contextlib.asynccontextmanager

@@ -8,10 +8,12 @@
       v
     worker ── hub ── session (ICE, DTLS, SRTP) ── socket_port  one UDP port; upward sessions have a socket each
                │                       └── tcp_port     connections on the same number (RFC 6544), where UDP is blocked
-               └──── rules/forward: a stream, its source (ingest, gop), its legs (leg, ring)
-               └──── taps ──> recorder                       copies of packets over a local socket
+               ├──── taps ──> recorder                       copies of packets over a local socket
+               └ seating ─ rules/forward: a stream, its strands (strand: main, thumb, audio; each ingest, gop, wish)
+                           rules/seat: a leg (leg, ring) and where it sits: a stream, a layer, or nothing
 
 Control makes SDP and decides, and never touches a packet; the worker knows no users, tiers or tokens. `rules/` is pure:
 bytes and time in, effects out. `paths.py` is the seam for faster ways of encrypting and sending. A viewer keeps its
-SSRC, sequence numbers and time stamps over every change of source; it joins at the kept group of pictures.
+SSRC, sequence numbers and time stamps over every change of source, layer or camera; it joins at the kept group of
+pictures. A wall is a session with many seats, whose streams are assigned without renegotiation.
 """

@@ -74,17 +74,7 @@ from protocols.ids import split_stream
 
 logger = logging.getLogger(__name__)
 BACKENDS = ("reference",)
-CAPABILITIES = frozenset(
-    {
-        Capability.PUBLISH,
-        Capability.PLAY,
-        Capability.RECORD,
-        Capability.RELAY,
-        Capability.STILL,
-        Capability.STATS,
-        Capability.EVENTS,
-    }
-)
+CAPABILITIES = frozenset(Capability)
 STATS_S = 0.2
 WARM_UP_AFTER_S = 5.0
 CONNECT_S = 15.0
