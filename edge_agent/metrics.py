@@ -59,6 +59,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("box_media_encoded_frames_total", "Pictures coded here, by layer", ("centre", "camera", "layer")),
     Metric("box_media_target_bits_per_second", "Bit rate asked of the encoder", ("centre", "camera", "layer")),
     Metric("box_media_sent_bits_per_second", "Bit rate sent to the gateway, before headers", ("centre", "camera")),
+    Metric("box_media_rtt_seconds", "Round trip of the newest report on sent pictures", ("centre", "camera")),
     Metric("box_media_line_thin", "1 while the line carries less than the camera sends", ("centre", "camera")),
     Metric("box_media_frames_dropped_total", "Coded frames dropped because a session was slow", ("centre", "camera")),
     Metric("box_certificate_expiry_timestamp_seconds", "End of the certificate's life", ("node", "role")),

@@ -59,23 +59,25 @@ def addresses_for(url: str) -> Iterator[None]:
 class SenderWatch:
     """Listens to what comes back for one sender: key-frame requests, reports, estimates.
 
-    `heard_at` is monotonic seconds. `on_loss` is given each report's share of lost packets, `on_estimate` what the far
-    end says the line carries (REMB, bit/s; it may name several senders, each is told).
+    `heard_at` is monotonic seconds. `on_report` is given each report's share of lost packets and the round trip in
+    seconds where it can be told, `on_estimate` what the far end says the line carries (REMB, bit/s; it may name several
+    senders, each is told).
     """
 
     def __init__(
         self,
         sender: RTCRtpSender,
         on_key_frame: Callable[[], None] | None = None,
-        on_loss: Callable[[float], None] | None = None,
+        on_report: Callable[[float, float | None], None] | None = None,
         on_estimate: Callable[[int], None] | None = None,
     ) -> None:
         self.heard_at: float | None = None
         self.reports = 0
-        self._on_loss = on_loss
+        self._on_report = on_report
         self._on_estimate = on_estimate
         private: Any = sender
         self._ssrc: int = private._ssrc
+        self._sender = private
         handle = private._handle_rtcp_packet
 
         async def watched(packet: Any) -> None:
@@ -89,15 +91,23 @@ class SenderWatch:
             private._send_keyframe = on_key_frame
 
     def _read(self, packet: Any) -> None:
-        if isinstance(packet, (rtp.RtcpRrPacket, rtp.RtcpSrPacket)) and self._on_loss is not None:
+        if isinstance(packet, (rtp.RtcpRrPacket, rtp.RtcpSrPacket)) and self._on_report:
             for report in packet.reports:
                 if report.ssrc == self._ssrc:
-                    self._on_loss(report.fraction_lost / 256)
+                    self._on_report(report.fraction_lost / 256, self._round_trip(report))
         elif isinstance(packet, rtp.RtcpPsfbPacket) and packet.fmt == rtp.RTCP_PSFB_APP and self._on_estimate:
             with contextlib.suppress(ValueError):  # another application's message
                 rate, ssrcs = rtp.unpack_remb_fci(packet.fci)
                 if self._ssrc in ssrcs:
                     self._on_estimate(rate)
+
+    def _round_trip(self, report: Any) -> float | None:
+        """Return the round trip of the newest sender report (RFC 3550 section 6.4.1), None where it was older."""
+        sent_at = self._sender._RTCRtpSender__lsr_time
+        if sent_at is None or not report.dlsr or report.lsr != self._sender._RTCRtpSender__lsr:
+            return None
+        passed = time.time() - float(sent_at) - float(report.dlsr) / 65536
+        return passed if passed > 0 else None  # an idle sender repeats its stamp: the answer was to an older report
 
 
 def tell_levels(sender: RTCRtpSender, level: Callable[[], int | None]) -> None:

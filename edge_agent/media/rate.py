@@ -1,8 +1,10 @@
-"""How much one session may send: the gateway's estimate (REMB) and its loss reports steer the encoders.
+"""How much one session may send: what the gateway says (REMB), what it misses, and what stands in queues on the way.
 
 Pure rules; time is an argument. **Down at once, up slowly**: a line that was too full a moment ago is tried again in
-steps of `RISE` a second. Loss is judged as in draft-ietf-rmcat-gcc-02 section 6: over 10 % lowers, under 2 % raises.
-The small layer is served first, because a wall lives on it; the main layer takes what is left.
+steps of `RISE` a second. Loss is judged as in draft-ietf-rmcat-gcc-02 section 6: over 10 % lowers, under 2 % raises. A
+round trip that stands above the line's own by `QUEUE_S` is a buffer that this session fills: it lowers as well, long
+before such a buffer loses anything. The small layer is served first, because a wall lives on it; the main layer takes
+what is left.
 """
 
 from collections.abc import Mapping
@@ -15,6 +17,10 @@ HEADROOM = 0.9
 STALE_S = 8.0
 """An estimate that is not repeated for so long is no bound any more; targets then grow by steps."""
 THIN_S = 3.0
+QUEUE_S, EMPTY_S = 0.15, 0.05
+_DRAIN = 0.85
+_TRIP_AGES = 0.002
+"""Share of time by which the line's own round trip is taken to grow: a longer way is not a queue for ever."""
 _SOUND_KBPS = 40
 
 
@@ -36,6 +42,9 @@ class RateControl:
         self._current: dict[str, float] = dict(start or {})
         self._targets_at: float | None = None
         self._thin_since: float | None = None
+        self._least_trip: tuple[float, float] | None = None
+        self._queue_s = 0.0
+        self._full = 0
 
     def estimate(self, kbps: float, now: float) -> None:
         """Take what the gateway says that the line carries, for all that this session sends."""
@@ -44,18 +53,32 @@ class RateControl:
     def loss(self, fraction: float, sent_kbps: float, now: float) -> None:
         """Take one report's share of lost packets (0 to 1), and the rate sent lately."""
         if fraction > LOSSY:
-            self._lossy_at = now
-            if self._lowered_at is None or now - self._lowered_at >= 1.0:
-                self._lowered_at = now
-                present = sent_kbps if self._by_loss is None else min(sent_kbps, self._by_loss)
-                self._by_loss = max(self._least, present * (1 - 0.5 * fraction))
-        elif fraction < CLEAN and self._by_loss is not None:
+            self._lower(1 - 0.5 * fraction, sent_kbps, now)
+        elif fraction < CLEAN and self._by_loss is not None and self._queue_s < EMPTY_S:
             self._lossy_at = None
             passed = 1.0 if self._lowered_at is None else min(1.0, now - self._lowered_at)
             self._lowered_at = now
             self._by_loss *= 1 + RISE * passed
             if self._by_loss >= self._most:
                 self._by_loss = None
+
+    def _lower(self, share: float, sent_kbps: float, now: float) -> None:
+        self._lossy_at = now
+        if self._lowered_at is None or now - self._lowered_at >= 1.0:
+            self._lowered_at = now
+            present = sent_kbps if self._by_loss is None else min(sent_kbps, self._by_loss)
+            self._by_loss = max(self._least, present * share)
+
+    def round_trip(self, seconds: float, sent_kbps: float, now: float) -> None:
+        """Take one measured round trip: two in a row with a standing queue lower the rate."""
+        least = seconds
+        if self._least_trip is not None:
+            least = min(seconds, self._least_trip[0] + _TRIP_AGES * (now - self._least_trip[1]))
+        self._least_trip = (least, now)
+        self._queue_s = seconds - least
+        self._full = self._full + 1 if self._queue_s > QUEUE_S else 0
+        if self._full >= 2:
+            self._lower(_DRAIN, sent_kbps, now)
 
     @property
     def _least(self) -> float:

@@ -66,6 +66,7 @@ class Session:
         self.targets: dict[str, int] = {}
         self.thin = False
         self.sent_kbps = 0.0
+        self.round_trip_s: float | None = None
         self._order = order
         self._source = source
         self._peer = new_peer()
@@ -96,13 +97,17 @@ class Session:
         prefer(transceiver, kind, "video/H264" if kind == "video" else "audio/opus")
         sender: Any = transceiver.sender
         if kind == "video":
-            self._watches.append(SenderWatch(sender, feed.request_key, self._on_loss, self._on_estimate))
+            self._watches.append(SenderWatch(sender, feed.request_key, self._on_report, self._on_estimate))
         else:
             self._watches.append(SenderWatch(sender))
             tell_levels(sender, lambda: track.level)
 
-    def _on_loss(self, fraction: float) -> None:
-        self._rate.loss(fraction, self.sent_kbps, time.monotonic())
+    def _on_report(self, lost: float, round_trip: float | None) -> None:
+        now = time.monotonic()
+        self._rate.loss(lost, self.sent_kbps, now)
+        if round_trip is not None:
+            self.round_trip_s = round_trip
+            self._rate.round_trip(round_trip, self.sent_kbps, now)
 
     def _on_estimate(self, bits: int) -> None:
         self._rate.estimate(bits / 1000, time.monotonic())

@@ -32,6 +32,10 @@ async def test_reports_and_estimates_are_read_as_their_classes_have_them():
     assert RtcpRrPacket(ssrc=1).reports == []
     assert "fraction_lost" in inspect.signature(RtcpReceiverInfo).parameters
     assert unpack_remb_fci(pack_remb_fci(500_000, [7])) == (500_000, [7])
+    assert {"lsr", "dlsr"} <= set(inspect.signature(RtcpReceiverInfo).parameters)
+    reports = inspect.getsource(RTCRtpSender._run_rtcp)
+    assert "self.__lsr = " in reports
+    assert "self.__lsr_time = time.time()" in reports
     router = inspect.getsource(rtcdtlstransport.RtpRouter.route_rtcp)
     assert "unpack_remb_fci" in router  # REMB reaches every sender that it names
     assert isinstance(RTCRtpSender("video", RTCDtlsTransportLike())._ssrc, int)

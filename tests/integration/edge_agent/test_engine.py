@@ -11,7 +11,7 @@ from edge_agent.media.publisher import Publisher, Source
 from edge_agent.media.sound import SoundSource
 from edge_agent.settings import CameraSettings
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
-from gateway.ports.media import StreamState
+from gateway.ports.media import Layer, StreamState
 from protocols.aio.clock import SystemClock
 from protocols.aio.tasks import Supervisor
 from protocols.aio.testcard import tone_hz
@@ -33,7 +33,8 @@ async def _publish(http, tasks, settings, *, code="320623", sound=True):
     tone = SoundSource("tone", tone_hz(code))
     tone.start()
     stream = f"{code}/{settings.name}"
-    publisher = Publisher({stream: Source(camera.feed, tone.feed if sound else None)}, SystemClock(), tasks)
+    source = Source(camera.feed, tone.feed if sound else None, camera.thumb, camera.bounds(), camera.steer)
+    publisher = Publisher({stream: source}, SystemClock(), tasks)
     until_ = SystemClock().now() + timedelta(seconds=60)
     publisher.publish(MediaPublish(stream=stream, whip_url=http.url(stream), token="t", until=until_))
 
@@ -78,6 +79,32 @@ async def test_a_viewer_behind_the_engine_sees_the_mark_and_hears_the_tone(http)
         await tasks.cancel("viewer")
         await close()
         assert publisher.counters["sessions"] == 1
+
+
+async def test_layers_reach_the_engine_as_they_are_named_and_a_viewer_keeps_seeing(http):
+    async with Supervisor("test") as tasks:
+        publisher, close = await _publish(http, tasks, CameraSettings(name="room", kind="testcard"))
+        order = publisher._running["320623/room"]._order
+        viewer = _viewer(http, "320623/room")
+        tasks.start("viewer", viewer.run, restart=False)
+
+        def seen(width):
+            picture = viewer.report()["picture"] or {}
+            return picture.get("width") == width and (picture.get("mark") or {}).get("code") == "320623"
+
+        await until(lambda: seen(640))
+        publisher.publish(order.model_copy(update={"layers": ("thumb",)}))
+        await until(lambda: seen(320))
+        publisher.publish(order.model_copy(update={"layers": ("main", "thumb")}))
+        await until(lambda: seen(640))
+        stats = await _state(http, "320623/room")
+        assert stats.layers == (Layer.MAIN, Layer.THUMB)
+        _, session = next(publisher.sessions())
+        await until(lambda: session.round_trip_s is not None)
+        assert stats.audio_level == pytest.approx(10 ** (-18 / 20), rel=0.2)
+        assert viewer.report()["sessions"] == publisher.counters["sessions"] == 1
+        await tasks.cancel("viewer")
+        await close()
 
 
 async def test_the_engine_reports_so_that_a_living_session_is_not_taken_for_dead(http):

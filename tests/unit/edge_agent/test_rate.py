@@ -69,6 +69,29 @@ def test_many_lossy_reports_in_one_second_are_one():
     assert rate.targets(MAIN, 1.5)["main"] == 600
 
 
+def test_a_standing_queue_lowers_before_anything_is_lost_and_an_empty_one_raises():
+    rate = control()
+    rate.round_trip(0.04, 800, 0.0)
+    rate.round_trip(0.30, 800, 1.0)
+    assert rate.targets(MAIN, 1.1) == {"main": 800}
+    rate.round_trip(0.35, 800, 2.0)
+    assert rate.targets(MAIN, 2.1) == {"main": 680}
+    rate.loss(0.0, 680, 3.0)
+    assert rate.budget_kbps(3.0) == 680
+    rate.round_trip(0.05, 680, 4.0)
+    rate.loss(0.0, 680, 5.0)
+    assert rate.budget_kbps(5.0) > 700
+
+
+def test_a_longer_way_is_no_queue_for_ever():
+    rate = control()
+    rate.round_trip(0.02, 800, 0.0)
+    for second in range(1, 200):
+        rate.round_trip(0.30, 800, float(second))
+        rate.loss(0.0, 800, second + 0.5)
+    assert rate.budget_kbps(200.0) is None
+
+
 def test_a_session_goes_on_at_the_rate_of_the_one_before():
     assert control(start={"main": 200}).targets(MAIN, 5.0) == {"main": 200}
 
