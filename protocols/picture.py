@@ -2,11 +2,13 @@
 
 A sample is a small grey thumbnail (32 x 18) and, for raw sources, a digest of the exact pixels. **Frozen is said only
 when exactly the same pixels are repeated**; a still scene with sensor noise stays `live`, and what cannot be told apart
-is `unproven`, which is neither present nor frozen (design section 5).
+is `unproven`, which is neither present nor frozen (design section 5). So are the colour bars of a device without a
+camera, whose noise would else pass for life.
 """
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 
 from protocols.health import Verdict
 
@@ -41,6 +43,55 @@ def difference(one: bytes, other: bytes) -> float:
     return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
 
 
+BARS_LEAST = 6
+"""So many steps of falling brightness side by side are colour bars (SMPTE EG 1, ITU-R BT.801: seven or eight)."""
+_BAND = range(2, 10)
+"""Rows of a thumbnail in which all kinds of colour bars have nothing but their bars."""
+_FLAT, _STEP, _ROWS_ALIKE = 3, 8, 6
+
+
+def colour_bars(thumb: bytes) -> bool:
+    """Tell whether a thumbnail shows a generator's colour bars: level steps falling from left to right in each row."""
+    if len(thumb) != THUMB_WIDTH * THUMB_HEIGHT:
+        return False
+    rows = [thumb[row * THUMB_WIDTH : (row + 1) * THUMB_WIDTH] for row in _BAND]
+    for column in zip(*rows, strict=True):
+        if max(column) - min(column) > _ROWS_ALIKE:
+            return False
+    run, last = 0, None
+    for level in _plateaus(rows[len(rows) // 2]):
+        run = run + 1 if last is not None and last - level >= _STEP else 1
+        if run >= BARS_LEAST:
+            return True
+        last = level
+    return False
+
+
+def _plateaus(row: bytes) -> list[int]:
+    """Return the level stretches of a row, from left to right; a stretch that slopes counts as a break (-1)."""
+    found: list[int] = []
+    for run in _runs(row):
+        if len(run) < 2 or max(run) - min(run) > 2 * _FLAT:
+            if len(run) > 2:
+                found.append(-1)
+            continue
+        level = sorted(run)[len(run) // 2]
+        if not found or abs(found[-1] - level) >= _STEP:
+            found.append(level)
+    return found
+
+
+def _runs(row: bytes) -> list[list[int]]:
+    """Split a row where neighbours differ."""
+    runs = [[row[0]]]
+    for one, other in pairwise(row):
+        if abs(one - other) <= _FLAT:
+            runs[-1].append(other)
+        else:
+            runs.append([other])
+    return runs
+
+
 class PictureJudge:
     """Feed `look`; read `verdict(now)`. Keeps at most `FROZEN_AFTER_S` seconds and 64 samples."""
 
@@ -51,6 +102,7 @@ class PictureJudge:
         self._same_since: float | None = None
         self._alike_since = 0.0
         self._moved_at: float | None = None
+        self._bars = False
 
     def look(self, sample: Sample) -> None:
         """Take one sample, in order of time."""
@@ -61,6 +113,8 @@ class PictureJudge:
             self._alike_since = sample.at
         if last is not None and self._moved(last, sample):
             self._moved_at = sample.at
+        if last is None or last.thumb != sample.thumb:
+            self._bars = colour_bars(sample.thumb)
         self._samples.append(sample)
 
     @property
@@ -70,6 +124,11 @@ class PictureJudge:
         No proof of a frozen picture (an encoder may swallow the noise of a dark room), and enough to doubt a live one.
         """
         return bool(self._samples) and self._samples[-1].at - self._alike_since >= self.frozen_after_s
+
+    @property
+    def bars(self) -> bool:
+        """Whether the newest picture is a generator's colour bars."""
+        return self._bars
 
     @staticmethod
     def _same(last: Sample, new: Sample) -> bool:
@@ -86,6 +145,8 @@ class PictureJudge:
         if not self._samples or now - self._samples[-1].at > self.stale_after_s:
             return Verdict.NO_PICTURE
         last = self._samples[-1]
+        if self.bars:
+            return Verdict.UNPROVEN
         if last.deviation < BLACK_DEVIATION:
             return Verdict.BLACK if last.mean < BLACK_MEAN else Verdict.COVERED
         if self._same_since is not None and last.at - self._same_since >= self.frozen_after_s:

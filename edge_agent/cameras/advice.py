@@ -23,6 +23,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "no such capture device: check device, and put the user into the group video",
     ),
     "unreadable": ("视频文件读不出：检查 path 和权限", "the file cannot be read: check path and permissions"),
+    "colour_bars": (
+        "采集设备给出的是彩条，不是摄像机画面：检查摄像机是否开机、视频线是否接好",
+        "the device gives colour bars, no camera: check that the camera is on and its cable is plugged in",
+    ),
     "thumb_lost": (
         "子码流没有画面：检查 thumb_url，原因见日志；视频墙改用主码流",
         "the sub-stream gives no picture: check thumb_url, the log says why; walls get the main stream",

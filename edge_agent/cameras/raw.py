@@ -114,7 +114,7 @@ class RawCamera(Camera):
     def health(self, now: float, wall: datetime) -> CameraHealth:
         verdict = self.judge.verdict(now)
         age = None if self._newest is None else max(0, round((now - self._newest) * 1000))
-        fault = self.trouble if verdict is Verdict.NO_PICTURE else None
+        fault = self.trouble if verdict is Verdict.NO_PICTURE else "colour_bars" if self.judge.bars else None
         return CameraHealth(verdict=verdict, frame_age_ms=age, checked_at=wall, fault=fault)
 
     @override

@@ -1,7 +1,7 @@
 import random
 
 from protocols.health import Verdict
-from protocols.picture import PictureJudge, Sample
+from protocols.picture import PictureJudge, Sample, colour_bars
 
 
 def sample(at, *, seed=None, mean=110.0, deviation=40.0, digest=None, noise=0):
@@ -65,3 +65,30 @@ def test_what_an_encoder_made_alike_repeats_and_is_not_called_frozen():
     assert judge.verdict(11) is Verdict.UNPROVEN
     judge.look(sample(12, seed=1, noise=1))
     assert not judge.repeats
+
+
+def striped(levels, noise=0, slope=0):
+    grain = random.Random(1)
+    row = [levels[column * len(levels) // 32] + slope * column for column in range(32)]
+    return bytes(max(0, min(255, level + grain.randint(-noise, noise))) for _ in range(18) for level in row)
+
+
+def test_colour_bars_are_steps_that_fall_in_every_row():
+    assert colour_bars(striped([189, 169, 134, 112, 80, 58, 24], noise=1))
+    assert colour_bars(striped([101, 190, 176, 149, 135, 74, 53, 22, 101]))
+    assert not colour_bars(striped([24, 58, 80, 112, 134, 169, 189]))
+    assert not colour_bars(striped([189, 120, 60, 20]))
+    assert not colour_bars(striped([200], slope=-3))
+    assert not colour_bars(striped([200], slope=-5))
+    assert not colour_bars(bytes(576))
+    assert not colour_bars(b"short")
+    assert not any(colour_bars(sample(0, seed=seed).thumb) for seed in range(50))
+
+
+def test_bars_with_noise_are_no_life_and_bars_that_repeat_are_not_called_frozen():
+    noisy = [
+        Sample(t, 110.0, 50.0, striped([189, 169, 134, 112, 80, 58, 24], noise=1), digest=bytes([t])) for t in range(20)
+    ]
+    assert judged(noisy) is Verdict.UNPROVEN
+    still = [Sample(t, 110.0, 50.0, striped([189, 169, 134, 112, 80, 58, 24]), digest=b"same") for t in range(20)]
+    assert judged(still) is Verdict.UNPROVEN
