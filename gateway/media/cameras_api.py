@@ -1,9 +1,10 @@
 """HTTP of the media room: cameras, play tokens, the path of a click, stills."""
 
+import hashlib
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from gateway.media.machine import Trouble
@@ -18,6 +19,8 @@ from protocols.ids import stream_of
 from protocols.sharing import Share
 
 STILL_WITHIN_S = 5.0
+WIDTH_STEP = 80
+"""Widths are rounded up to these, so that clients of all sizes share decoded pictures."""
 WATCHERS = (Role.CALLER, Role.DISPATCHER, Role.DUTY_OFFICER, Role.OPERATIONS)
 
 
@@ -111,12 +114,25 @@ def _pictures(service: MediaService, api: APIRouter) -> APIRouter:
         return PathView(trace=service.chains.trace(known.stream), hops=list(hops))
 
     @api.get("/{centre}/{name}/still", response_class=Response)
-    async def still(centre: str, name: str, _: Annotated[Caller, require(*WATCHERS)]) -> Response:
-        """Return the newest picture as image/jpeg; X-Frame-Age-Ms says how old it is."""
+    async def still(
+        request: Request,
+        centre: str,
+        name: str,
+        _: Annotated[Caller, require(*WATCHERS)],
+        width: Annotated[int, Query(ge=0, le=4096, description="at most this wide; 0: as the camera sends it")] = 0,
+    ) -> Response:
+        """Return the newest picture as image/jpeg; X-Frame-Age-Ms says how old it is, the ETag names the picture.
+
+        A stream that is live here answers at once, another one is fetched and waited for.
+        """
         known = service.camera(stream_of(centre, name))
         service.expect_viewer(known.stream)
-        found = await service.still(known.stream, timeout_s=STILL_WITHIN_S)
-        headers = {"X-Frame-Age-Ms": str(found.frame_age_ms), "Cache-Control": "no-store"}
+        steps = -(-width // WIDTH_STEP) * WIDTH_STEP
+        found = await service.still(known.stream, timeout_s=STILL_WITHIN_S, width=steps)
+        tag = f'"{hashlib.sha256(found.jpeg).hexdigest()[:24]}"'
+        headers = {"X-Frame-Age-Ms": str(found.frame_age_ms), "Cache-Control": "no-cache, private", "ETag": tag}
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
         return Response(found.jpeg, 200, headers, media_type="image/jpeg")
 
     return api

@@ -180,9 +180,17 @@ class MediaService:
         """Return the stream's state in the engine."""
         return self._states.get(stream, StreamState.ABSENT)
 
-    async def still(self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0) -> Still:
-        """Return the newest decoded picture; raises NotFoundError where none comes in time."""
-        return await self._engine.still(stream, newer_than=newer_than, timeout_s=timeout_s)
+    async def still(
+        self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0, width: int = 0
+    ) -> Still:
+        """Return the newest decoded picture; raises NotFoundError, which says why, where none comes in time."""
+        try:
+            return await self._engine.still(stream, newer_than=newer_than, timeout_s=timeout_s, width=width)
+        except NotFoundError as error:
+            why = self.trouble(stream)
+            if why is None:
+                raise
+            raise NotFoundError(f"{error}; the stream does not come: {why.value}") from error
 
     def play_pass(self, stream: str, holder: str, life: timedelta | None = None) -> Pass:
         """Let `holder` (user or node) view a stream; the stream is fetched at once, in expectation of the viewer."""

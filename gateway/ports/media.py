@@ -116,7 +116,10 @@ class TrickleAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A decoded picture. `frame_age_ms` counts from the arrival of its last packet to the answer."""
+    """A decoded picture. `frame_age_ms` counts from the arrival of its last packet to the answer.
+
+    `width` and `height` are the camera's, whatever width the JPEG was asked for.
+    """
 
     stream: str
     jpeg: bytes
@@ -342,11 +345,13 @@ class MediaEngine(Protocol):
         """Fetch `stream` from another gateway by WHEP; returns the session id once connected. Raises LinkError."""
         ...
 
-    async def still(self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0) -> Still:
-        """Return the newest decoded picture.
+    async def still(
+        self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0, width: int = 0
+    ) -> Still:
+        """Return the newest decoded picture; `width` makes its JPEG smaller, never larger.
 
-        Asks the source for a key frame if none is newer than `newer_than` (monotonic seconds). Raises NotFoundError
-        where no picture comes within `timeout_s`.
+        A key frame is decoded once for each width, however many ask. The source is asked for a key frame if none is
+        newer than `newer_than` (monotonic seconds). Raises NotFoundError where no picture comes within `timeout_s`.
         """
         ...
 

@@ -15,6 +15,7 @@ from gateway.ports.media import (
     Showing,
     Slot,
     SlotChanged,
+    Still,
     StreamChanged,
     StreamState,
     TrickleAnswer,
@@ -34,6 +35,7 @@ class PaperEngine:
         self.slots = 9
         self.carried: list[tuple[str, frozenset[Layer]]] = []
         self.reachable = True
+        self.stills: dict[str, Still] = {}
         self._number = 0
         self._queues: set[asyncio.Queue[MediaEvent]] = set()
 
@@ -103,8 +105,12 @@ class PaperEngine:
             raise LinkError("unreachable")
         return self._add(stream, kind)
 
-    async def still(self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0) -> None:
-        raise NotFoundError(stream)
+    async def still(
+        self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0, width: int = 0
+    ) -> Still:
+        if stream not in self.stills:
+            raise NotFoundError(f"no picture of {stream} within {timeout_s:g} s")
+        return self.stills[stream]
 
     async def stats(self) -> EngineStats:
         return EngineStats((), {}, {}, 0, 0.0)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 HEAD = struct.Struct("!4sII")
-"""Request: codec (padded with spaces), length of the access unit, unused. Reply: status, lengths of JSON and JPEG."""
+"""Request: codec (padded with spaces), length of the access unit, width (0: as it is).
+
+Reply: status, lengths of JSON and JPEG.
+"""
 OK, FAILED = b"good", b"fail"
 MAX_UNIT = 8 << 20
 MAX_SIDE = 4096
@@ -39,8 +42,8 @@ class Look:
     thumb: str
 
 
-def decode(codec: str, unit: bytes) -> tuple[Look, bytes]:
-    """Decode one access unit; raises ValueError where no picture comes out of it."""
+def decode(codec: str, unit: bytes, width: int = 0) -> tuple[Look, bytes]:
+    """Decode one access unit, its JPEG at most `width` wide (0: as it is); raises ValueError where no picture comes."""
     import av
 
     context: Any = av.VideoCodecContext.create(codec, "r")
@@ -50,7 +53,7 @@ def decode(codec: str, unit: bytes) -> tuple[Look, bytes]:
     frame = frames[-1]
     if not 0 < frame.width <= MAX_SIDE or not 0 < frame.height <= MAX_SIDE:
         raise ValueError("the picture is too large")
-    return _look(frame), _jpeg(frame)
+    return _look(frame), _jpeg(frame, width)
 
 
 def _look(frame: "VideoFrame") -> Look:
@@ -63,11 +66,15 @@ def _look(frame: "VideoFrame") -> Look:
     return Look(frame.width, frame.height, round(float(luma.mean()), 2), round(float(luma.std()), 2), thumb.hex())
 
 
-def _jpeg(frame: "VideoFrame") -> bytes:
+def _jpeg(frame: "VideoFrame", width: int) -> bytes:
     import av
 
     encoder = av.VideoCodecContext.create("mjpeg", "w")
-    picture = frame.reformat(format="yuvj420p")
+    if 0 < width < frame.width:
+        height = max(2, round(frame.height * width / frame.width))
+        picture = frame.reformat(width=width, height=height, format="yuvj420p", interpolation="AREA")
+    else:
+        picture = frame.reformat(format="yuvj420p")
     encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, "yuvj420p"
     encoder.time_base = Fraction(1, 25)
     encoder.qmin = encoder.qmax = QUALITY
@@ -78,12 +85,12 @@ def _jpeg(frame: "VideoFrame") -> bytes:
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Answer requests until the input ends."""
     while len(head := source.read(HEAD.size)) == HEAD.size:
-        codec, length, _ = HEAD.unpack(head)
+        codec, length, width = HEAD.unpack(head)
         if length > MAX_UNIT:
             return
         unit = source.read(length)
         try:
-            look, jpeg = decode(codec.decode("latin1").strip(), unit)
+            look, jpeg = decode(codec.decode("latin1").strip(), unit, width)
         except Exception as error:  # noqa: BLE001  # whatever a hostile picture raises is that picture's failure
             text = json.dumps({"error": f"{type(error).__name__}: {error}"[:200]}).encode()
             sink.write(HEAD.pack(FAILED, len(text), 0) + text)
@@ -100,6 +107,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     import av
+    import numpy  # noqa: F401 - loaded before the first picture waits for it
 
     av.logging.set_level(av.logging.PANIC)
     serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -17,6 +17,7 @@ from typing import Self
 
 from gateway.adapters.media_embedded import identity, moment, sdp
 from gateway.adapters.media_embedded.broadcast import Broadcast
+from gateway.adapters.media_embedded.pictures import Pictures
 from gateway.adapters.media_embedded.recordings import Recordings
 from gateway.adapters.media_embedded.rules import fragment as fragments
 from gateway.adapters.media_embedded.rules.description import Agreement, Local
@@ -58,6 +59,7 @@ from gateway.ports.media import (
     SlotChanged,
     Still,
     StreamChanged,
+    StreamState,
     TrickleAnswer,
 )
 from protocols.aio.tasks import Supervisor
@@ -133,6 +135,7 @@ class EmbeddedMediaEngine:
         self._broadcast = Broadcast()
         self._sessions: dict[str, Known] = {}
         self._stills = Stills()
+        self._pictures = Pictures(self._stills, self._ask_picture)
         self.recordings = Recordings(state_dir, self._ask_worker, self._broadcast.publish)
         self._link: WorkerLink | None = None
         self._identity: identity.Identity | None = None
@@ -357,28 +360,11 @@ class EmbeddedMediaEngine:
 
     # -- stills, figures, events ----------------------------------------------------------------------------------
 
-    async def still(self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0) -> Still:
+    async def still(
+        self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0, width: int = 0
+    ) -> Still:
         """See the port."""
-        wish = Picture(stream, newer_than, timeout_s)
-        reply, unit = await self._worker().request(wish, within_s=timeout_s + 5.0)
-        if not reply.ok:
-            raise NotFoundError(f"no picture of {stream} within {timeout_s:g} s")
-        try:
-            picture = await self._stills.decode(reply.codec, unit)
-        except BadMediaError as error:
-            raise NotFoundError(f"no picture of {stream}: {error}") from error
-        look = picture.look
-        return Still(
-            stream=stream,
-            jpeg=picture.jpeg,
-            width=look.width,
-            height=look.height,
-            frame_age_ms=max(0, round((moment.now() - reply.arrived_at) * 1000)),
-            arrived_at=reply.arrived_at,
-            mean=look.mean,
-            deviation=look.deviation,
-            thumb=bytes.fromhex(look.thumb),
-        )
+        return await self._pictures.still(stream, newer_than, timeout_s, width)
 
     async def stats(self) -> EngineStats:
         """See the port. Raises LinkError while the worker is being restarted."""
@@ -413,6 +399,9 @@ class EmbeddedMediaEngine:
             raise AssertionError("the engine is used inside `async with`")
         return self._link
 
+    async def _ask_picture(self, request: Picture, within_s: float) -> tuple[Reply, bytes]:
+        return await self._worker().request(request, within_s=within_s)
+
     async def _ask_worker(self, _stream: str, request: Tap | Untap) -> Reply:
         reply, _ = await self._worker().request(request)
         return reply
@@ -426,6 +415,7 @@ class EmbeddedMediaEngine:
                 if (known := self._sessions.get(session)) is not None:
                     self._forget(known, reason)
             case Changed(stream, state, first_frame_s):
+                self._stills.watch(stream, live=state is StreamState.LIVE)
                 logger.info("stream changed", extra={"stream": stream, "state": state.value})
                 self._broadcast.publish(StreamChanged(stream, state, first_frame_s))
             case Wanted(stream, layers):

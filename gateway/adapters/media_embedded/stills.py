@@ -9,10 +9,13 @@ import sys
 from dataclasses import dataclass
 
 from gateway.adapters.media_embedded.decoder import FAILED, HEAD, MAX_UNIT, Look
+from protocols.aio.tasks import Supervisor
 from protocols.errors import BadMediaError
 
 logger = logging.getLogger(__name__)
 IDLE_S = 60.0
+WARM_AFTER_S = 3.0
+"""A stream that is live for so long has the decoder started, so that its first still waits for no start."""
 DECODE_S = 10.0
 MODULE = "gateway.adapters.media_embedded.decoder"
 
@@ -26,16 +29,50 @@ class Picture:
 
 
 class Stills:
-    """`decode` one at a time; `close` ends the process. A decoder that dies or hangs is replaced at the next call."""
+    """`decode` one at a time; `close` ends the process. A decoder that dies or hangs is replaced at the next call.
+
+    `watch` keeps one warm while streams are live.
+    """
 
     def __init__(self) -> None:
         self.started = 0
         self._process: asyncio.subprocess.Process | None = None
         self._one = asyncio.Lock()
         self._idle: asyncio.TimerHandle | None = None
+        self._live: set[str] = set()
+        self._warm: asyncio.TimerHandle | None = None
+        self._tasks = Supervisor("stills")
 
-    async def decode(self, codec: str, unit: bytes) -> Picture:
-        """Decode an access unit (`h264` in Annex B, or `vp8`); raises BadMediaError where no picture comes out."""
+    def watch(self, stream: str, *, live: bool) -> None:
+        """Note that a stream is live, or no longer."""
+        if not live:
+            self._live.discard(stream)
+            return
+        self._live.add(stream)
+        if self._warm is None:
+            self._warm = asyncio.get_running_loop().call_later(WARM_AFTER_S, self._warm_up)
+
+    def _warm_up(self) -> None:
+        self._warm = None
+        if self._live and not self._one.locked() and not self._tasks.running("warm up"):
+            self._tasks.start("warm up", self._start_early, restart=False)
+
+    async def _start_early(self) -> None:
+        async with self._one:
+            await self._running()
+        self._rest()
+
+    def _rest(self) -> None:
+        """Let the decoder end after a while without work."""
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._retire)
+
+    async def decode(self, codec: str, unit: bytes, width: int = 0) -> Picture:
+        """Decode an access unit (`h264` in Annex B, or `vp8`), its JPEG at most `width` wide (0: as it is).
+
+        Raises BadMediaError where no picture comes out.
+        """
         if len(unit) > MAX_UNIT:
             raise BadMediaError("the access unit is too long for the decoder")
         async with self._one:
@@ -43,7 +80,7 @@ class Stills:
                 self._idle.cancel()
             try:
                 async with asyncio.timeout(DECODE_S):
-                    return await self._ask(await self._running(), codec, unit)
+                    return await self._ask(await self._running(), codec, unit, width)
             except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
                 await self._end()
                 raise BadMediaError(f"the decoder gave no picture: {type(error).__name__}") from error
@@ -51,7 +88,7 @@ class Stills:
                 await self._end()  # its answer would be taken for the next one's
                 raise
             finally:
-                self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._retire)
+                self._rest()
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
@@ -65,10 +102,10 @@ class Stills:
         return self._process
 
     @staticmethod
-    async def _ask(process: asyncio.subprocess.Process, codec: str, unit: bytes) -> Picture:
+    async def _ask(process: asyncio.subprocess.Process, codec: str, unit: bytes, width: int) -> Picture:
         if process.stdin is None or process.stdout is None:
             raise AssertionError("the decoder was started with pipes")
-        process.stdin.write(HEAD.pack(codec.encode().ljust(4), len(unit), 0) + unit)
+        process.stdin.write(HEAD.pack(codec.encode().ljust(4), len(unit), width) + unit)
         await process.stdin.drain()
         status, length, size = HEAD.unpack(await process.stdout.readexactly(HEAD.size))
         text = json.loads(await process.stdout.readexactly(length))
@@ -77,7 +114,10 @@ class Stills:
         return Picture(Look(**text), await process.stdout.readexactly(size))
 
     def _retire(self) -> None:
-        """Let an idle decoder end: it leaves at the end of its input."""
+        """Let an idle decoder end, unless something is live: it leaves at the end of its input."""
+        if self._live:
+            self._rest()
+            return
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
 
@@ -93,6 +133,8 @@ class Stills:
 
     async def close(self) -> None:
         """End the decoder."""
-        if self._idle is not None:
-            self._idle.cancel()
+        for timer in (self._idle, self._warm):
+            if timer is not None:
+                timer.cancel()
+        await self._tasks.stop()
         await self._end()

@@ -118,11 +118,15 @@ class Untap:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Give the newest whole key frame that is newer than `newer_than`; ask the source if there is none."""
+    """Give the newest whole key frame that is newer than `newer_than`; ask the source if there is none.
+
+    `bare` asks for its time of arrival alone.
+    """
 
     stream: str
     newer_than: float | None
     timeout_s: float
+    bare: bool = False
     op: Literal["picture"] = "picture"
 
 

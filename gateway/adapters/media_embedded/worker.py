@@ -217,7 +217,9 @@ class Worker:
                 unit = unit_of(frame)
                 if unit:
                     codec = frame.codec.partition("/")[0]
-                    self._write(pack_answer(Reply(number, codec=codec, arrived_at=frame.at), unit))
+                    self._write(
+                        pack_answer(Reply(number, codec=codec, arrived_at=frame.at), b"" if wanted.bare else unit)
+                    )
                     return
             if moment.now() >= until:
                 self._write(pack_answer(Reply(number, ok=False)))

@@ -11,6 +11,7 @@ from gateway.media.api import SDP_LIMIT, routes
 from gateway.media.needs import MediaNeeds
 from gateway.media.service import MediaService
 from gateway.metrics import Metrics
+from gateway.ports.media import Still
 from gateway.web.application import Site, build_site
 from gateway.web.auth import Caller, Role
 from gateway.web.media_tokens import MediaDirection, MediaTokens
@@ -180,6 +181,20 @@ async def test_cameras_play_and_still(site):
     assert (await site.http.post(played["whep_url"], content="v=0", headers=view)).status_code == 201
     assert (await site.http.get(f"/api/v1/cameras/{STREAM}/still", headers=head)).status_code == 404
     assert (await site.http.post("/api/v1/cameras/320612/cellar/play", headers=head)).status_code == 404
+
+
+async def test_a_still_says_how_old_it_is_and_is_sent_once(site):
+    head = {"authorization": "Bearer caller"}
+    site.engine.stills[STREAM] = Still(STREAM, b"jpeg", 1280, 720, 41, 7.0, 90.0, 20.0, b"")
+    seen = await site.http.get(f"/api/v1/cameras/{STREAM}/still?width=300", headers=head)
+    assert (seen.status_code, seen.content) == (200, b"jpeg")
+    assert (seen.headers["x-frame-age-ms"], seen.headers["content-type"]) == ("41", "image/jpeg")
+    known = {**head, "if-none-match": seen.headers["etag"]}
+    again = await site.http.get(f"/api/v1/cameras/{STREAM}/still?width=300", headers=known)
+    assert (again.status_code, again.content, again.headers["x-frame-age-ms"]) == (304, b"", "41")
+    site.engine.stills[STREAM] = Still(STREAM, b"newer", 1280, 720, 12, 8.0, 90.0, 20.0, b"")
+    assert (await site.http.get(f"/api/v1/cameras/{STREAM}/still", headers=known)).content == b"newer"
+    assert (await site.http.get(f"/api/v1/cameras/{STREAM}/still?width=-1", headers=head)).status_code in {400, 422}
 
 
 @pytest.mark.parametrize(("who", "status"), [(None, 401), ("auditor", 403)])
