@@ -14,14 +14,19 @@ from gateway.adapters.media_embedded.wire import Figures
 from gateway.ports.media import Layer, SessionKind, SessionStats, StreamStats
 
 
-def figures_of(
-    hub: Hub, ports: Iterable[SocketPort], backend: str, tcp: tuple[str, Iterable[TcpPort]] = ("off", ())
-) -> Figures:
+def figures_of(hub: Hub, ports: Iterable[SocketPort], tcp: tuple[str, Iterable[TcpPort]] = ("off", ())) -> Figures:
     """Return all figures as they stand now."""
     now = moment.now()
     dropped = Counter(hub.dropped)
     for port in ports:
-        dropped.update({"unsent": port.unsent, "refused_by_peer": port.refused, "socket_overflow": port.overflowed()})
+        dropped.update(
+            {
+                "unsent": port.unsent,
+                "send_buffer_full": port.full,
+                "refused_by_peer": port.refused,
+                "socket_overflow": port.overflowed(),
+            }
+        )
     for connections in tcp[1]:
         dropped.update(connections.dropped)
     for stream in hub.streams.values():
@@ -35,7 +40,7 @@ def figures_of(
     kinds = Counter(session.spec.kind.value for session in hub.sessions.values())
     streams = tuple(_stream(hub, stream, now) for stream in hub.streams.values())
     counted = {name: count for name, count in dropped.items() if count}
-    modes = {"backend": backend, "tcp": tcp[0]}
+    modes = {**hub.modes, "tcp": tcp[0]}
     lines = tuple(_line(session, now) for session in hub.sessions.values())
     return Figures(streams, dict(kinds), counted, round(hub.loop_lag_s * 1000, 1), modes, lines)
 

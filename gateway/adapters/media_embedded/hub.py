@@ -25,6 +25,8 @@ from gateway.adapters.media_embedded.rules.tapping import Tap
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 from gateway.adapters.media_embedded.seating import Seating
 from gateway.adapters.media_embedded.session import CNAME, Session
+from gateway.adapters.media_embedded.socket_port import SocketPort
+from gateway.adapters.media_embedded.srtp import Keys, Secured
 from gateway.adapters.media_embedded.way import Way
 from gateway.adapters.media_embedded.wire import Changed, Open, Over, Shows, Up, Wanted
 from gateway.ports.media import EndReason, Layer, SessionKind, Slot, StreamState
@@ -45,6 +47,8 @@ Enough for 1080p of a camera, and it keeps one publisher from filling a county's
 at 300 kbit/s. Whoever gets transport-wide feedback finds the line's capacity by itself.
 """
 
+LAG_FADES = 0.96
+"""What is left of a lag after a tick without another."""
 WINDOW_S = 0.001
 """What comes in within this goes out together, unless a frame is whole before."""
 
@@ -73,11 +77,17 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._window_s = window_s
         self._inboxes: list[Session] = []
+        self._paused: list[SocketPort] = []
         self._flush_at: asyncio.TimerHandle | None = None
         self._frame_ended = False
         self._pacing = False
         self._ticker: asyncio.TimerHandle | None = None
         self._due_at = self._second_at = self._told_at = 0.0
+
+    @property
+    def modes(self) -> dict[str, str]:
+        """How packets are sent at the moment."""
+        return self._path.modes()
 
     # -- sessions ------------------------------------------------------------------------------------------------
 
@@ -180,6 +190,10 @@ class Hub:
             del self._by_address[address]
             session.release(address)
 
+    def secure(self, keys: Keys) -> Secured:
+        """Return the SRTP of a session in the way of this worker's packet path."""
+        return self._path.secure(keys)
+
     def up(self, session: Session) -> None:
         """Join a connected session to its stream: a publisher takes it over, a viewer starts at the last key frame."""
         now = moment.now()
@@ -212,14 +226,24 @@ class Hub:
                 self._flush_at = self._loop.call_later(self._window_s, self.flush)
         self._frame_ended = self._frame_ended or marked
 
-    def drained(self) -> None:
-        """Note that a slice of the socket is over (ports call it): a frame that is whole goes out at once."""
+    def drained(self, port: SocketPort) -> None:
+        """Note that a slice of the socket is over (ports call it): a frame that is whole goes out at once.
+
+        Else the port is left alone for the rest of the window, so that what comes meanwhile costs one wake-up.
+        """
         if self._frame_ended:
             self.flush()
+        elif self._inboxes and self._window_s:
+            port.pause()
+            self._paused.append(port)
 
     def flush(self) -> None:
         """Empty all inboxes: decrypt, forward, send."""
+        paused, self._paused = self._paused, []
+        for port in paused:
+            port.resume()
         if self._flush_at is not None:
+            self._late(self._loop.time() - self._flush_at.when())
             self._flush_at.cancel()
         self._flush_at, self._frame_ended = None, False
         sessions, self._inboxes = self._inboxes, []
@@ -399,9 +423,13 @@ class Hub:
             if stream.catching:
                 self._start_pacing()
 
+    def _late(self, late_s: float) -> None:
+        """Note how late something began that was due; a lag is seen at once and fades within about a second."""
+        self.loop_lag_s = max(self.loop_lag_s, late_s)
+
     def _tick(self) -> None:
-        late = self._loop.time() - self._due_at
-        self.loop_lag_s = max(self.loop_lag_s * 0.98, late)
+        self.loop_lag_s *= LAG_FADES
+        self._late(self._loop.time() - self._due_at)
         now = moment.now()
         every_second = now >= self._second_at
         if every_second:

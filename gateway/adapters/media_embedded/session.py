@@ -24,7 +24,7 @@ from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.stun import Address, Message
 from gateway.adapters.media_embedded.rules.transport import Transport
 from gateway.adapters.media_embedded.rules.transport_feedback import Arrivals
-from gateway.adapters.media_embedded.srtp import Keys, Srtp, SrtpError
+from gateway.adapters.media_embedded.srtp import Keys, Secured, SrtpError
 from gateway.adapters.media_embedded.way import Way
 from gateway.adapters.media_embedded.wire import Open
 from gateway.ports.media import EndReason, Layer, SessionKind
@@ -42,6 +42,9 @@ class Exchange(Protocol):
 
     def unbind(self, address: Address, session: "Session") -> None:
         """Stop routing it."""
+
+    def secure(self, keys: Keys) -> Secured:
+        """Return the SRTP that works with these keys."""
 
     def up(self, session: "Session") -> None:
         """Note that the session has keys."""
@@ -86,7 +89,7 @@ class Session:
         else:
             self.agent = LiteAgent(spec.local, now)
         self.addresses: set[Address] = set()
-        self.srtp: Srtp | None = None
+        self.srtp: Secured | None = None
         self.profile = ""
         self.traffic = Traffic()
         self.demux = Demux(spec.tracks)
@@ -195,7 +198,7 @@ class Session:
         if keys is None:
             self._exchange.lost(self, EndReason.DTLS if self.srtp is None else EndReason.CLOSED)
             return
-        self.srtp = Srtp(keys)
+        self.srtp = self._exchange.secure(keys)
         self.profile = keys.profile.decode()
         self._exchange.up(self)
 
@@ -229,18 +232,7 @@ class Session:
     def opened(self) -> list[rtp.Packet]:
         """Empty the inbox: decrypt and read what is in it; what cannot be is counted."""
         waiting, self.inbox = self.inbox, []
-        packets: list[rtp.Packet] = []
-        if self.srtp is None:
-            return packets
-        unprotect, parse = self.srtp.unprotect, rtp.parse
-        for data in waiting:
-            try:
-                packets.append(parse(unprotect(data)))
-            except SrtpError as error:
-                self._exchange.drop(error.name)
-            except MalformedError:
-                self._exchange.drop("malformed")
-        return packets
+        return [] if self.srtp is None else self.srtp.read(waiting, self._exchange.drop)
 
     def arrived(self, packet: rtp.Packet, now: float) -> None:
         """Note when a packet came, for the feedback that its sender regulates itself by."""
@@ -266,6 +258,10 @@ class Session:
     def send_rtp(self, datagram: bytes) -> None:
         """Encrypt and send one packet of a leg."""
         self._protected(datagram, None if self.srtp is None else self.srtp.protect)
+
+    def unfit(self) -> None:
+        """Count a packet that does not fit a datagram."""
+        self._exchange.drop("unsent_srtp")
 
     def send_rtcp(self, compound: bytes) -> None:
         """Encrypt and send a compound."""

@@ -1,7 +1,9 @@
 """One UDP socket of the worker: drained in bounded slices, its losses known."""
 
 import asyncio
+import errno
 import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,13 +15,18 @@ SLICE = 256
 LONGEST = 2048
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h; need CAP_NET_ADMIN
 
+UDP_SEGMENT = 103  # linux/udp.h
+NO_SEGMENTING = frozenset({errno.EINVAL, errno.EIO})
+"""What a kernel or a network card that cannot segment answers."""
+
 Receiver = Callable[[bytes, Address], None]
+Ancillary = tuple[tuple[int, int, bytes], ...]
 
 
 class SocketPort:
     """Sends and receives datagrams; `receive` is called for each, `after` once per slice. Errors are counted."""
 
-    def __init__(self, host: str, number: int, receive: Receiver, after: Callable[[], None]) -> None:
+    def __init__(self, host: str, number: int, receive: Receiver, after: Callable[["SocketPort"], None]) -> None:
         """Bind at once; raises OSError where the port is taken."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._receive, self._after = receive, after
@@ -35,7 +42,10 @@ class SocketPort:
             self._socket.close()
             raise
         self.number: int = self._socket.getsockname()[1]
-        self.refused = self.unsent = 0
+        self.refused = self.unsent = self.full = 0
+        self._sendmsg = self._socket.sendmsg
+        self._segments: dict[int, Ancillary] = {}
+        self._paused = self._closed = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._drain)
 
@@ -47,24 +57,72 @@ class SocketPort:
             self._socket.setsockopt(socket.SOL_SOCKET, plain, BUFFER)
 
     def _drain(self) -> None:
+        self._take()
+        self._after(self)
+
+    def _take(self) -> None:
+        receive, recvfrom = self._receive, self._socket.recvfrom
         for _ in range(SLICE):
             try:
-                data, source = self._socket.recvfrom(LONGEST)
+                data, source = recvfrom(LONGEST)
             except BlockingIOError:
                 break
             except OSError:
                 self.refused += 1  # the ICMP answer to an earlier datagram
                 continue
             if data:
-                self._receive(data, (source[0], source[1]))
-        self._after()
+                receive(data, source[:2])
+
+    def pause(self) -> None:
+        """Leave what comes in to the kernel's buffer until `resume`: one wake-up for all of it."""
+        if not self._paused and not self._closed:
+            self._paused = True
+            self._loop.remove_reader(self._socket.fileno())
+
+    def resume(self) -> None:
+        """Take a slice of what came in meanwhile (`after` is not called) and listen again."""
+        if self._paused and not self._closed:
+            self._paused = False
+            self._loop.add_reader(self._socket.fileno(), self._drain)
+            self._take()
 
     def send(self, data: bytes, to: Address) -> None:
         """Send one datagram; a full buffer or an unreachable peer is counted, never raised."""
         try:
             self._socket.sendto(data, to)
+        except BlockingIOError:
+            self.full += 1
         except OSError:
             self.unsent += 1
+
+    def send_group(self, parts: list[bytes], size: int, count: int, to: Address) -> bool:
+        """Send `count` datagrams at once: all of `size` bytes, the last one perhaps shorter.
+
+        `parts` are two for each datagram. Returns False where the kernel cannot do it; they were sent singly then.
+        """
+        segments = self._segments.get(size)
+        if segments is None:
+            segments = self._segments[size] = ((socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", size)),)
+        try:
+            self._sendmsg(parts, segments if count > 1 else (), 0, to)
+        except BlockingIOError:
+            self.full += count
+        except OSError as error:
+            if count > 1 and error.errno in NO_SEGMENTING:
+                self.send_pairs(parts, to)
+                return False
+            self.unsent += count
+        return True
+
+    def send_pairs(self, parts: list[bytes], to: Address) -> None:
+        """Send a datagram for each two parts."""
+        for at in range(0, len(parts), 2):
+            try:
+                self._sendmsg(parts[at : at + 2], (), 0, to)
+            except BlockingIOError:
+                self.full += 1
+            except OSError:
+                self.unsent += 1
 
     def prove(self, address: Address) -> None:
         """See `way.Way`; nothing is kept per peer."""
@@ -87,5 +145,6 @@ class SocketPort:
 
     def close(self) -> None:
         """Stop receiving and free the port."""
+        self._closed = True
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()

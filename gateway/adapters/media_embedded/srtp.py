@@ -4,10 +4,15 @@ Never two contents under one (key, SSRC, index): legs number packets once (`rule
 encrypted to the very same bytes again.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import pylibsrtp
 from pylibsrtp import Policy
+
+from gateway.adapters.media_embedded.rules import rtp
+from gateway.adapters.media_embedded.rules.malformed import MalformedError
 
 WINDOW = 1024
 """Packets that may come late or be repeated before the replay check refuses them."""
@@ -39,6 +44,22 @@ class Keys:
     receiving: bytes
 
 
+class Secured(Protocol):
+    """SRTP of one session, both directions. What protects or unprotects one packet raises SrtpError alone."""
+
+    def protect(self, packet: bytes) -> bytes:
+        """Encrypt an RTP packet."""
+
+    def protect_rtcp(self, packet: bytes) -> bytes:
+        """Encrypt an RTCP compound."""
+
+    def read(self, waiting: Iterable[bytes], drop: Callable[[str], None]) -> list[rtp.Packet]:
+        """Check, decrypt and parse RTP packets; what cannot be taken is counted with `drop`."""
+
+    def unprotect_rtcp(self, packet: bytes) -> bytes:
+        """Check and decrypt an RTCP compound."""
+
+
 class Srtp:
     """Both directions of one session. Methods raise SrtpError and nothing else."""
 
@@ -67,6 +88,18 @@ class Srtp:
             return self._in.unprotect(packet)
         except (pylibsrtp.Error, ValueError) as error:
             raise SrtpError(_name(error)) from error
+
+    def read(self, waiting: Iterable[bytes], drop: Callable[[str], None]) -> list[rtp.Packet]:
+        """See `Secured`."""
+        packets: list[rtp.Packet] = []
+        for data in waiting:
+            try:
+                packets.append(rtp.parse(self.unprotect(data)))
+            except SrtpError as error:
+                drop(error.name)
+            except MalformedError:
+                drop("malformed")
+        return packets
 
     def unprotect_rtcp(self, packet: bytes) -> bytes:
         """Check and decrypt an RTCP compound."""

@@ -152,6 +152,16 @@ class TcpPort:
         if len(peer.waiting) == 1:
             self._write(peer)
 
+    def send_group(self, parts: list[bytes], size: int, count: int, to: Address) -> bool:
+        """See `way.Way`; TCP has no need of groups."""
+        self.send_pairs(parts, to)
+        return True
+
+    def send_pairs(self, parts: list[bytes], to: Address) -> None:
+        """See `way.Way`."""
+        for at in range(0, len(parts), 2):
+            self.send(parts[at] + parts[at + 1], to)
+
     def _write(self, peer: _Peer) -> None:
         while peer.waiting:
             first = peer.waiting[0]

@@ -50,6 +50,8 @@ from gateway.ports.media import EndReason
 logger = logging.getLogger(__name__)
 MAX_BACKLOG = 8 << 20
 """Unread bytes towards control at which the worker gives control up and ends."""
+GC_THRESHOLD = (50_000, 20, 50)
+"""Packets are tuples without cycles: the collector would look at them often and in vain."""
 PICTURE_EVERY_S = 0.02
 NUMBERS_TRIED = 8
 
@@ -163,7 +165,7 @@ class Worker:
                 self._let_go(session)
                 return Reply(ask.number)
             case Measure():
-                figures = figures_of(self.hub, self._all_ports(), self._setup.backend, (self.tcp, self._tcp))
+                figures = figures_of(self.hub, self._all_ports(), (self.tcp, self._tcp))
                 return Reply(ask.number, figures=replace(figures, dropped={**figures.dropped, **self._taps.counted()}))
             case _:
                 return Reply(ask.number, ok=self._changed(ask.request))
@@ -258,6 +260,7 @@ async def run(descriptor: int) -> None:
         return
     asyncio.get_running_loop().set_exception_handler(lambda _, context: _failed(worker, context))
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
     writer.write(pack_answer(Reply(first.number, port=port, tcp=worker.tcp == "on")))
     await worker.serve()
     for name in list(worker.hub.sessions):

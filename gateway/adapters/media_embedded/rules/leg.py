@@ -118,7 +118,7 @@ class Leg:
                 (n + step, pack(first, m | pt, n + step & 0xFFFF, t + later & 0xFFFFFFFF, tail, wide & 0xFFFF), payload)
                 for wide, (n, m, t, payload) in enumerate(rows, self._transport.next)
             ]
-            self._transport.note(sent, now)
+            self._transport.note(run.lengths, len(sent[0][1]), now)
         self._ring.extend(sent)
         self._number = sent[-1][0] + 1
         newest = (run.newest + later) & 0xFFFFFFFF
@@ -208,7 +208,7 @@ class Leg:
         if not self._ring.put(sent):
             return []
         if self._transport is not None:
-            self._transport.note([sent], now)
+            self._transport.note((len(payload),), len(head), now)
         self.packets += 1
         return [sent]
 

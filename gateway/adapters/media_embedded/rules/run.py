@@ -16,14 +16,14 @@ Row = tuple[int, int, int, bytes]
 class Run:
     """At least one packet. `plain` runs (one generation and codec, ascending, nothing empty) go the fast way."""
 
-    __slots__ = ("_moved", "first", "last", "newest", "octets", "packets", "plain", "rows", "stamps")
+    __slots__ = ("_moved", "first", "last", "lengths", "newest", "octets", "packets", "plain", "rows", "stamps")
 
     def __init__(self, packets: Sequence[Media]) -> None:
         self.packets = packets
         self.first, self.last = packets[0], packets[-1]
         generation, before, codec, _, newest, *_ = self.first
         self.plain = True
-        self.octets = 0
+        self.lengths: list[int] = []
         self.rows: list[Row] = []
         self.stamps: set[int] = set()
         self._moved: dict[tuple[int, int], tuple[list[Row], int]] = {}
@@ -34,10 +34,11 @@ class Run:
             before = number
             if 0 < (timestamp - newest) & 0xFFFFFFFF < 1 << 31:
                 newest = timestamp
-            self.octets += len(payload)
+            self.lengths.append(len(payload))
             self.rows.append((number, 0x80 if marker else 0, timestamp, payload))
             self.stamps.add(timestamp)
         self.newest = newest
+        self.octets = sum(self.lengths)
 
     def moved(self, steps: tuple[int, int]) -> tuple[list[Row], int]:
         """Return the rows of VP8 with picture ids and levels moved on, and how many could not be read for it."""

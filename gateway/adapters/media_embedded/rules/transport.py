@@ -5,17 +5,16 @@ sent when, so that the two can be laid side by side.
 """
 
 from collections import deque
+from collections.abc import Sequence
 
-from gateway.adapters.media_embedded.rules.ring import Sent
-
-KEPT = 2048
-"""As many batches are remembered: some seconds."""
+KEPT = 1024
+"""As many batches are remembered: some seconds, even of a wall with many slots."""
 AROUND = 28
 """Bytes of IPv4 and UDP around a datagram, and the tag of SRTP is 16 more."""
 TAG = 16
 
-Entry = tuple[int, float, list[Sent]]
-"""First number of a batch (not wrapped), when it was sent, its packets in order of their numbers."""
+Entry = tuple[int, float, Sequence[int], int]
+"""First number of a batch (not wrapped), when it was sent, its payloads' lengths in order, length of their headers."""
 
 
 class Transport:
@@ -27,15 +26,13 @@ class Transport:
         self.next = first
         self.log: deque[Entry] = deque(maxlen=KEPT)
 
-    def note(self, sent: list[Sent], now: float) -> None:
-        """Remember a batch that took its numbers from `next` on."""
-        self.log.append((self.next, now, sent))
-        self.next += len(sent)
+    def note(self, lengths: Sequence[int], head: int, now: float) -> None:
+        """Remember a batch that took its numbers from `next` on; `lengths` of payloads may be shared and is kept."""
+        self.log.append((self.next, now, lengths, head))
+        self.next += len(lengths)
 
 
 def sizes(entry: Entry) -> list[tuple[int, float, int]]:
     """Spell a batch out: number, time sent and bytes on the wire of each packet."""
-    first, at, sent = entry
-    return [
-        (first + place, at, len(head) + len(payload) + TAG + AROUND) for place, (_, head, payload) in enumerate(sent)
-    ]
+    first, at, lengths, head = entry
+    return [(first + place, at, head + length + TAG + AROUND) for place, length in enumerate(lengths)]

@@ -49,11 +49,13 @@ def descriptor(payload: bytes) -> Descriptor:
 
 def starts_key_frame(payload: bytes) -> bool:
     """Tell whether a key frame begins here (first partition, P bit of the frame header clear)."""
+    if not payload or payload[0] & 0x17 != 0x10:
+        return False  # most packets: not the start of a frame's first partition
     try:
         head = descriptor(payload)
     except MalformedError:
         return False
-    return head.start and head.partition == 0 and len(payload) > head.length and not payload[head.length] & 1
+    return len(payload) > head.length and not payload[head.length] & 1
 
 
 def frame(payloads: list[bytes]) -> bytes:

@@ -5,8 +5,8 @@ from gateway.adapters.media_embedded.rules.transport import AROUND, KEPT, TAG, T
 
 def test_batches_follow_on_and_say_their_sizes() -> None:
     transport = Transport(65534)
-    transport.note([(1, bytes(20), bytes(100)), (2, bytes(20), bytes(50))], 1.0)
-    transport.note([(1, bytes(24), bytes(10))], 2.0)
+    transport.note((100, 50), 20, 1.0)
+    transport.note((10,), 24, 2.0)
     over = TAG + AROUND
     spelt = [size for entry in transport.log for size in sizes(entry)]
     assert spelt == [(65534, 1.0, 120 + over), (65535, 1.0, 70 + over), (65536, 2.0, 34 + over)]
@@ -16,5 +16,5 @@ def test_batches_follow_on_and_say_their_sizes() -> None:
 def test_what_is_remembered_is_bounded() -> None:
     transport = Transport()
     for number in range(KEPT + 5):
-        transport.note([(number, b"", b"")], 0.0)
+        transport.note((number,), 0, 0.0)
     assert (len(transport.log), transport.log[0][0]) == (KEPT, 5)
