@@ -123,6 +123,7 @@ class Gateway:
             port=media.port,
             tcp=media.tcp,
             backend=media.backend,
+            batch_window_ms=media.batch_window_ms,
             trust=self._trust_above,
         )
         now, wanted = self.clock.now(), self.settings.broker

@@ -129,8 +129,9 @@ class BrokerSection(Section):
 
 
 class MediaBackend(StrEnum):
-    """Which media worker forwards the packets."""
+    """How the media worker forwards packets."""
 
+    BATCHED = "batched"
     REFERENCE = "reference"
 
 
@@ -146,7 +147,16 @@ class MediaSection(Section):
     advertise: tuple[str, ...] = Field(
         default=(), description="Addresses told to browsers and agents, by network zone; default: host."
     )
-    backend: MediaBackend = Field(default=MediaBackend.REFERENCE, description="Media worker.")
+    backend: MediaBackend = Field(
+        default=MediaBackend.BATCHED,
+        description="How packets are forwarded: batched, or reference (slower, the same datagrams one by one).",
+    )
+    batch_window_ms: float = Field(
+        default=1.0,
+        ge=0,
+        le=5,
+        description="Packets that come within so many milliseconds are forwarded together, a whole frame at once.",
+    )
 
 
 class UpstreamSection(Section):

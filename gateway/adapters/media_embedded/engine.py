@@ -75,7 +75,7 @@ from protocols.errors import (
 from protocols.ids import split_stream
 
 logger = logging.getLogger(__name__)
-BACKENDS = ("reference",)
+BACKENDS = ("batched", "reference")
 CAPABILITIES = frozenset(Capability)
 STATS_S = 0.2
 WARM_UP_AFTER_S = 5.0
@@ -107,9 +107,9 @@ class EmbeddedMediaEngine:
     answers as host candidates. `host` is the address to bind; without one, loopback alone binds loopback alone and
     anything else binds all interfaces. `port` is the worker's one UDP port (0: any free one, kept over a worker's
     restart). `tcp` lets peers connect to the same number by TCP too, where UDP does not pass. `backend` chooses the
-    packet path. `trust` gives the TLS context for relays to and pulls from another gateway over https; None trusts the
-    system's authorities. Raises ConfigError for a backend or an address that cannot be used, and at the start for a
-    port that is taken.
+    packet path, `batch_window_ms` how long packets are collected. `trust` gives the TLS context for relays to and pulls
+    from another gateway over https; None trusts the system's authorities. Raises ConfigError for a backend or an
+    address that cannot be used, and at the start for a port that is taken.
     """
 
     def __init__(
@@ -119,7 +119,8 @@ class EmbeddedMediaEngine:
         advertise: Sequence[str] = ("127.0.0.1",),
         host: str | None = None,
         port: int = 0,
-        backend: str = "reference",
+        backend: str = "batched",
+        batch_window_ms: float = 1.0,
         tcp: bool = True,
         trust: Callable[[], ssl.SSLContext | None] = lambda: None,
     ) -> None:
@@ -127,7 +128,7 @@ class EmbeddedMediaEngine:
             raise ConfigError(f"media backend {backend!r} does not exist; choose one of {', '.join(BACKENDS)}")
         self.state_dir = state_dir
         self.advertise = tuple(advertise)
-        self.backend = backend
+        self.backend, self._window_s = backend, batch_window_ms / 1000
         self._tcp = tcp
         self._trust = trust
         self._bind = bind_address(self.advertise, host)
@@ -163,7 +164,7 @@ class EmbeddedMediaEngine:
             self._identity,
             (self._bind,),
             self._wished_port,
-            self.backend,
+            (self.backend, self._window_s),
             self._heard,
             self._worker_lost,
             tcp=self._tcp,

@@ -98,7 +98,8 @@ class SocketPort:
     def send_group(self, parts: list[bytes], size: int, count: int, to: Address) -> bool:
         """Send `count` datagrams at once: all of `size` bytes, the last one perhaps shorter.
 
-        `parts` are two for each datagram. Returns False where the kernel cannot do it; they were sent singly then.
+        `parts` are two for each datagram. Returns False where the kernel cannot do it at all; they were sent singly
+        then, as they are to a peer behind a link that is too narrow for `size` (the network fragments them).
         """
         segments = self._segments.get(size)
         if segments is None:
@@ -111,7 +112,10 @@ class SocketPort:
             if count > 1 and error.errno in NO_SEGMENTING:
                 self.send_pairs(parts, to)
                 return False
-            self.unsent += count
+            if count > 1 and error.errno == errno.EMSGSIZE:
+                self.send_pairs(parts, to)
+            else:
+                self.unsent += count
         return True
 
     def send_pairs(self, parts: list[bytes], to: Address) -> None:

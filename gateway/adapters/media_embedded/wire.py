@@ -25,13 +25,17 @@ class WireError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """First message: who we are and where to listen. `port` 0 takes a free one, `tcp` also for connections."""
+    """First message: who we are and where to listen. `port` 0 takes a free one, `tcp` also for connections.
+
+    `window_s` is how long packets are collected at most before they are forwarded together.
+    """
 
     certificate: str
     key: str
     bind: tuple[str, ...]
     port: int
     backend: str
+    window_s: float
     tcp: bool = False
     op: Literal["configure"] = "configure"
 

@@ -38,7 +38,8 @@ MODULE = "gateway.adapters.media_embedded.worker"
 class WorkerLink:
     """Start with `async with`; `request` speaks with the worker; `on_event` and `on_lost` are called as things happen.
 
-    `on_lost` is called when a worker has died, before the next one is started. Leaving ends the worker.
+    `path` is the backend and how many seconds packets are collected. `on_lost` is called when a worker has died, before
+    the next one is started. Leaving ends the worker.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class WorkerLink:
         identity: Identity,
         bind: tuple[str, ...],
         port: int,
-        backend: str,
+        path: tuple[str, float],
         on_event: Callable[[Answer], None],
         on_lost: Callable[[], None],
         *,
@@ -58,7 +59,7 @@ class WorkerLink:
         """Whether the worker takes connections, so that answers may name them."""
         self.restarts = 0
         self.process_id: int | None = None
-        self._identity, self._bind, self._backend, self._tcp = identity, bind, backend, tcp
+        self._identity, self._bind, self._path, self._tcp = identity, bind, path, tcp
         self._on_event, self._on_lost = on_event, on_lost
         self._tasks = Supervisor("media worker", backoff=Backoff(base=0.2, cap=5.0, floor=0.05))
         self._writer: asyncio.StreamWriter | None = None
@@ -118,7 +119,7 @@ class WorkerLink:
 
     async def _configure(self, reader: asyncio.StreamReader) -> None:
         setup = Configure(
-            self._identity.certificate, self._identity.key, self._bind, self.port, self._backend, self._tcp
+            self._identity.certificate, self._identity.key, self._bind, self.port, *self._path, tcp=self._tcp
         )
         self._send(Ask(0, setup))
         answer, _ = await read_answer(reader)

@@ -77,5 +77,5 @@ class Repeater:
             wrapped = wrapped[:-2] + (self._transport.next & 0xFFFF).to_bytes(2, "big")
         again = (number, wrapped, (original & 0xFFFF).to_bytes(2, "big") + payload)
         if self._transport is not None:
-            self._transport.note([again], now)
+            self._transport.note((len(again[2]),), len(wrapped), now)
         return again

@@ -39,5 +39,5 @@ def test_what_peers_could_not_reach_is_refused(advertise: tuple[str, ...], host:
 
 
 def test_an_unknown_backend_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="reference"):
+    with pytest.raises(ConfigError, match="batched, reference"):
         EmbeddedMediaEngine(state_dir=tmp_path, backend="magic")

@@ -13,7 +13,7 @@ from gateway.ports.media import EndReason, SessionKind, StreamState
 OWN, FAR = Credentials("a", "b"), Credentials("c", "d")
 TRACK = Track("video", "0", 1, {96: Codec("vp8", 90000)}, {97: 96}, 5)
 REQUESTS: list[wire.Request] = [
-    wire.Configure("cert", "key", ("127.0.0.1",), 0, "reference"),
+    wire.Configure("cert", "key", ("127.0.0.1",), 0, "batched", 0.001),
     wire.Reserve("s"),
     wire.Open("s", SessionKind.WHIP, "320623/room", OWN, FAR, "AB", (TRACK,), 1.5),
     wire.Open("s", SessionKind.RELAY, "x/y", OWN, FAR, "AB", (), 1.5, False, (("127.0.0.1", 5),)),
@@ -24,7 +24,7 @@ REQUESTS: list[wire.Request] = [
 ]
 ANSWERS: list[wire.Answer] = [
     wire.Reply(3, port=7),
-    wire.Reply(4, figures=wire.Figures((), {"whip": 1}, {"replay": 2}, 0.5, {"backend": "reference"})),
+    wire.Reply(4, figures=wire.Figures((), {"whip": 1}, {"replay": 2}, 0.5, {"backend": "batched", "gso": "on"})),
     wire.Up("s"),
     wire.Over("s", EndReason.CONSENT_LOST),
     wire.Changed("320623/room", StreamState.LIVE, 0.2),

@@ -1,0 +1,226 @@
+"""Both backends put the same datagrams on the wire, whatever the batches; GSO changes how, never what."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.adapters.media_embedded.hub import Hub
+from gateway.adapters.media_embedded.paths import BatchedPath, PacketPath, ReferencePath
+from gateway.adapters.media_embedded.rules import rtp
+from gateway.adapters.media_embedded.rules.ice import Credentials
+from gateway.adapters.media_embedded.rules.ingest import Codec, Ingest
+from gateway.adapters.media_embedded.rules.leg import Leg, Plan
+from gateway.adapters.media_embedded.rules.ring import Sent
+from gateway.adapters.media_embedded.rules.strand import Out, Strand
+from gateway.adapters.media_embedded.rules.transport import Transport
+from gateway.adapters.media_embedded.socket_port import SocketPort
+from gateway.adapters.media_embedded.srtp import MAX_PLAIN, PROFILES, Keys
+from gateway.adapters.media_embedded.wire import Open
+from gateway.ports.media import SessionKind
+
+GCM, COUNTER_MODE = b"SRTP_AEAD_AES_128_GCM", b"SRTP_AES128_CM_SHA1_80"
+VP8 = 96
+SO_NO_CHECK = 11  # asm-generic/socket.h
+OWNERS = ("plain", "counted", "late")
+
+
+class Bench:
+    """A hub on one path; what it sends to each viewer arrives at a real socket."""
+
+    def __init__(self, path: PacketPath, profile: bytes = GCM) -> None:
+        self.path = path
+        self.hub = Hub(None, path, lambda _: None)  # type: ignore[arg-type] - nobody shakes hands here
+        self.port = SocketPort("127.0.0.1", 0, lambda _, __: None, lambda _: None)
+        self.ears: dict[str, socket.socket] = {}
+        length = PROFILES[profile][1] + PROFILES[profile][2]
+        for number, owner in enumerate(OWNERS):
+            ear = self.ears[owner] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            ear.bind(("127.0.0.1", 0))
+            ear.settimeout(5.0)
+            spec = Open(owner, SessionKind.WHEP, "s", Credentials(owner, "p"), Credentials("r", "q"), "", (), 0.0)
+            self.hub.open(spec, self.port)
+            session = self.hub.sessions[owner]
+            session.address = ear.getsockname()
+            session.srtp = path.secure(Keys(profile, bytes([number]) * length, bytes(length)))
+
+    def carry(self, out: Out) -> dict[str, list[bytes]]:
+        """Send, and return what arrived."""
+        self.path.send(out, self.hub.sessions)
+        counts = dict.fromkeys(OWNERS, 0)
+        for owner, _, sent in out:
+            counts[owner] += sum(len(head) + len(payload) <= MAX_PLAIN for _, head, payload in sent)
+        return {owner: [self.ears[owner].recv(4096) for _ in range(count)] for owner, count in counts.items()}
+
+    def close(self) -> None:
+        for ear in self.ears.values():
+            ear.close()
+        self.port.close()
+
+
+def leg(owner: str) -> Leg:
+    place = OWNERS.index(owner)
+    plan = Plan("video", 70 + place, {"vp8": 100}, {1: b"0"}, 65530 + place, 0xFFFFFF00, transport_extension=place * 3)
+    return Leg(plan, owner, Transport(65535))
+
+
+class Room:
+    """The rules alone: a strand with its legs, driven by a script of steps; gives what is to be sent."""
+
+    def __init__(self) -> None:
+        self.strand = Strand("s", "main")
+        self.legs = {owner: leg(owner) for owner in OWNERS}
+        self.source = self.sequence = self.frame = 0
+        self.switch()
+        for owner in OWNERS[:2]:
+            self.strand.add(self.legs[owner], 0.0)
+
+    def switch(self) -> Out:
+        self.source += 1
+        self.sequence += 5000
+        self.strand.begin(Ingest("video", {VP8: Codec("vp8", 90000)}, {}), self.source)
+        return []
+
+    def frames(self, sizes: list[int], *, key: bool) -> Out:
+        self.frame += 1
+        packets = []
+        for place, size in enumerate(sizes):
+            body = (b"\x90\x80" if place == 0 else b"\x80\x80") + bytes([self.frame & 0x7F, 0 if key else 1])
+            self.sequence += 1
+            marker, stamp = place == len(sizes) - 1, self.frame * 3000
+            packets.append(rtp.Packet(VP8, marker, self.sequence & 0xFFFF, stamp, self.source, body + bytes(size)))
+        return self.strand.packets(packets, self.frame / 25)
+
+    def step(self, action: str, sizes: list[int]) -> Out:
+        now = self.frame / 25
+        match action:
+            case "switch":
+                return self.switch()
+            case "join":
+                return [] if self.legs["late"] in self.strand.legs else self.strand.add(self.legs["late"], now)
+            case "again":
+                asked = tuple(range(65530, 65540)) + tuple(range(3))
+                return [(o, one.plan.ssrc, s) for o, one in self.legs.items() if (s := one.resend(asked))]
+            case "lose":
+                self.sequence += 2
+                return []
+            case "due":
+                return self.strand.catch_up(now)
+        return self.frames(sizes, key=action == "key")
+
+
+SIZES = st.lists(st.sampled_from([1, 500, 1100, 1100, 1100, 1101, MAX_PLAIN]), min_size=1, max_size=25)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["key", "delta", "delta", "delta", "switch", "join", "again", "lose", "due"]), SIZES),
+    max_size=12,
+)
+
+
+@pytest.mark.parametrize("profile", [GCM, COUNTER_MODE])
+@settings(max_examples=25, deadline=None)
+@given(steps=STEPS)
+def test_every_path_sends_the_same_datagrams(profile: bytes, steps: list[tuple[str, list[int]]]) -> None:
+    async def compare() -> None:
+        paths = [ReferencePath(), BatchedPath(), BatchedPath(segmenting=False)]
+        benches = [Bench(path, profile) for path in paths]
+        room = Room()
+        index: dict[tuple[str, int, int], Sent] = {}
+        try:
+            for action, sizes in [("key", [1100, 1100, 300]), *steps]:
+                out = room.step(action, sizes)
+                for owner, ssrc, sent in out:
+                    for one in sent:
+                        assert index.setdefault((owner, ssrc, one[0]), one) == one, "one number, one content"
+                first, *others = [bench.carry(out) for bench in benches]
+                assert others == [first, first]
+            totals = [{o: s.traffic.packets_out for o, s in bench.hub.sessions.items()} for bench in benches]
+            assert totals[1:] == totals[:1] * 2
+            assert benches[0].hub.dropped == benches[1].hub.dropped == benches[2].hub.dropped
+        finally:
+            for bench in benches:
+                bench.close()
+
+    asyncio.run(compare())
+
+
+async def test_equal_packets_go_together_and_the_path_says_so() -> None:
+    bench = Bench(BatchedPath())
+    calls: list[int] = []
+    send = bench.port.send_group
+
+    def counted(parts: list[bytes], size: int, count: int, to: tuple[str, int]) -> bool:
+        calls.append(count)
+        return send(parts, size, count, to)
+
+    bench.port.send_group = counted  # type: ignore[method-assign] - watches, then does the same
+    Carry = Callable[[list[int]], int]
+    room = Room()
+    carry: Carry = lambda sizes: sum(map(len, bench.carry(room.frames(sizes, key=True)[:1]).values()))  # noqa: E731 - two uses
+    assert carry([1100] * 12 + [400]) == 13
+    assert calls == [10, 3]
+    calls.clear()
+    assert carry([500, 900, 900, 100, 900]) == 5
+    assert calls == [1, 3, 1]
+    assert bench.path.modes() == {"backend": "batched", "gso": "on"}
+    bench.close()
+
+
+SMALL = """
+import asyncio
+from tests.unit.gateway.adapters.media_embedded.test_paths import Bench, BatchedPath, Room
+
+async def main():
+    bench, room = Bench(BatchedPath()), Room()
+    for _ in range(2):
+        got = bench.carry(room.frames([1100, 1100, 300], key=True)[:1])
+        assert [len(one) for one in got["plain"]] == [1140, 1140, 340], got
+        assert bench.path.modes() == {"backend": "batched", "gso": "on"}
+        assert bench.port.unsent == 0
+
+asyncio.run(main())
+"""
+
+
+async def test_where_the_kernel_cannot_segment_packets_go_singly_for_good() -> None:
+    bench, room = Bench(BatchedPath()), Room()
+    bench.port._socket.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)  # the kernel segments nothing without checksums
+    for _ in range(2):
+        got = bench.carry(room.frames([1100, 1100, 300], key=True)[:1])
+        assert [len(one) for one in got["plain"]] == [1140, 1140, 340]
+        assert bench.path.modes() == {"backend": "batched", "gso": "off"}
+    assert bench.port.unsent == 0
+    bench.close()
+
+
+def test_a_peer_behind_a_narrow_link_gets_single_packets() -> None:
+    """A network of its own, narrower than our packets: the kernel refuses to segment, and fragments."""
+    command = ["unshare", "-rn", "sh", "-c", 'ip link set lo up mtu 600 && exec "$0" "$@"', sys.executable, "-c", SMALL]
+    subprocess.run(command, check=True, timeout=60)
+
+
+async def test_a_full_send_buffer_is_counted() -> None:
+    bench, room = Bench(BatchedPath()), Room()
+
+    def full(*_: object) -> int:
+        raise BlockingIOError
+
+    bench.port._sendmsg = full
+    bench.path.send(room.frames([1100, 1100, 300], key=True)[:1], bench.hub.sessions)
+    assert (bench.port.full, bench.port.unsent, bench.path.modes()["gso"]) == (3, 0, "on")
+    bench.close()
+
+
+async def test_sessions_that_are_gone_or_have_no_keys_are_passed_over() -> None:
+    for path in (ReferencePath(), BatchedPath()):
+        bench, room = Bench(path), Room()
+        out = room.frames([1100], key=True)
+        bench.hub.sessions["plain"].srtp = None
+        bench.hub.sessions["counted"].address = None
+        path.send([*out, ("nobody", 1, out[0][2])], bench.hub.sessions)
+        assert [session.traffic.packets_out for session in bench.hub.sessions.values()] == [0, 0, 0]
+        bench.close()
