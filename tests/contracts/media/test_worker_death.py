@@ -17,6 +17,8 @@ from tests.support.house import ROOT
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
 
+pytestmark = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
+
 ROOM = "320623/room"
 
 

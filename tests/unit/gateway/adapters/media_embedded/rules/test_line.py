@@ -4,7 +4,6 @@ import pytest
 
 from gateway.adapters.media_embedded.rules import rtcp
 from gateway.adapters.media_embedded.rules.line import REPORTS, Line
-from gateway.adapters.media_embedded.rules.ring import Sent
 from gateway.adapters.media_embedded.rules.transport import Transport
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 
@@ -47,9 +46,8 @@ def test_the_round_trip_comes_from_reports_that_were_sent() -> None:
 
 def test_arrivals_count_only_where_they_were_agreed() -> None:
     transport = Transport()
-    batch: list[Sent] = [(number, b"h" * 20, b"p" * 1100) for number in range(20)]
     told = TransportFeedback(0, 20, 1, 0, tuple((number, 4 * number) for number in range(20)))
-    transport.note(batch, 1.0)
+    transport.note([1100] * 20, 20, 1.0)
     stranger = Line(transport, counted=False)
     stranger.heard(told, 1.1)
     assert stranger.estimate(1.1) is None
