@@ -16,6 +16,7 @@ from gateway.adapters.media_embedded.rules import rtp
 from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.ingest import Codec, Ingest
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
+from gateway.adapters.media_embedded.rules.repair import Rtx
 from gateway.adapters.media_embedded.rules.ring import Sent
 from gateway.adapters.media_embedded.rules.strand import Out, Strand
 from gateway.adapters.media_embedded.rules.transport import Transport
@@ -65,7 +66,9 @@ class Bench:
 
 def leg(owner: str) -> Leg:
     place = OWNERS.index(owner)
-    plan = Plan("video", 70 + place, {"vp8": 100}, {1: b"0"}, 65530 + place, 0xFFFFFF00, transport_extension=place * 3)
+    rtx = Rtx(90, {100: 101}, 65534) if owner == "late" else None
+    elements = {1: b"0"}
+    plan = Plan("video", 70 + place, {"vp8": 100}, elements, 65530 + place, 0xFFFFFF00, "main", place * 3, rtx)
     return Leg(plan, owner, Transport(65535))
 
 
@@ -105,7 +108,7 @@ class Room:
                 return [] if self.legs["late"] in self.strand.legs else self.strand.add(self.legs["late"], now)
             case "again":
                 asked = tuple(range(65530, 65540)) + tuple(range(3))
-                return [(o, one.plan.ssrc, s) for o, one in self.legs.items() if (s := one.resend(asked))]
+                return [(o, *again) for o, one in self.legs.items() for again in one.resend(asked, None, now)]
             case "lose":
                 self.sequence += 2
                 return []
