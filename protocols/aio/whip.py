@@ -16,6 +16,8 @@ from protocols.errors import LinkError, RefusedError
 if TYPE_CHECKING:
     import httpx
 
+CONNECT_S = 2.5
+"""A lost SYN is sent again after 1 s, then after 3: beginning anew is sooner than waiting for that."""
 MAX_ANSWER = 256 * 1024
 """Longest SDP or problem body that is read, in bytes."""
 
@@ -106,7 +108,10 @@ class WhipClient:
 
         if self._http is None:
             self._http = httpx.AsyncClient(
-                trust_env=False, follow_redirects=False, timeout=self._timeout_s, verify=self._verify
+                trust_env=False,
+                follow_redirects=False,
+                timeout=httpx.Timeout(self._timeout_s, connect=min(self._timeout_s, CONNECT_S)),
+                verify=self._verify,
             )
         head = {"authorization": f"Bearer {self._token}", **(headers or {})}
         if kind is not None:

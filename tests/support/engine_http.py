@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from protocols.errors import NotFoundError
 from tests.support.until import until
 
 
@@ -51,5 +52,8 @@ class EngineHttp:
         return Response(answer.sdp, 201, media_type="application/sdp", headers=headers)
 
     async def _delete(self, request: Request) -> Response:
-        await self.engine.end(request.path_params["session"])
+        try:
+            await self.engine.end(request.path_params["session"])
+        except NotFoundError:  # it ended by itself
+            return Response(status_code=404)
         return Response(status_code=200)
