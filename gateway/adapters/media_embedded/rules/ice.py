@@ -20,6 +20,10 @@ CHECK_EVERY_S = 2.5
 FIRST_RETRY_S = 0.05
 SILENT_PATH_S = 8.0
 """A selected path without a check for this long gives way to another authenticated path that has them."""
+NOMINATED_S = 3.0
+"""Within this time after a nomination only a better path wins: some nominate every path that they check."""
+SETTLED_S = 2.0
+"""After this time a first check from a new address means that the address changed, not that checks still go on."""
 MAX_PATHS = 8
 HOST_PRIORITY = 126 << 24 | 65535 << 8 | 255  # RFC 8445 section 5.1.2.1, component 1
 PEER_REFLEXIVE_PRIORITY = 110 << 24 | 65535 << 8 | 255
@@ -88,13 +92,32 @@ def refusal(message: Message, source: Address, code: int) -> list[Effect]:
     return effects
 
 
+@dataclass(slots=True)
+class _Path:
+    """One authenticated address: when it was heard last, its priority as the other side sees it, its last nomination.
+
+    `fresh` is False where only the credentials before an ICE restart were seen here.
+    """
+
+    heard: float
+    priority: int
+    nominated: float | None = None
+    fresh: bool = True
+
+
 class LiteAgent:
-    """The controlled lite agent (RFC 8445 section 2.5): it only answers. Two credential pairs live during a restart."""
+    """The controlled lite agent (RFC 8445 section 2.5): it only answers. Two credential pairs live during a restart.
+
+    **Media follows the other side.** A nominated path wins at once, among several nominated at the same time the one
+    of the highest priority; a new address with the priority of the selected one is the same socket behind a changed
+    address (NAT rebinding) and wins too; a selected path that fell silent gives way to any that is heard.
+    """
 
     def __init__(self, local: Credentials, now: float) -> None:
         self.local = local
         self._former: Credentials | None = None
-        self._paths: dict[Address, float] = {}
+        self._paths: dict[Address, _Path] = {}
+        self._selected_at = 0.0
         self.selected: Address | None = None
         self._began = now
         self._heard: float | None = None
@@ -124,29 +147,36 @@ class LiteAgent:
             return [Send(stun.failure(message, 487, password), source)]
         self._heard = now
         effects: list[Effect] = [Send(stun.success(message, source, password), source)]
-        effects += self._remember(source, now)
-        if self._shall_select(message, source, now):
-            self.selected = source
+        new = source not in self._paths
+        effects += self._remember(message, source, now)
+        if self._shall_select(message, source, now, new=new):
+            self.selected, self._selected_at = source, now
             effects.append(Selected(source))
+        if stun.USE_CANDIDATE in message.attributes:
+            self._paths[source].nominated = now
         return effects
 
     def _password(self, message: Message) -> bytes | None:
         for pair in (self.local, self._former):
             if pair is not None and pair.ufrag == message.user and message.authentic(pair.password.encode()):
-                if pair is self.local:
+                if pair is self.local and self._former is not None:
                     self._former = None  # the other side has moved on
+                    for path in self._paths.values():
+                        path.fresh = False
                 return pair.password.encode()
         return None
 
-    def _remember(self, source: Address, now: float) -> list[Effect]:
+    def _remember(self, message: Message, source: Address, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        if source not in self._paths:
+        path = self._paths.get(source)
+        if path is None:
             if len(self._paths) >= MAX_PATHS:
-                oldest = min((a for a in self._paths if a != self.selected), key=self._paths.__getitem__)
+                oldest = min((a for a in self._paths if a != self.selected), key=lambda a: self._paths[a].heard)
                 del self._paths[oldest]
                 effects.append(Unbound(oldest))
             effects.append(Bound(source))
-        self._paths[source] = now
+            path = self._paths[source] = _Path(now, 0)
+        path.heard, path.priority, path.fresh = now, message.priority, True
         return effects
 
     def forget(self, source: Address) -> list[Effect]:
@@ -155,17 +185,23 @@ class LiteAgent:
             return []
         effects: list[Effect] = [Unbound(source)]
         if source == self.selected:
-            self.selected = max(self._paths, key=self._paths.__getitem__, default=None)
+            self.selected = max(self._paths, key=lambda a: self._paths[a].heard, default=None)
             if self.selected is not None:
                 effects.append(Selected(self.selected))
         return effects
 
-    def _shall_select(self, message: Message, source: Address, now: float) -> bool:
+    def _shall_select(self, message: Message, source: Address, now: float, *, new: bool) -> bool:
+        if self.selected is None:
+            return True
         if source == self.selected:
             return False
-        if self.selected is None or stun.USE_CANDIDATE in message.attributes:
+        chosen, path = self._paths[self.selected], self._paths[source]
+        if stun.USE_CANDIDATE in message.attributes:
+            held = chosen.fresh and chosen.nominated is not None and now - chosen.nominated < NOMINATED_S
+            return not held or path.priority > chosen.priority
+        if new and path.priority == chosen.priority and now - self._selected_at > SETTLED_S:
             return True
-        return now - self._paths[self.selected] > SILENT_PATH_S
+        return now - chosen.heard > SILENT_PATH_S
 
     def tick(self, now: float) -> list[Effect]:
         """Watch the consent; call about once a second."""

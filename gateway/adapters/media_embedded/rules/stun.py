@@ -52,6 +52,11 @@ class Message:
         covered = self.raw[:2] + struct.pack("!H", at + 24 - 20) + self.raw[4:at]
         return hmac.compare_digest(hmac.digest(password, covered, "sha1"), self.raw[at + 4 : at + 24])
 
+    @property
+    def priority(self) -> int:
+        """Value of PRIORITY, 0 where it is missing or not as it should be."""
+        return int.from_bytes(value, "big") if len(value := self.attributes.get(PRIORITY, b"")) == 4 else 0
+
     def error_code(self) -> int | None:
         """Code of an error response, or None."""
         value = self.attributes.get(ERROR_CODE, b"")

@@ -35,10 +35,10 @@ def sent(effects: list[Effect]) -> list[Send]:
     return [effect for effect in effects if isinstance(effect, Send)]
 
 
-def check(*, nominate: bool = True, local: Credentials = OURS, number: int = 1) -> stun.Message:
+def check(*, nominate: bool = True, local: Credentials = OURS, number: int = 1, priority: int = 1) -> stun.Message:
     users = (local.ufrag, THEIRS.ufrag)
     raw = stun.check(
-        number.to_bytes(12, "big"), users, local.password.encode(), priority=1, tie_breaker=1, nominate=nominate
+        number.to_bytes(12, "big"), users, local.password.encode(), priority=priority, tie_breaker=1, nominate=nominate
     )
     return stun.parse(raw)
 
@@ -194,3 +194,65 @@ def test_a_restart_takes_new_credentials_while_the_old_still_answer() -> None:
     assert Selected(ELSEWHERE) in lite.handle(check(local=fresh), ELSEWHERE, 12.0)
     assert lite.ufrags == ["fresh"]
     assert Refused("spoofed") in lite.handle(check(), BROWSER, 13.0), "the old credentials are over"
+
+
+def test_of_paths_nominated_together_the_best_one_stays() -> None:
+    lite = LiteAgent(OURS, 0.0)
+    lite.handle(check(priority=5), BROWSER, 0.0)
+    assert Selected(ELSEWHERE) not in lite.handle(check(priority=3), ELSEWHERE, 0.1)
+    assert Selected(BROWSER) not in lite.handle(check(priority=5), BROWSER, 0.2)
+    assert Selected(GATEWAY) in lite.handle(check(priority=7), GATEWAY, 0.3)
+    assert lite.selected == GATEWAY
+
+
+def test_a_later_nomination_moves_the_media_to_whatever_path() -> None:
+    lite = LiteAgent(OURS, 0.0)
+    lite.handle(check(priority=7), BROWSER, 0.0)
+    lite.handle(check(priority=7, nominate=False), BROWSER, ice.NOMINATED_S)
+    assert Selected(ELSEWHERE) in lite.handle(check(priority=3), ELSEWHERE, ice.NOMINATED_S + 0.1)
+
+
+def test_a_new_address_of_the_same_socket_wins_at_once() -> None:
+    lite = LiteAgent(OURS, 0.0)
+    lite.handle(check(priority=7), BROWSER, 0.0)
+    assert Selected(GATEWAY) not in lite.handle(check(priority=7, nominate=False), GATEWAY, 0.1), "checks go on"
+    rebound = lite.handle(check(priority=7, nominate=False), ELSEWHERE, ice.SETTLED_S + 0.1)
+    assert kinds(rebound) == [Send, Bound, Selected]
+    assert Selected(("192.0.2.8", 1)) not in lite.handle(check(priority=6, nominate=False), ("192.0.2.8", 1), 9.0)
+
+
+def test_after_a_restart_the_new_nomination_wins_over_the_old_path() -> None:
+    lite, fresh = LiteAgent(OURS, 0.0), Credentials("fresh", "r" * 22)
+    lite.handle(check(priority=9), BROWSER, 0.0)
+    lite.restart(fresh, 0.5)
+    assert lite.handle(check(priority=9), BROWSER, 0.6), "the old credentials still serve the old path"
+    assert Selected(ELSEWHERE) in lite.handle(check(local=fresh, priority=1), ELSEWHERE, 0.7)
+    assert Refused("spoofed") in lite.handle(check(priority=9), BROWSER, 0.8)
+
+
+def test_a_path_that_is_gone_hands_over_to_the_one_heard_last() -> None:
+    lite = LiteAgent(OURS, 0.0)
+    lite.handle(check(), BROWSER, 0.0)
+    lite.handle(check(nominate=False), GATEWAY, 0.1)
+    lite.handle(check(nominate=False), ELSEWHERE, 0.2)
+    assert lite.forget(BROWSER) == [Unbound(BROWSER), Selected(ELSEWHERE)]
+    assert lite.forget(BROWSER) == []
+    assert lite.forget(GATEWAY) == [Unbound(GATEWAY)]
+    assert lite.forget(ELSEWHERE) == [Unbound(ELSEWHERE)]
+    assert lite.selected is None
+    assert kinds(lite.handle(check(nominate=False), BROWSER, 0.3)) == [Send, Bound, Selected]
+
+
+def test_roles_in_conflict_are_refused_by_both_sides() -> None:
+    claims = stun.build(
+        stun.REQUEST, bytes(12), [(stun.USERNAME, b"ours:their"), (stun.CONTROLLED, bytes(8))], b"p" * 22
+    )
+    (answer,) = sent(LiteAgent(OURS, 0.0).handle(stun.parse(claims), BROWSER, 0.0))
+    assert stun.parse(answer.data).error_code() == 487
+    full = controlling()
+    full.start([GATEWAY], 0.0)
+    claims = stun.build(
+        stun.REQUEST, bytes(12), [(stun.USERNAME, b"their:ours"), (stun.CONTROLLING, bytes(8))], b"q" * 22
+    )
+    (answer,) = sent(full.handle(stun.parse(claims), GATEWAY, 0.0))
+    assert stun.parse(answer.data).error_code() == 487
