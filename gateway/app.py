@@ -253,8 +253,8 @@ class Gateway:
             registry_routes(self.registry, self.facts, self.upper, self.clock.now),
             links_routes(self.links),
             alarm_routes(self.alarms, self.bulletins),
-            media_routes(self.media),
-            wall_routes(self.media),
+            media_routes(self.media, self.settings.media.ice_servers),
+            wall_routes(self.media, self.settings.media.ice_servers),
             rollcall_routes(self.rollcall),
             dispatch_routes(self.dispatch, self.media.holding(Kind.CALL)),
             user_routes(self.users, secure_cookie=secure),
@@ -282,7 +282,7 @@ class Gateway:
             names = (http.host, *((public,) if public else ()), *self.settings.broker.names)
             own = self.authority.server_files("https", names, self.clock.now())
             certificate, key = own.certificate, own.key
-        return Listen(http.host, http.port, certificate, key, http.behind_proxy)
+        return Listen(http.host, http.port, certificate, key, http.proxies if http.behind_proxy else ())
 
     # its life
 

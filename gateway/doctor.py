@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gateway.adapters.broker_mosquitto import find_mosquitto
+from gateway.adapters.media_embedded.rules import zones
 from gateway.audit.machine import Record, Verdict, verify
 from gateway.settings import BrokerKind, Settings
 from gateway.state_lock import StateLock
@@ -44,7 +45,7 @@ async def examine(settings: Settings) -> list[Finding]:
     """Run all checks, in the order in which they should be healed."""
     found = [owner(), libraries(), state(settings)]
     running = is_running(settings)
-    found += [ports(settings, running=running), broker(settings), *certificates(settings)]
+    found += [ports(settings, running=running), media(settings), broker(settings), *certificates(settings)]
     found += [audit(settings), console(), first_login(settings)]
     if settings.upstream.url is not None:
         found += [identity(settings), await upstream(settings)]
@@ -127,12 +128,26 @@ def ports(settings: Settings, *, running: bool) -> Finding:
     return Finding("ports", good=True, detail="free: " + ", ".join(str(w[3]) for w in _wanted(settings)))
 
 
+def media(settings: Settings) -> Finding:
+    """Check that peers can be told where the media worker is, and that it listens there."""
+    wanted = settings.media
+    try:
+        told = zones.read(wanted.advertise or (wanted.host,))
+        bound = zones.binding(told.addresses, wanted.host)
+    except ConfigError as error:
+        return Finding("media", good=False, detail=str(error), advice="correct media.advertise or media.host")
+    by_zone = [f"{network}: {address}" for network, address in told.zoned]
+    detail = f"listens on {', '.join(bound)}; told: {', '.join([*told.plain, *by_zone])}"
+    return Finding("media", good=True, detail=detail)
+
+
 def _wanted(settings: Settings) -> Iterator[tuple[str, int, str, int]]:
     tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
     wanted = [
         ("http.port", tcp, settings.http.host, settings.http.port),
         ("management.port", tcp, settings.management.host, settings.management.port),
         ("media.port", udp, settings.media.host, settings.media.port),
+        *([("media.port by TCP", tcp, settings.media.host, settings.media.port)] if settings.media.tcp else []),
     ]
     if settings.broker.url is None:
         wanted.append(("broker.port", tcp, settings.broker.host, settings.broker.port))

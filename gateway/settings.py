@@ -78,6 +78,11 @@ class HttpSection(Section):
         default=False,
         description="A reverse proxy in front ends TLS: serve plain HTTP even beyond loopback.",
     )
+    proxies: tuple[str, ...] = Field(
+        default=("127.0.0.1", "::1"),
+        description="Addresses or networks of the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are "
+        "believed when behind_proxy is set.",
+    )
     public_url: str | None = Field(
         default=None,
         description="How browsers, agents and the tier above reach this gateway, e.g. https://city.example:8080.",
@@ -135,6 +140,28 @@ class MediaBackend(StrEnum):
     REFERENCE = "reference"
 
 
+class IceServerSection(Section):
+    """One STUN or TURN server (中继服务器)."""
+
+    url: str = Field(pattern=r'^(stuns?|turns?):[^\s"<>]+$', description="stun:, stuns:, turn: or turns: URI.")
+    username: str | None = Field(default=None, pattern=r'^[^"\\\x00-\x1f]+$', description="User of a TURN server.")
+    credential: str | None = Field(default=None, pattern=r'^[^"\\\x00-\x1f]+$', description="Its password.")
+    secret: str | None = Field(
+        default=None, min_length=1, description="Shared secret that makes credentials which end by themselves."
+    )
+    hours: float = Field(default=12.0, gt=0, description="Life of credentials made from the secret.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.username is None) != (self.credential is None):
+            raise ValueError("username and credential belong together; give both or none")
+        if self.secret is not None and self.username is not None:
+            raise ValueError("secret and username exclude each other")
+        if self.url.startswith("turn") and self.secret is None and self.username is None:
+            raise ValueError("a TURN server needs secret, or username and credential")
+        return self
+
+
 class MediaSection(Section):
     """Video: one port carries all peer connections, by UDP, or by TCP where UDP does not pass (视频)."""
 
@@ -145,7 +172,15 @@ class MediaSection(Section):
         description="Take connections on the same port number by TCP too, for peers whose firewall lets no UDP pass.",
     )
     advertise: tuple[str, ...] = Field(
-        default=(), description="Addresses told to browsers and agents, by network zone; default: host."
+        default=(),
+        description="Addresses told to browsers and agents; default: host. network=address is told to peers of that "
+        'network alone, e.g. ["203.0.113.7", "10.1.0.0/16=10.1.0.5"].',
+    )
+    ice_servers: tuple[IceServerSection, ...] = Field(
+        default=(),
+        description="STUN and TURN servers told to browsers and agents, e.g. "
+        '[{url = "turn:turn.example:3478", secret = "the static-auth-secret of coturn", hours = 12}]; instead of '
+        "secret also username and credential.",
     )
     backend: MediaBackend = Field(
         default=MediaBackend.BATCHED,
@@ -423,7 +458,7 @@ def _sentence(fault: Mapping[str, Any]) -> str:
         return f"{'.'.join(where)} is missing; `silian config sample` shows it"
     if fault["type"] == "value_error" and not where:
         return str(fault["msg"]).removeprefix("Value error, ")
-    found = "" if "token" in where else f" (found {fault['input']!r})"
+    found = "" if {"token", "ice_servers"} & set(where) else f" (found {fault['input']!r})"
     return f"{'.'.join(where)}: {fault['msg']}{found}"
 
 

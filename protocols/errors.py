@@ -11,6 +11,7 @@
     │   ├── BadClockError        a time too far from ours to be true
     │   ├── TooLargeError        a payload over its limit
     │   └── BadMediaError        an SDP, candidate or codec that cannot be used
+    │       └── UnreadableMediaError   not SDP at all
     ├── NotAllowedError          known caller, missing right
     │   ├── NotAuthenticatedError
     │   ├── LockedError          too many failures; `retry_after_s` says when to come back
@@ -91,6 +92,13 @@ class BadMediaError(BadInputError):
 
     code: ClassVar[str] = "bad_media"
     status: ClassVar[int] = 422
+
+
+class UnreadableMediaError(BadMediaError):
+    """A session description that is not one."""
+
+    code: ClassVar[str] = "unreadable_media"
+    status: ClassVar[int] = 400
 
 
 class NotAllowedError(SilianError):

@@ -229,30 +229,36 @@ class MediaService:
 
     # What comes over HTTP.
 
-    async def publish_offer(self, stream: str, token: str | None, offer: str) -> SessionAnswer:
+    def now(self) -> datetime:
+        """Return this room's time."""
+        return self._clock.now()
+
+    async def publish_offer(
+        self, stream: str, token: str | None, offer: str, client: str | None = None
+    ) -> SessionAnswer:
         """Take a WHIP offer. Raises NotAuthenticatedError, NotAllowedError, BadMediaError."""
         self._tokens.verify(token, MediaDirection.PUBLISH, stream, now=self._clock.now())
-        answer = await self._engine.publish(stream, offer)
+        answer = await self._engine.publish(stream, offer, client=client)
         self._remember(answer, MediaDirection.PUBLISH, token)
         return answer
 
-    async def play_offer(self, stream: str, token: str | None, offer: str) -> SessionAnswer:
+    async def play_offer(self, stream: str, token: str | None, offer: str, client: str | None = None) -> SessionAnswer:
         """Take a WHEP offer and want the stream while the session lasts. Raises as `publish_offer`."""
         self._tokens.verify(token, MediaDirection.PLAY, stream, now=self._clock.now())
         self._intents += 1
         holder = f"joining-{self._intents}"
         self.want(stream, holder, Kind.VIEWER)
         try:
-            answer = await self._engine.play(stream, offer)
+            answer = await self._engine.play(stream, offer, client=client)
             self._remember(answer, MediaDirection.PLAY, token)
             self.want(stream, answer.session_id, Kind.VIEWER)
         finally:
             self.release(stream, holder)
         return answer
 
-    async def wall_offer(self, holder: str, token: str | None, offer: str) -> SessionAnswer:
+    async def wall_offer(self, holder: str, token: str | None, offer: str, client: str | None = None) -> SessionAnswer:
         """Take the offer of a wall whose slots are all empty; raises BadMediaError, NeedsError."""
-        answer = await self._engine.wall(offer)
+        answer = await self._engine.wall(offer, client=client)
         self.walls.open(answer.session_id, holder)
         self._remember(answer, MediaDirection.WALL, token)
         return answer

@@ -4,14 +4,27 @@ The bearer is a wall token (`POST /api/v1/wall`) or the session of a person who 
 `/wall` itself, so that any page may hold a wall.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.media.api import FRAGMENT, PREFLIGHT, SDP, MediaRoute, bearer, content_kind, created, text_of, trickled
+from gateway.media.api import (
+    FRAGMENT,
+    PREFLIGHT,
+    SDP,
+    MediaRoute,
+    bearer,
+    client_of,
+    content_kind,
+    created,
+    text_of,
+    trickled,
+)
 from gateway.media.cameras_api import WATCHERS
+from gateway.media.ice_servers import IceServer, link_headers
 from gateway.media.service import MediaService, Session
 from gateway.media.wall import MAX_SLOTS, SlotState
 from gateway.ports.media import Layer, Showing, Slot
@@ -62,11 +75,11 @@ class SlotList(BaseModel):
     items: list[SlotView]
 
 
-def routes(service: MediaService) -> APIRouter:
-    """Return the routes of walls."""
+def routes(service: MediaService, ice_servers: Sequence[IceServer] = ()) -> APIRouter:
+    """Return the routes of walls. Every new session is told of the `ice_servers`."""
     router = APIRouter()
     router.include_router(_passes(service))
-    router.include_router(_sessions(service))
+    router.include_router(_sessions(service, ice_servers))
     router.include_router(_slots(service))
     return router
 
@@ -84,7 +97,7 @@ def _passes(service: MediaService) -> APIRouter:
     return api
 
 
-def _sessions(service: MediaService) -> APIRouter:
+def _sessions(service: MediaService, ice_servers: Sequence[IceServer]) -> APIRouter:
     router = APIRouter(prefix="/wall", route_class=MediaRoute, tags=["media"])
 
     @router.options("", operation_id="wall_options")
@@ -98,8 +111,9 @@ def _sessions(service: MediaService) -> APIRouter:
         holder = await _holder(request, service)
         if content_kind(request) != SDP:
             return problem(request, "unsupported_type", 415, info=f"send the offer as {SDP}")
-        answer = await service.wall_offer(holder, bearer(request), await text_of(request))
-        return created(f"/wall/{answer.session_id}", answer)
+        answer = await service.wall_offer(holder, bearer(request), await text_of(request), client_of(request))
+        links = link_headers(ice_servers, answer.session_id, service.now())
+        return created(f"/wall/{answer.session_id}", answer, links)
 
     @router.patch("/{session_id}", operation_id="wall_trickle", response_class=Response)
     async def patch(request: Request, session_id: str) -> Response:

@@ -277,15 +277,18 @@ class MediaEngine(Protocol):
 
     async def __aexit__(self, *exc: object) -> None: ...
 
-    async def publish(self, stream: str, offer: str) -> SessionAnswer:
-        """Accept a WHIP publisher; an earlier publisher of the stream ends with `replaced`. Raises BadMediaError."""
+    async def publish(self, stream: str, offer: str, *, client: str | None = None) -> SessionAnswer:
+        """Accept a WHIP publisher; an earlier publisher of the stream ends with `replaced`. Raises BadMediaError.
+
+        `client` is the address that the request came from: it decides which addresses of ours the answer names.
+        """
         ...
 
-    async def play(self, stream: str, offer: str) -> SessionAnswer:
+    async def play(self, stream: str, offer: str, *, client: str | None = None) -> SessionAnswer:
         """Accept a WHEP viewer, whether or not the stream has a source yet. Raises BadMediaError."""
         ...
 
-    async def wall(self, offer: str) -> SessionAnswer:
+    async def wall(self, offer: str, *, client: str | None = None) -> SessionAnswer:
         """Accept a viewer with up to 25 video slots, all empty at first; `stream` of the answer is empty.
 
         Every forwardable codec is agreed for each slot, the payload type follows the source. Raises BadMediaError.

@@ -21,13 +21,13 @@ DRAIN_S = 5
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where to listen. `certificate` and `key` (PEM files) make it TLS. `proxied`: trust X-Forwarded-* of loopback."""
+    """Where to listen. `certificate` and `key` (PEM files) make it TLS. X-Forwarded-* is believed of `proxies`."""
 
     host: str
     port: int
     certificate: Path | None = None
     key: Path | None = None
-    proxied: bool = False
+    proxies: tuple[str, ...] = ()
 
 
 def bind(host: str, port: int, name: str) -> socket.socket:
@@ -90,7 +90,8 @@ def _quiet_server(app: Any, listen: Listen) -> "uvicorn.Server":
         access_log=False,
         lifespan="off",
         server_header=False,
-        proxy_headers=listen.proxied,
+        proxy_headers=bool(listen.proxies),
+        forwarded_allow_ips=list(listen.proxies),
         timeout_graceful_shutdown=DRAIN_S,
         ssl_certfile=listen.certificate,
         ssl_keyfile=listen.key,

@@ -30,6 +30,7 @@ class PaperEngine:
 
     def __init__(self) -> None:
         self.sessions: dict[str, tuple[str, SessionKind]] = {}
+        self.clients: list[str | None] = []
         self.dialled: list[tuple[str, str, str]] = []
         self.assigned: list[Slot] = []
         self.slots = 9
@@ -45,18 +46,21 @@ class PaperEngine:
         self.sessions[session_id] = (stream, kind)
         return session_id
 
-    async def publish(self, stream: str, offer: str) -> SessionAnswer:
+    async def publish(self, stream: str, offer: str, *, client: str | None = None) -> SessionAnswer:
+        self.clients.append(client)
         self._judge(offer)
         session_id = self._add(stream, SessionKind.WHIP)
         self.tell(StreamChanged(stream, StreamState.LIVE))
         return SessionAnswer(session_id, stream, "v=0 answer", f"e-{session_id}")
 
-    async def play(self, stream: str, offer: str) -> SessionAnswer:
+    async def play(self, stream: str, offer: str, *, client: str | None = None) -> SessionAnswer:
+        self.clients.append(client)
         self._judge(offer)
         session_id = self._add(stream, SessionKind.WHEP)
         return SessionAnswer(session_id, stream, "v=0 answer", f"e-{session_id}")
 
-    async def wall(self, offer: str) -> SessionAnswer:
+    async def wall(self, offer: str, *, client: str | None = None) -> SessionAnswer:
+        self.clients.append(client)
         self._judge(offer)
         session_id = self._add("", SessionKind.WALL)
         return SessionAnswer(session_id, "", "v=0 answer", f"e-{session_id}")

@@ -11,7 +11,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +19,7 @@ from gateway.adapters.media_embedded.broadcast import Broadcast
 from gateway.adapters.media_embedded.pictures import Pictures
 from gateway.adapters.media_embedded.recordings import Recordings
 from gateway.adapters.media_embedded.rules import fragment as fragments
+from gateway.adapters.media_embedded.rules import zones
 from gateway.adapters.media_embedded.rules.description import Agreement, Local
 from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.stun import TCP
@@ -95,6 +95,9 @@ class Known:
     mids: tuple[str, ...] = ()
     first_kind: str = "video"
     slots: tuple[str, ...] = ()
+    remote: Credentials | None = None
+    address: str | None = None
+    """Where its HTTP request came from."""
     client: WhipClient | None = None
     up: asyncio.Event = field(default_factory=asyncio.Event)
     over: EndReason | None = None
@@ -103,13 +106,13 @@ class Known:
 class EmbeddedMediaEngine:
     """`gateway.ports.media.MediaEngine`, embedded. Start it with `async with`; leaving ends the worker.
 
-    `state_dir` keeps the engine's own files (made if absent). `advertise` lists the IPv4 addresses written into
-    answers as host candidates. `host` is the address to bind; without one, loopback alone binds loopback alone and
-    anything else binds all interfaces. `port` is the worker's one UDP port (0: any free one, kept over a worker's
-    restart). `tcp` lets peers connect to the same number by TCP too, where UDP does not pass. `backend` chooses the
-    packet path, `batch_window_ms` how long packets are collected. `trust` gives the TLS context for relays to and pulls
-    from another gateway over https; None trusts the system's authorities. Raises ConfigError for a backend or an
-    address that cannot be used, and at the start for a port that is taken.
+    `state_dir` keeps the engine's own files (made if absent). `advertise` lists the addresses written into answers as
+    host candidates, some of them for one network alone (`rules.zones`). `host` is the address to bind; without one,
+    loopback alone binds loopback alone and anything else binds all interfaces. `port` is the worker's one UDP port (0:
+    any free one, kept over a worker's restart). `tcp` lets peers connect to the same number by TCP too, where UDP does
+    not pass. `backend` chooses the packet path, `batch_window_ms` how long packets are collected. `trust` gives the TLS
+    context for relays to and pulls from another gateway over https; None trusts the system's authorities. Raises
+    ConfigError for a backend or an address that cannot be used, and at the start for a port that is taken.
     """
 
     def __init__(
@@ -131,7 +134,8 @@ class EmbeddedMediaEngine:
         self.backend, self._window_s = backend, batch_window_ms / 1000
         self._tcp = tcp
         self._trust = trust
-        self._bind = bind_address(self.advertise, host)
+        self._zones = zones.read(self.advertise)
+        self._bind = zones.binding(self._zones.addresses, host)
         self._wished_port = port
         self._broadcast = Broadcast()
         self._sessions: dict[str, Known] = {}
@@ -162,7 +166,7 @@ class EmbeddedMediaEngine:
         self._identity = identity.load_or_make(self.state_dir / "media-certificate.pem", datetime.now(UTC))
         link = WorkerLink(
             self._identity,
-            (self._bind,),
+            self._bind,
             self._wished_port,
             (self.backend, self._window_s),
             self._heard,
@@ -188,17 +192,17 @@ class EmbeddedMediaEngine:
 
     # -- viewers and publishers that come to us -------------------------------------------------------------------
 
-    async def publish(self, stream: str, offer: str) -> SessionAnswer:
+    async def publish(self, stream: str, offer: str, *, client: str | None = None) -> SessionAnswer:
         """See the port. The former publisher goes on until the new one is connected."""
-        return await self._answer(SessionKind.WHIP, stream, offer)
+        return await self._answer(SessionKind.WHIP, stream, offer, client)
 
-    async def play(self, stream: str, offer: str) -> SessionAnswer:
+    async def play(self, stream: str, offer: str, *, client: str | None = None) -> SessionAnswer:
         """See the port."""
-        return await self._answer(SessionKind.WHEP, stream, offer)
+        return await self._answer(SessionKind.WHEP, stream, offer, client)
 
-    async def wall(self, offer: str) -> SessionAnswer:
+    async def wall(self, offer: str, *, client: str | None = None) -> SessionAnswer:
         """See the port."""
-        return await self._answer(SessionKind.WALL, "", offer)
+        return await self._answer(SessionKind.WALL, "", offer, client)
 
     async def assign(self, session_id: str, slots: Sequence[Slot]) -> None:
         """See the port. Raises BadIdentityError for a stream that cannot be one."""
@@ -226,27 +230,28 @@ class EmbeddedMediaEngine:
         """See the port."""
         return await self.recordings.clip(stream, path, seconds, layer)
 
-    async def _answer(self, kind: SessionKind, stream: str, offer: str) -> SessionAnswer:
+    async def _answer(self, kind: SessionKind, stream: str, offer: str, client: str | None) -> SessionAnswer:
         if kind is not SessionKind.WALL:
             split_stream(stream)
         opened_at = moment.now()
-        local = self._door()
+        local = self._door(client)
         await _warm_up()
         agreed = sdp.answer(offer, local, kind, _ssrcs())
         known = self._known(kind, stream, local, agreed)
+        known.address = client
         await self._open(known, agreed, opened_at, dtls_server=True)
         return SessionAnswer(known.session, stream, agreed.sdp, known.etag)
 
-    def _door(self) -> Local:
-        """Where peers that come to us find the worker: UDP first, then connections."""
+    def _door(self, client: str | None) -> Local:
+        """Where a peer that comes to us finds the worker: at the addresses of its zone, by UDP first, then by TCP."""
         worker = self._worker()
-        return self._local(worker.port, ("", TCP) if worker.tcp else ("",))
+        told = self._zones.told_to(client)
+        return self._local([kind + host for kind in (("", TCP) if worker.tcp else ("",)) for host in told], worker.port)
 
-    def _local(self, port: int, kinds: Sequence[str] = ("",)) -> Local:
+    def _local(self, hosts: Sequence[str], port: int) -> Local:
         if self._identity is None:
             raise AssertionError("the engine is used inside `async with`")
-        candidates = tuple((kind + host, port) for kind in kinds for host in self.advertise)
-        return Local(_credentials(), self._identity.fingerprint, candidates)
+        return Local(_credentials(), self._identity.fingerprint, tuple((host, port) for host in hosts))
 
     def _known(self, kind: SessionKind, stream: str, local: Local, agreed: Agreement) -> Known:
         known = Known(secrets.token_hex(16), kind, stream, local, secrets.token_hex(8))
@@ -258,6 +263,7 @@ class EmbeddedMediaEngine:
         known.mids = tuple(track.mid for track in agreed.tracks if track.mid)
         known.first_kind = agreed.tracks[0].kind
         known.slots = tuple(track.name for track in agreed.tracks)
+        known.remote = agreed.remote.credentials
 
     async def _open(self, known: Known, agreed: Agreement, opened_at: float, *, dtls_server: bool) -> None:
         spec = Open(
@@ -292,15 +298,17 @@ class EmbeddedMediaEngine:
         if tag not in {"*", known.etag}:
             raise WrongMomentError("the entity tag is not that of the present ICE session; restart ICE with *")
         heard = fragments.read(fragment)
-        if tag != "*":
+        if heard.credentials in {None, known.remote}:
+            if heard.credentials is None and tag == "*":
+                raise BadMediaError("an ICE restart names its ice-ufrag and ice-pwd")
             return TrickleAnswer(None, known.etag)
-        if heard.credentials is None:
-            raise BadMediaError("an ICE restart names its ice-ufrag and ice-pwd")
-        local = self._door()
+        if tag != "*":
+            raise BadMediaError("the ice-ufrag is not that of the present ICE session; restart ICE with If-Match: *")
+        local = self._door(known.address)
         reply, _ = await self._worker().request(Restart(session_id, local.credentials))
         if not reply.ok:
             raise NotFoundError("the session is over; make a new one")
-        known.local, known.etag = local, secrets.token_hex(8)
+        known.local, known.remote, known.etag = local, heard.credentials, secrets.token_hex(8)
         return TrickleAnswer(fragments.restarted(local, known.mids, known.first_kind), known.etag)
 
     async def end(self, session_id: str) -> None:
@@ -333,7 +341,7 @@ class EmbeddedMediaEngine:
         session = secrets.token_hex(16)
         try:
             reserved, _ = await self._worker().request(Reserve(session))
-            local = self._local(reserved.port)
+            local = self._local([host for host in self._zones.plain if ":" not in host], reserved.port)
             await _warm_up()
             offer, ssrcs = sdp.offer(local, kind, _ssrcs())
             answer = await client.offer(offer)
@@ -460,31 +468,6 @@ class EmbeddedMediaEngine:
         name = f"close[{session}]"
         if not self._tasks.running(name):
             self._tasks.start(name, close, restart=False)
-
-
-def bind_address(advertise: Sequence[str], host: str | None = None) -> str:
-    """Return the address to bind for these advertised ones; raises ConfigError where peers could not reach it."""
-    if not advertise:
-        raise ConfigError("media needs at least one address to advertise")
-    told = [_ipv4(one) for one in advertise]
-    if any(one.is_unspecified for one in told):
-        raise ConfigError("media cannot advertise 0.0.0.0: name the addresses that peers reach")
-    loopback = all(one.is_loopback for one in told)
-    if host is not None:
-        if _ipv4(host).is_loopback and not loopback:
-            raise ConfigError(f"media listens on {host} alone, so peers cannot reach {', '.join(advertise)}")
-        return host
-    return advertise[0] if loopback and len(set(advertise)) == 1 else "0.0.0.0"  # noqa: S104  # asked for by name
-
-
-def _ipv4(text: str) -> IPv4Address:
-    try:
-        found = ip_address(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, IPv4Address):
-        raise ConfigError(f"media cannot use {text!r}: give IPv4 addresses")
-    return found
 
 
 def _credentials() -> Credentials:

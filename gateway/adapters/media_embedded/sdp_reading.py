@@ -11,7 +11,7 @@ from gateway.adapters.media_embedded.rules.ingest import Codec
 from gateway.adapters.media_embedded.rules.level import LEVEL_URI
 from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.rules.transport_feedback import URI as TRANSPORT_URI
-from protocols.errors import BadMediaError
+from protocols.errors import BadMediaError, UnreadableMediaError
 
 if TYPE_CHECKING:
     from aiortc.rtcrtpparameters import RTCRtpCodecParameters
@@ -39,7 +39,7 @@ def read(text: str) -> "SessionDescription":
     try:
         description = SessionDescription.parse(text)
     except Exception as error:  # the library asserts, indexes, converts: all of it means bad text
-        raise BadMediaError(f"the SDP does not parse: {type(error).__name__}") from error
+        raise UnreadableMediaError(f"the SDP does not parse: {type(error).__name__}") from error
     if not description.media or len(description.media) > MAX_SECTIONS:
         raise BadMediaError(f"the SDP must have 1 to {MAX_SECTIONS} m-lines")
     return description

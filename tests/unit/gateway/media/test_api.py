@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
 
 from gateway.events import EventBus
 from gateway.media.api import SDP_LIMIT, routes
@@ -12,11 +13,12 @@ from gateway.media.needs import MediaNeeds
 from gateway.media.service import MediaService
 from gateway.metrics import Metrics
 from gateway.ports.media import Still
+from gateway.settings import MediaSection
 from gateway.web.application import Site, build_site
 from gateway.web.auth import Caller, Role
 from gateway.web.media_tokens import MediaDirection, MediaTokens
 from protocols.aio.clock import ManualClock
-from protocols.errors import NotAuthenticatedError
+from protocols.errors import LinkError, NotAuthenticatedError
 from protocols.health import CameraHealth, Verdict
 from tests.support.engines import PaperEngine
 from tests.support.rooms import Commands, Ways
@@ -122,8 +124,10 @@ async def test_the_token_that_opened_a_session_ends_it_even_when_it_has_run_out(
         ({**SDP, "authorization": "other"}, "v=0", 403),
         ({"content-type": "application/json", "authorization": "good"}, "v=0", 415),
         ({**SDP, "authorization": "good"}, "hello", 422),
-        ({**SDP, "authorization": "good"}, "", 422),
-        ({**SDP, "authorization": "good"}, b"\xff\xfe", 422),
+        ({**SDP, "authorization": "good"}, "", 400),
+        ({**SDP, "authorization": "good"}, b"\xff\xfe", 400),
+        ({**SDP, "authorization": "good", "accept": "text/html"}, "v=0", 406),
+        ({**SDP, "authorization": "good", "accept": "application/sdp;q=0"}, "v=0", 406),
         ({**SDP, "authorization": "good"}, "v=0" + "x" * SDP_LIMIT, 413),
     ],
 )
@@ -201,3 +205,50 @@ async def test_a_still_says_how_old_it_is_and_is_sent_once(site):
 async def test_who_may_not_play(site, who, status):
     head = {"authorization": f"Bearer {who}"} if who else {}
     assert (await site.http.post(f"/api/v1/cameras/{STREAM}/play", headers=head)).status_code == status
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/*", "text/html, application/sdp;q=0.5"])
+async def test_whoever_accepts_the_answer_gets_it(site, accept):
+    assert (await site.offer(accept=accept)).status_code == 201
+
+
+async def test_an_address_names_the_methods_that_it_takes(site):
+    for method, address, allowed in [
+        ("GET", f"/whip/{STREAM}", "POST, OPTIONS"),
+        ("PATCH", f"/whep/{STREAM}", "POST, OPTIONS"),
+        ("DELETE", f"/whep/{STREAM}", "POST, OPTIONS"),
+        ("GET", f"/whep/{STREAM}/s1", "PATCH, DELETE, OPTIONS"),
+        ("POST", f"/whip/{STREAM}/s1", "PATCH, DELETE, OPTIONS"),
+    ]:
+        answer = await site.http.request(method, address)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+        assert answer.json()["code"] == "method_not_allowed"
+
+
+async def test_a_worker_that_is_being_replaced_is_a_reason_to_come_back(site, monkeypatch):
+    async def away(*_, **__):
+        raise LinkError("the media worker is being restarted")
+
+    monkeypatch.setattr(site.engine, "publish", away)
+    answer = await site.offer()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_the_engine_learns_where_the_request_came_from(site):
+    await site.offer()
+    assert site.engine.clients == ["127.0.0.1"]
+
+
+async def test_sessions_are_told_of_relays(site):
+    servers = MediaSection.model_validate(
+        {"ice_servers": [{"url": "stun:192.0.2.1:3478"}, {"url": "turn:192.0.2.1:3478", "secret": "shared"}]}
+    ).ice_servers
+    made = FastAPI()
+    made.include_router(routes(site.media, servers))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=made), base_url="http://city") as http:
+        answer = await http.post(f"/whip/{STREAM}", content="v=0", headers={**SDP, **site.token("publish")})
+    stun, turn = answer.headers.get_list("link")
+    assert stun == '<stun:192.0.2.1:3478>; rel="ice-server"'
+    assert turn.startswith('<turn:192.0.2.1:3478>; rel="ice-server"; username="')
+    assert "Link" in answer.headers["access-control-expose-headers"]
