@@ -8,5 +8,5 @@ export default defineConfig({
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   define: { __VUE_I18N_FULL_INSTALL__: true, __VUE_I18N_LEGACY_API__: false, __INTLIFY_PROD_DEVTOOLS__: false },
   build: { outDir: 'static', emptyOutDir: true, target: 'chrome90', chunkSizeWarningLimit: 900 },
-  server: { proxy: Object.fromEntries(['/api', '/whip', '/whep'].map((path) => [path, process.env.SILIAN_GATEWAY ?? 'http://127.0.0.1:8080'])) },
+  server: { proxy: Object.fromEntries(['/api', '/whip', '/whep', '/wall'].map((path) => [path, process.env.SILIAN_GATEWAY ?? 'http://127.0.0.1:8080'])) },
 })

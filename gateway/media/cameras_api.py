@@ -25,11 +25,12 @@ WATCHERS = (Role.CALLER, Role.DISPATCHER, Role.DUTY_OFFICER, Role.OPERATIONS)
 
 
 class Picture(BaseModel):
-    """What the camera's owner says of its picture."""
+    """What the camera's owner says of its picture; `since`: since when it has been said here."""
 
     verdict: Verdict
     frame_age_ms: int | None
     checked_at: datetime | None
+    since: datetime | None = None
 
 
 class StreamView(BaseModel):
@@ -143,7 +144,12 @@ def camera_view(service: MediaService, camera: KnownCamera, stats: StreamStats |
     found = camera.picture
     picture = None
     if found is not None:
-        picture = Picture(verdict=found.verdict, frame_age_ms=found.frame_age_ms, checked_at=found.checked_at)
+        picture = Picture(
+            verdict=found.verdict,
+            frame_age_ms=found.frame_age_ms,
+            checked_at=found.checked_at,
+            since=service.judged_since(camera.stream),
+        )
     stream = StreamView(
         state=service.state(camera.stream),
         viewers=stats.viewers if stats is not None else 0,

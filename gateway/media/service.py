@@ -115,7 +115,7 @@ class MediaService:
         self._demands: dict[str, Demand] = {}
         self._states: dict[str, StreamState] = {}
         self._sessions: dict[str, Session] = {}
-        self._verdicts: dict[str, str | None] = {}
+        self._verdicts: dict[str, tuple[str | None, datetime]] = {}
         self._intents = 0
         self._wake = asyncio.Event()
         self._supervisor = Supervisor("media", clock=needs.clock)
@@ -175,6 +175,11 @@ class MediaService:
     def since(self, stream: str) -> datetime | None:
         """Return since when the stream has been in its present state or trouble, None where nothing changed yet."""
         return self._since.get(stream)
+
+    def judged_since(self, stream: str) -> datetime | None:
+        """Return since when its present verdict has been known here."""
+        known = self._verdicts.get(stream)
+        return known[1] if known is not None else None
 
     def state(self, stream: str) -> StreamState:
         """Return the stream's state in the engine."""
@@ -470,10 +475,13 @@ class MediaService:
         while True:
             for camera in self._ways.cameras():
                 verdict = camera.picture.verdict if camera.picture is not None else None
-                if camera.stream in self._verdicts and self._verdicts[camera.stream] != verdict:
+                known = self._verdicts.get(camera.stream)
+                if known is not None and known[0] == verdict:
+                    continue
+                self._verdicts[camera.stream] = (verdict, self._clock.now())
+                if known is not None:
                     logger.info("picture changed", extra={"stream": camera.stream, "verdict": verdict or "none"})
                     self._bus.publish(CameraChanged(camera.stream))
-                self._verdicts[camera.stream] = verdict
             await self._clock.sleep(LOOK_S)
 
     async def _keep_time(self) -> None:

@@ -1,6 +1,6 @@
 import type {
   Alarm, AlarmEvent, AlarmPage, AuditRow, Call, Camera, Centre, Enrolment, GapRow, LinkList, MediaGrant, OwnCentre, Page,
-  QuarantineRow, Role, RollCall, Session, User,
+  QuarantineRow, Role, RollCall, Session, User, WallGrant,
 } from './types'
 
 /** A problem (RFC 9457) that the gateway answered, or `network` where no answer came. `detail` is for the operator. */
@@ -94,6 +94,7 @@ export const api = {
   centres: () => list<Centre>(`${v1}/centres`),
   links: () => json<LinkList>('GET', `${v1}/links`),
   cameras: () => list<Camera>(`${v1}/cameras`),
+  wall: () => json<WallGrant>('POST', `${v1}/wall`),
   play: (camera: string) => json<MediaGrant>('POST', `${v1}/cameras/${camera}/play`),
 
   alarms: (filter: Record<string, string | number | boolean | null | undefined>) =>

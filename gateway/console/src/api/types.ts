@@ -94,8 +94,9 @@ export interface Camera {
   kind: string
   label: string | null
   owner: string | null
-  picture: { verdict: Verdict; frame_age_ms: number | null; checked_at: string | null; fault?: string | null } | null
-  stream: { state: string; viewers: number; codec: string | null; frame_rate: number | null; trouble?: string | null } | null
+  picture: { verdict: Verdict; frame_age_ms: number | null; checked_at: string | null; since?: string | null; fault?: string | null } | null
+  stream: { state: string; viewers: number; codec: string | null; frame_rate: number | null; trouble?: string | null; since?: string | null } | null
+  share?: Share
 }
 
 export interface MediaGrant {
@@ -103,6 +104,14 @@ export interface MediaGrant {
   token: string
   expires_at: string
 }
+
+export interface WallGrant {
+  wall_url: string
+  token: string
+  expires_at: string
+}
+
+export type Share = 'county' | 'city' | 'province' | 'nation'
 
 export type Colour = 'red' | 'orange' | 'yellow' | 'blue'
 

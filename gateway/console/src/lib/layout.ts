@@ -1,6 +1,6 @@
 /** Layout maths of walls, free of the page. */
 
-export const LAYOUTS = [1, 4, 9, 16] as const
+export const LAYOUTS = [1, 4, 9, 16, 25] as const
 export type Layout = (typeof LAYOUTS)[number]
 
 export interface Grid {
@@ -49,4 +49,35 @@ export function target(panes: readonly (string | null)[], stream: string, chosen
   if (chosen !== null && chosen < panes.length) return chosen
   const free = panes.indexOf(null)
   return free >= 0 ? free : 0
+}
+
+/** The layer that a pane asks for: large panes and the stage the main picture, all others the small one. */
+export function layerOf(layout: number, at: number, stage: number | null): 'main' | 'thumb' {
+  if (stage !== null) return at === stage ? 'main' : 'thumb'
+  return layout <= 4 ? 'main' : 'thumb'
+}
+
+/** What the line serves first: the stage before large panes before small ones. */
+export function priorityOf(layout: number, at: number, stage: number | null): number {
+  if (stage !== null) return at === stage ? 1 : 3
+  return layout <= 4 ? 2 : 3
+}
+
+export interface StageGrid {
+  stageWidth: number
+  columns: number
+  rows: number
+  tileWidth: number
+  tileHeight: number
+}
+
+/** Return the grid of one large pane at the left and all others small in columns beside it. */
+export function stageGrid(count: number, width: number, height: number, gap: number): StageGrid {
+  const others = Math.max(1, count - 1)
+  const columns = Math.min(3, Math.ceil(others / 8))
+  const rows = Math.ceil(others / columns)
+  const most = (width * 0.42 - gap * columns) / columns
+  const tileHeight = Math.max(1, Math.min((height - gap * (rows - 1)) / rows, (most * 9) / 16, (height * 9) / 40))
+  const tileWidth = (tileHeight * 16) / 9
+  return { stageWidth: Math.max(1, width - columns * (tileWidth + gap)), columns, rows, tileWidth, tileHeight }
 }

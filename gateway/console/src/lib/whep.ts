@@ -19,6 +19,10 @@ export interface PlayReport {
   width: number
   height: number
   tries: number
+  /** Since when the gateway has given this reason; RFC 3339. */
+  since?: string | null
+  /** A decoded still in place of the moving picture, and its age. */
+  still?: { url: string; ageMs: number } | null
 }
 
 export interface Grant {

@@ -3,6 +3,7 @@ import { computed, ref, shallowRef } from 'vue'
 import { api } from '@/api/client'
 import type { Camera, Centre, Link, OwnCentre, UpperLink } from '@/api/types'
 import { EventStream, type EventName, type Wire } from '@/lib/events'
+import type { SlotEvent } from '@/lib/wallSession'
 import { joined } from '@/lib/throttle'
 import { buildTree, wallOrder } from '@/lib/tree'
 import { useAlarms } from './alarms'
@@ -26,6 +27,7 @@ export const useLive = defineStore('live', () => {
   const version = ref<string | null>(null)
   const newVersion = ref(false)
   const mediaRestart = shallowRef<{ streams: string[]; at: number }>({ streams: [], at: 0 })
+  const slotListeners = new Set<(event: SlotEvent) => void>()
   let events: EventStream | null = null
 
   const tree = computed(() => buildTree(centres.value, links.value, cameras.value, own.value?.code ?? ''))
@@ -92,6 +94,7 @@ export const useLive = defineStore('live', () => {
     'alarm.changed': (data) => useAlarms().changed(data),
     'rollcall.changed': (data) => useRollCalls().changed(data),
     'call.changed': (data) => useCalls().changed(data),
+    'wall.slot': (data) => slotListeners.forEach((listen) => listen(data as SlotEvent)),
     'media.restart': (data) => {
       const streams = (data as { streams?: string[] } | null)?.streams ?? []
       mediaRestart.value = { streams, at: Date.now() }
@@ -135,6 +138,6 @@ export const useLive = defineStore('live', () => {
 
   return {
     own, centres, links, upper, cameras, ready, wire, loadFailed, skewMs, skewed, newVersion, mediaRestart, tree, ordered,
-    byCode, cameraById, start, stop, reloadAll, retryNow: online,
+    byCode, cameraById, slotListeners, start, stop, reloadAll, retryNow: online,
   }
 })

@@ -1,0 +1,127 @@
+"""The wall in a real browser: one connection, the right picture in each pane, switched, hidden, killed and back."""
+
+import os
+import re
+import signal
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.support.screen import CITY, MINUTE, OpenScreen
+from tests.support.stage import Stage
+
+RIGHT = """([least, fresh]) => {
+  const panes = [...document.querySelectorAll('[data-pane] .pane[data-stream]')]
+  const seen = panes.filter((pane) => pane.dataset.state === 'live').map((pane) => ({
+    centre: pane.dataset.stream.split('/')[0], mark: silianMark(pane.querySelector('video')) }))
+  const wrong = seen.filter((one) => one.mark && one.mark.code !== one.centre)
+  if (wrong.length) return { wrong }
+  const right = seen.filter((one) => one.mark && Math.abs(one.mark.age_ms) < fresh)
+  return right.length >= least ? { right: right.map((one) => one.centre) } : null
+}"""
+STAGED = """(centre) => {
+  const pane = document.querySelector('.stage .pane')
+  const video = pane?.querySelector('video')
+  const mark = video && silianMark(video)
+  return pane?.dataset.state === 'live' && pane.dataset.stream.startsWith(centre) && mark?.code === centre && video.videoWidth >= 600
+}"""
+HIDE = """(hidden) => {
+  Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden })
+  document.dispatchEvent(new Event('visibilitychange'))
+}"""
+
+
+def right_pictures(page: Page, least: int) -> None:
+    found = page.wait_for_function(RIGHT, arg=[least, 3000], timeout=3 * MINUTE).json_value()
+    assert "wrong" not in found, found
+
+
+def sent(stage: Stage) -> float:
+    """Return how many media packets the city's worker has sent to anybody."""
+    management = stage.places["gateways"][CITY]["management"]
+    text = httpx.get(f"{management}/metrics", timeout=20).text
+    return sum(float(v) for v in re.findall(r"^silian_media_rtp_packets_sent_total\{[^}]*\} (\S+)", text, re.MULTILINE))
+
+
+def test_a_wall_of_nine_on_one_connection(open_screen: OpenScreen, stage: Stage):
+    screen = open_screen()
+    page = screen.page
+    offers: list[str] = []
+    page.on(
+        "request", lambda r: offers.append(r.url) if r.method == "POST" and re.search(r"/(wall|whep)", r.url) else None
+    )
+    screen.go("/video-wall")
+    offers.clear()
+    page.get_by_role("button", name="9 画面").click()
+    right_pictures(page, 5)
+    assert sum(url.endswith("/wall") and "/api/" not in url for url in offers) == 1, offers
+    assert not [url for url in offers if "/whep/" in url], "the panes share one connection"
+
+    page.locator("[data-pane='1']").focus()
+    page.keyboard.press("ArrowRight")
+    chosen = page.locator("[data-pane='2'] .pane").get_attribute("data-stream") or ""
+    page.keyboard.press("Enter")
+    page.wait_for_function(STAGED, arg=chosen[:6], timeout=MINUTE)
+    page.locator("[data-pane='3']").dblclick()
+    other = page.locator("[data-pane='3'] .pane").get_attribute("data-stream") or ""
+    page.wait_for_function(STAGED, arg=other[:6], timeout=MINUTE)
+    page.keyboard.press("Escape")
+    expect(page.locator(".stage")).to_have_count(0)
+    right_pictures(page, 5)
+
+
+def test_a_hidden_wall_costs_nothing_and_returns(open_screen: OpenScreen, stage: Stage):
+    screen = open_screen()
+    page = screen.page
+    screen.go("/video-wall")
+    right_pictures(page, 3)
+    page.evaluate(HIDE, arg=True)
+    quiet = 0
+    before = sent(stage)
+    for _ in range(120):
+        page.wait_for_timeout(500)
+        now = sent(stage)
+        quiet = quiet + 1 if now == before else 0
+        before = now
+        if quiet == 4:
+            break
+    assert quiet == 4, "packets go on to a page that nobody sees"
+    page.evaluate(HIDE, arg=False)
+    right_pictures(page, 3)
+
+
+def test_a_killed_media_worker_is_survived(open_screen: OpenScreen, stage: Stage):
+    screen = open_screen()
+    page = screen.page
+    screen.go("/video-wall")
+    right_pictures(page, 3)
+    gateway = stage.process(f"gateway-{CITY}")
+    workers = [pid for pid in children(gateway) if b"media_embedded.worker" in command(pid)]
+    assert workers
+    os.kill(workers[0], signal.SIGKILL)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('[data-pane] .pane')].some((pane) => pane.dataset.state !== 'live')",
+        timeout=MINUTE,
+    )
+    right_pictures(page, 3)
+
+
+def children(pid: int) -> list[int]:
+    """Return the process ids below one."""
+    found: list[int] = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as stat:
+                    parent = int(stat.read().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                found += [int(entry), *children(int(entry))]
+    return found
+
+
+def command(pid: int) -> bytes:
+    """Return a process' command line."""
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read()
