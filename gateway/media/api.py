@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from typing_extensions import override
 
+from gateway.media.cameras_api import publisher_routes
 from gateway.media.cameras_api import routes as camera_routes
 from gateway.media.ice_servers import IceServer, link_headers
 from gateway.media.service import MediaService, Session
@@ -70,6 +71,7 @@ def routes(service: MediaService, ice_servers: Sequence[IceServer] = ()) -> APIR
     router.include_router(_endpoint(service, "/whip", MediaDirection.PUBLISH, service.publish_offer, told))
     router.include_router(_endpoint(service, "/whep", MediaDirection.PLAY, service.play_offer, told))
     router.include_router(camera_routes(service))
+    router.include_router(publisher_routes(service))
     return router
 
 

@@ -67,6 +67,14 @@ class PlayView(BaseModel):
     expires_at: datetime
 
 
+class PublisherView(BaseModel):
+    """A stream that was published here by no agent, as this gateway judges its picture."""
+
+    id: str
+    picture: Picture
+    stream: StreamView
+
+
 class PathView(BaseModel):
     """The chain of the last click on a camera. Lower hops tell their first picture with the next renewal."""
 
@@ -150,14 +158,6 @@ def camera_view(service: MediaService, camera: KnownCamera, stats: StreamStats |
             checked_at=found.checked_at,
             since=service.judged_since(camera.stream),
         )
-    stream = StreamView(
-        state=service.state(camera.stream),
-        viewers=stats.viewers if stats is not None else 0,
-        codec=stats.codec if stats is not None else None,
-        frame_rate=round(stats.frame_rate, 1) if stats is not None else 0.0,
-        trouble=service.trouble(camera.stream),
-        since=service.since(camera.stream),
-    )
     return CameraView(
         id=camera.stream,
         centre=camera.centre,
@@ -168,5 +168,37 @@ def camera_view(service: MediaService, camera: KnownCamera, stats: StreamStats |
         owner=camera.owner,
         share=camera.share,
         picture=picture,
-        stream=stream,
+        stream=_stream_view(service, camera.stream, stats),
     )
+
+
+def _stream_view(service: MediaService, stream: str, stats: StreamStats | None) -> StreamView:
+    return StreamView(
+        state=service.state(stream),
+        viewers=stats.viewers if stats is not None else 0,
+        codec=stats.codec if stats is not None else None,
+        frame_rate=round(stats.frame_rate, 1) if stats is not None else 0.0,
+        trouble=service.trouble(stream),
+        since=service.since(stream),
+    )
+
+
+def publisher_routes(service: MediaService) -> APIRouter:
+    """Return the routes of publishers that no agent speaks for."""
+    api = APIRouter(prefix="/api/v1/publishers", tags=["cameras"])
+
+    @api.get("")
+    async def publishers(_: Annotated[Caller, require(*EVERYBODY)]) -> dict[str, list[PublisherView] | None]:
+        """List them: a console's camera in a call, a foreign WHIP client."""
+        stats = await service.stream_stats()
+        items = []
+        for stream in service.judging.judged():
+            found = service.judging.health(stream)
+            if found is not None:
+                picture = Picture(verdict=found.verdict, frame_age_ms=found.frame_age_ms, checked_at=found.checked_at)
+                items.append(
+                    PublisherView(id=stream, picture=picture, stream=_stream_view(service, stream, stats.get(stream)))
+                )
+        return {"items": items, "next": None}
+
+    return api

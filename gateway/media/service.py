@@ -21,6 +21,7 @@ from gateway.media.asking import Answered, Asker
 from gateway.media.carrier import Carrier
 from gateway.media.chains import Chains, Stage, traceparent
 from gateway.media.holding import Holding
+from gateway.media.judging import Judging
 from gateway.media.layers import MAIN_ONLY
 from gateway.media.machine import (
     Ask,
@@ -126,6 +127,7 @@ class MediaService:
         carry = partial(Carrier, clock=needs.clock, chance=chance, spawn=self._spawn, count=self._dialled)
         self.relays = carry("relay", needs.engine.relay, needs.engine, wanted=self._relay_wanted)
         self.pulls = carry("pull", needs.engine.pull, needs.engine)
+        self.judging = Judging(needs.engine.still, self._foreign, self._changed, needs.clock)
         self.walls = Walls(self, needs.engine, needs.clock, needs.bus)
         self.asker = Asker(needs, node=node, base_url=base_url, pulled=self.pulls.holds)
 
@@ -133,6 +135,7 @@ class MediaService:
         self._supervisor.start("engine events", self._follow_engine)
         self._supervisor.start("links", self._follow_links)
         self._supervisor.start("verdicts", self._follow_pictures)
+        self._supervisor.start("judging", self.judging.run)
         self._supervisor.start("timer", self._keep_time)
         return self
 
@@ -501,6 +504,11 @@ class MediaService:
                 del self._demands[stream]
         self.relays.tick()
         self.pulls.tick()
+
+    def _foreign(self) -> list[str]:
+        """Return the live streams whose publisher came here by itself: no agent and no gateway speaks for them."""
+        published = {s.stream for s in self._sessions.values() if s.direction is MediaDirection.PUBLISH}
+        return [s for s in published if self.state(s) is StreamState.LIVE and self._ways.owner(s) is None]
 
     # Small things.
 
