@@ -5,7 +5,7 @@
     Gateway
     ├── store, blobs, media engine, broker          adapters, chosen from the settings
     ├── registry, links, alarms, federation         the heart: what comes in, what is owed
-    ├── media, rollcall, dispatch                   pictures and people
+    ├── media, recordings, rollcall, dispatch       pictures and people
     ├── users, audit, enrolment                     who may
     └── site (console, API), management             two listeners
 
@@ -51,6 +51,10 @@ from gateway.media.needs import MediaNeeds
 from gateway.media.service import MediaService
 from gateway.media.wall_api import routes as wall_routes
 from gateway.metrics import Metrics
+from gateway.recordings.api import routes as recording_routes
+from gateway.recordings.machine import Quota
+from gateway.recordings.needs import RecordingNeeds
+from gateway.recordings.service import RecordingService
 from gateway.registry.api import BrokerFacts, Facts, MediaFacts, UpperView
 from gateway.registry.api import routes as registry_routes
 from gateway.registry.service import Registry
@@ -173,6 +177,18 @@ class Gateway:
         needs = MediaNeeds(self.engine, self.registry, self.links, tokens, self.clock, self.events, self.metrics)
         self.media = MediaService(needs, node=self.node, base_url=lambda: self.base_url)
         self.audit = Audit(self.store, self.metrics)
+        self.recordings = RecordingService(
+            RecordingNeeds(
+                self.store,
+                self.engine,
+                self.media.holding(Kind.RECORDING),
+                self.registry,
+                self.clock,
+                self.metrics,
+            ),
+            self._state / "recordings",
+            Quota(self.settings.media.recording_gib),
+        )
         self._people()
 
     def _people(self) -> None:
@@ -256,6 +272,7 @@ class Gateway:
             media_routes(self.media, self.settings.media.ice_servers),
             wall_routes(self.media, self.settings.media.ice_servers),
             rollcall_routes(self.rollcall),
+            recording_routes(self.recordings),
             dispatch_routes(self.dispatch, self.media.holding(Kind.CALL)),
             user_routes(self.users, secure_cookie=secure),
             audit_routes(self.audit),
@@ -309,7 +326,7 @@ class Gateway:
         self.tasks.start("loop-lag", partial(watch_loop, self.metrics))
         self.tasks.start("figures", install_figures(self._figured()).run)
         self._count_own()
-        for room in (self.management, self.http, self.media, self.rollcall, self.dispatch, self.links):
+        for room in (self.management, self.http, self.media, self.recordings, self.rollcall, self.dispatch, self.links):
             await stack.enter_async_context(room)
         for node in await self.enrolment.nodes():
             await self.links.expect(node)

@@ -93,6 +93,11 @@ MEDIA = (
         "media_freezes_total", _C, "Pauses of the picture on arrival, as webrtc-stats counts them", ("centre", "camera")
     ),
     Metric("media_freeze_seconds_total", _C, "Seconds of those pauses", ("centre", "camera")),
+    Metric("recordings_running", _G, "Recordings that run"),
+    Metric("recording_bytes", _G, "What all recordings take on the disk"),
+    Metric("recording_quota_bytes", _G, "What recordings may take"),
+    Metric("recordings_refused_total", _C, "Recordings refused, by reason", ("reason",)),
+    Metric("recordings_ended_total", _C, "Recordings that ended, by reason", ("reason",)),
     Metric("media_packets_dropped_total", _C, "Packets that the worker dropped, by reason", ("reason",)),
     Metric("media_worker_restarts_total", _C, "Media workers replaced after their death"),
     Metric("media_worker_loop_lag_seconds", _G, "Lag of the worker's loop"),

@@ -182,6 +182,11 @@ class MediaSection(Section):
         '[{url = "turn:turn.example:3478", secret = "the static-auth-secret of coturn", hours = 12}]; instead of '
         "secret also username and credential.",
     )
+    recording_gib: float = Field(
+        default=20.0,
+        ge=0,
+        description="Room for recordings in GiB; where it is used up, new ones are refused and none is removed.",
+    )
     backend: MediaBackend = Field(
         default=MediaBackend.BATCHED,
         description="How packets are forwarded: batched, or reference (slower, the same datagrams one by one).",

@@ -70,6 +70,7 @@ class Kind(StrEnum):
     RELAY = "relay"
     ROLL_CALL = "roll_call"
     CALL = "call"
+    RECORDING = "recording"
     WALL = "wall"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 from gateway.ports.media import (
     EndReason,
@@ -9,6 +10,8 @@ from gateway.ports.media import (
     EngineStats,
     Layer,
     MediaEvent,
+    RecordingEnded,
+    RecordingFigures,
     SessionAnswer,
     SessionEnded,
     SessionKind,
@@ -37,6 +40,7 @@ class PaperEngine:
         self.carried: list[tuple[str, frozenset[Layer]]] = []
         self.reachable = True
         self.stills: dict[str, Still] = {}
+        self.recordings: dict[str, RecordingFigures] = {}
         self._number = 0
         self._queues: set[asyncio.Queue[MediaEvent]] = set()
 
@@ -116,8 +120,23 @@ class PaperEngine:
             raise NotFoundError(f"no picture of {stream} within {timeout_s:g} s")
         return self.stills[stream]
 
+    async def record(self, stream: str, path: Path, *, layer: Layer = Layer.MAIN) -> str:
+        self._number += 1
+        file = path.with_suffix(".mp4")
+        file.write_bytes(b"picture" * 100)
+        self.recordings[f"r{self._number}"] = RecordingFigures(f"r{self._number}", stream, 1.5, 700, 0, (file.name,))
+        return f"r{self._number}"
+
+    async def stop_recording(self, recording: str, reason: str = "closed") -> RecordingEnded:
+        known = self.recordings.pop(recording, None)
+        if known is None:
+            raise NotFoundError(recording)
+        ended = RecordingEnded(recording, known.stream, reason, known.seconds, known.octets, known.lost, known.files)
+        self.tell(ended)
+        return ended
+
     async def stats(self) -> EngineStats:
-        return EngineStats((), {}, {}, 0, 0.0)
+        return EngineStats((), {}, {}, 0, 0.0, recordings=tuple(self.recordings.values()))
 
     async def events(self) -> AsyncIterator[MediaEvent]:
         queue: asyncio.Queue[MediaEvent] = asyncio.Queue()
