@@ -287,7 +287,8 @@ class Agent:
         if health.fault is not None:
             return health
         sound = self.sounds.get(stream_of(self.settings.centre, camera.name))
-        fault = "line_thin" if self.publisher.thin(camera.name) else sound and sound.trouble
+        thin = "line_thin" if self.publisher.thin(camera.name) else None
+        fault = thin or (sound and sound.trouble) or self.calls.trouble(camera.name)
         return health.model_copy(update={"fault": fault}) if fault else health
 
     def catalogue(self) -> Catalogue:

@@ -64,6 +64,11 @@ class Calls:
         await self._tasks.cancel(_TASK)
         logger.info("call ended", extra={"call": end.call_id, "reason": end.reason})
 
+    def trouble(self, camera: str) -> str | None:
+        """Return why the call at this camera cannot be heard, by name; None while it can, and without a call."""
+        listener = self._listener
+        return listener.speaker.trouble if listener is not None and listener.ring.camera == camera else None
+
     def report(self) -> dict[str, Any] | None:
         """Return what the running call sees and hears; None without a call."""
         return None if self._listener is None else self._listener.report()

@@ -35,6 +35,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "没有声音：检查 [audio] input 的声卡或文件，并把运行用户加入 audio 组",
         "no sound: check the sound card or file of [audio] input, and put the user into the group audio",
     ),
+    "speaker_lost": (
+        "通话声音放不出来：检查 [audio] output 的声卡或文件，并把运行用户加入 audio 组",
+        "the sound of the call cannot be played: check the card or file of [audio] output, and the group audio",
+    ),
     "line_thin": (
         "线路带不动该摄像机的码率：在摄像机中降低码率，或设置 thumb_url（子码流），或扩容线路",
         "the line does not carry this camera's bit rate: lower it in the camera, set thumb_url, or get a wider line",

@@ -52,9 +52,8 @@ class RtspCamera(CompressedCamera):
     def health(self, now: float, wall: datetime) -> CameraHealth:
         health = super().health(now, wall)
         if health.fault is None and self._sub is not None:
-            return health.model_copy(
-                update={"fault": "thumb_lost" if self._sub.trouble else self._sub.stream_fault(now)}
-            )
+            lost = self._sub.trouble not in (None, "starting")
+            return health.model_copy(update={"fault": "thumb_lost" if lost else self._sub.stream_fault(now)})
         return health
 
     @override

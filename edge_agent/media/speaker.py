@@ -3,17 +3,21 @@
 The measurement (level and strongest frequency) lets a tone that was sent be recognised as the tone that was received.
 """
 
+import contextlib
 import logging
 import math
+import time
 import wave
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from edge_agent.cameras.advice import advice
 from edge_agent.media.alsa import prepare
 
 logger = logging.getLogger(__name__)
 RATE = 48_000
+AGAIN_S = 1.0
 WINDOW = 9600
 """0.2 s: frequencies are told apart to 5 Hz."""
 
@@ -125,30 +129,56 @@ class Meter:
 
 
 class Speaker:
-    """An output and its meter; `play` may be called in a thread. A card that fails is logged once and replaced."""
+    """An output and its meter; `play` may be called in a thread.
+
+    A card that fails is named (`trouble`) and opened again every `AGAIN_S` while there is something to play.
+    """
 
     def __init__(self, setting: str) -> None:
         self.meter = Meter()
+        self.trouble: str | None = None
+        """Why nothing can be played, by name; None while it can."""
         self._setting = setting
-        self._output: Output = NullOutput()
+        self._output: Output | None = None
+        self._again_at = 0.0
 
     def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def _open(self) -> None:
         try:
             self._output = make_output(self._setting)
-        except (OSError, ValueError) as error:
-            logger.warning("sound output cannot be opened", extra={"output": self._setting, "detail": str(error)})
-        return self
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything; the call must go on
+            self._lost(error)
+            return
+        if self.trouble is not None:
+            logger.info("sound output is back", extra={"output": self._setting})
+            self.trouble = None
+
+    def _lost(self, error: Exception) -> None:
+        self._output, self._again_at = None, time.monotonic() + AGAIN_S
+        if self.trouble is None:  # the same trouble again is no news
+            fields = {"output": self._setting, "detail": f"{type(error).__name__}: {error}"}
+            logger.warning("sound output failed", extra={**fields, "advice": advice("speaker_lost")})
+        self.trouble = "speaker_lost"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._output.close()
+        if self._output is not None:
+            with contextlib.suppress(Exception):  # a card that was pulled out cannot be closed in order
+                self._output.close()
+            self._output = None
 
     def play(self, samples: Any) -> None:
         """Measure and play mono samples."""
         self.meter.hear(samples)
+        if self._output is None and time.monotonic() >= self._again_at:
+            self._open()
+        if self._output is None:
+            return
         try:
             self._output.play(samples)
-        except OSError as error:
-            logger.warning("sound output failed", extra={"output": self._setting, "detail": str(error)})
-            self._output = NullOutput()
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything; the call must go on
+            self._lost(error)
