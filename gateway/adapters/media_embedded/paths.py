@@ -90,12 +90,14 @@ class BatchedPath:
         encrypt, base = srtp.sender(ssrc)
         port = session.port
         group: list[bytes] = []
-        size = count = unfit = 0
+        size = count = unfit = octets = 0
         for index, head, payload in sent:
             total = len(head) + len(payload) + TAG
+            octets += total
             if total != size or count == MAX_GROUP:
                 if total > MAX_PLAIN + TAG:
                     unfit += 1
+                    octets -= total
                     continue
                 if total < size and count < MAX_GROUP:
                     group += (head, encrypt((base ^ index).to_bytes(12, "big"), payload, head))
@@ -112,6 +114,7 @@ class BatchedPath:
         if count:
             self._together(port, group, size, count, address)
         session.traffic.packets_out += len(sent) - unfit
+        session.line.sent.octets += octets
         for _ in range(unfit):
             session.unfit()
 
