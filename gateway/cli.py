@@ -261,8 +261,10 @@ async def _remote(settings: "Settings", by: str | None, method: str, path: str, 
 
 def _delegate() -> None:
     """Hang in the commands of other packages; their modules are light until they run."""
+    from gateway.bench.command import bench
     from gateway.demo.command import demo
 
+    app.add_typer(bench, name="bench")
     app.command("demo")(demo)
 
 

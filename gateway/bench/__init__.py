@@ -1,4 +1,6 @@
-"""Benchmarks and what they need: bad lines made on purpose. Benchmarks start other programs and measure from outside.
+"""Benchmarks, and bad lines made on purpose for them: `silian bench media` measures the media engine beside its peers.
 
-They import only protocols and settings. Nothing here runs in production, and no room knows of it.
+Each thing measured runs in a process of its own, the traffic comes from another one, and the figures are read from the
+kernel's clocks. Commands stand in `command`; every number printed was measured in the run that prints it. Nothing here
+runs in production, and no room knows of it.
 """

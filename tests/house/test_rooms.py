@@ -96,7 +96,18 @@ def test_no_drawer_is_called_miscellaneous():
     assert not [name(p) for p in sources() if p.name in VAGUE]
 
 
-def test_demo_and_bench_start_other_processes():
+def test_the_bench_knows_only_what_it_measures():
+    may = ("gateway.bench", "gateway.settings", "gateway.ports", "gateway.adapters")
+    wrong = [
+        f"{name(path)}:{line} {module}"
+        for path in (ROOT / "gateway/bench").rglob("*.py")
+        for line, module in imports(path)
+        if module.startswith("gateway.") and not module.startswith(may)
+    ]
+    assert not wrong, wrong
+
+
+def test_the_demo_starts_other_processes():
     wrong = [
         f"{name(path)}:{line} {module}"
         for path in (ROOT / "gateway/demo").rglob("*.py")

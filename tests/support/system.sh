@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the programs of the system that the tests drive: broker, browser, fonts, Prometheus, namespaces, encoders.
 set -eu
-packages=(mosquitto chromium fonts-noto-cjk prometheus nftables iproute2 ffmpeg systemd)
+packages=(mosquitto janus chromium fonts-noto-cjk prometheus nftables iproute2 ffmpeg systemd)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

@@ -1,0 +1,96 @@
+"""The command `silian bench`: options, exit codes (0 good, 1 a check failed, 2 wrong use)."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.bench import namespace
+from protocols.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gateway.bench.run import Options
+
+bench = typer.Typer(help="基准测试 Benchmarks against peers on this machine.", no_args_is_help=True)
+
+
+@bench.callback()
+def _group() -> None:
+    """Keep `media` a command of its own while it is the only one."""
+
+
+def default_dir() -> Path:
+    """Return the user's state home (XDG base directories) with the bench's name."""
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(home) / "silian-bench"
+
+
+@bench.command("media")
+def media(  # noqa: PLR0913 - each option of the command is a parameter
+    *,
+    json_file: Annotated[Path | None, typer.Option("--json", help="结果写入文件 write the figures")] = None,
+    picture: Annotated[Path | None, typer.Option("--picture", help="柱状图 SVG bar chart as SVG")] = None,
+    only: Annotated[str, typer.Option(help="只运行这些场景，逗号分隔 only these scenarios, by commas")] = "",
+    without: Annotated[str, typer.Option(help="不测这些引擎 leave out: batched,reference,janus,relay")] = "",
+    rounds: Annotated[int, typer.Option(min=1, help="轮数 rounds, interleaved")] = 5,
+    window: Annotated[float, typer.Option(min=0.5, help="每轮秒数 seconds of one window")] = 5.0,
+    quick: Annotated[bool, typer.Option("--quick", help="约一分钟，不作判定 a minute, judges nothing")] = False,
+    scale: Annotated[float, typer.Option(min=0.01, max=1.0, help="会话数缩放 shrink the numbers of sessions")] = 1.0,
+    small: Annotated[bool, typer.Option("--small", help="小画面 a small picture, for a look only")] = False,
+    state_dir: Annotated[Path | None, typer.Option(help="数据目录 state directory")] = None,
+    here: Annotated[bool, typer.Option("--here", help="不建网络命名空间 no network namespace: loopback")] = False,
+) -> None:
+    """媒体转发基准 Measure the media engine against Janus and MediaRelay."""
+    if not here and (refused := namespace.enter(sys.argv[sys.argv.index("media") :])):
+        typer.echo(refused, err=True)
+    from gateway.bench.run import Options
+
+    options = Options(
+        host=namespace.address(), folder=(state_dir or default_dir()).absolute(),
+        rounds=min(rounds, 2) if quick else rounds,
+        window_s=min(window, 3.0) if quick else window, only=_names(only), without=_names(without), quick=quick,
+        scale=scale, small=small,
+    )  # fmt: skip
+    try:
+        code = asyncio.run(_run(options, json_file, picture))
+    except KeyboardInterrupt:
+        code = 1
+    raise typer.Exit(code)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+async def _run(options: "Options", json_file: Path | None, picture: Path | None) -> int:
+    from gateway.bench.media import measure, table, write_json
+
+    task = asyncio.current_task()
+    if task is None:
+        raise AssertionError("a coroutine of asyncio.run has a task")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        run, failed = await measure(options, _say)
+    except ConfigError as error:
+        typer.echo(f"silian bench: {error}", err=True)
+        return 2
+    except asyncio.CancelledError:
+        return 1
+    typer.echo(table(run))
+    if json_file is not None:
+        write_json(run, json_file)
+    for sentence in failed:
+        typer.echo(f"MISSED {sentence}")
+    return 1 if failed else 0
+
+
+def _say(words: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        typer.echo(words, err=True)

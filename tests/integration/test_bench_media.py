@@ -1,0 +1,54 @@
+"""`silian bench media` as a process: the shape of its figures, and that they come from packets. No figure is judged."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from gateway.adapters.media_janus.server import find_janus
+from tests.support.house import ROOT
+
+
+def bench(tmp_path, *arguments):
+    target = tmp_path / "figures.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.bench", "media", "--quick", "--small", "--rounds", "1", "--window", "0.5",
+         "--scale", "0.03", "--state-dir", str(tmp_path / "state"), "--json", str(target), *arguments],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=90,
+    )  # fmt: skip
+    return done, json.loads(target.read_text()) if target.exists() else {}
+
+
+def test_forwarding_is_counted(tmp_path):
+    done, found = bench(tmp_path, "--here", "--only", "1x100", "--without", "janus,relay")
+    assert done.returncode == 0, done.stderr
+    assert all(isinstance(value, str | int | float | bool | None) for value in found.values())
+    assert {"commit", "machine", "seed", "duration_s", "notes"} <= set(found)
+    for backend in ("batched", "reference"):
+        assert found[f"media_packets_{backend}"] > 0
+        assert found[f"media_us_per_leg_packet_{backend}"] > 0
+        assert found[f"samples_media_us_per_leg_packet_{backend}"] == 1
+        assert found[f"samples_media_delay_last_leg_p50_ms_{backend}"] > 0
+        assert "GCM" in found[f"media_srtp_profile_{backend}"]
+    assert "media_cpu_ratio_vs_janus" not in found
+    assert "batched" in done.stdout
+
+
+@pytest.mark.external
+def test_janus_forwards_the_same_traffic_in_a_private_network(tmp_path):
+    find_janus()
+    done, found = bench(tmp_path, "--only", "40x1", "--without", "reference")
+    assert done.returncode == 0, done.stderr
+    if "no private network" in done.stderr:
+        pytest.skip(done.stderr.splitlines()[0])
+    assert found["media_packets_janus_40x1"] > 0
+    assert found["media_cpu_ratio_vs_janus_40x1"] > 0
+    assert found["media_srtp_profile_janus_40x1"] == found["media_srtp_profile_batched_40x1"]
+    assert found["janus_version"]
+
+
+def test_an_unknown_scenario_is_wrong_use(tmp_path):
+    done, _ = bench(tmp_path, "--here", "--only", "nonsense")
+    assert done.returncode == 2
+    assert "1x100" in done.stderr
