@@ -67,6 +67,11 @@ class Carrier:
         if relay is not None:
             self._perform(stream, relay.give_back())
 
+    def session(self, stream: str) -> str | None:
+        """Return the standing session of a stream."""
+        relay = self._relays.get(stream)
+        return relay.session_id if relay is not None else None
+
     def holds(self, stream: str) -> bool:
         """Tell whether a lease of the stream runs."""
         relay = self._relays.get(stream)

@@ -161,6 +161,7 @@ class AgentPeer:
         self.story = story
         self.told = told
         self.asked: list[MediaPublish] = []
+        self.stopped = 0
         self.heard: Viewer | None = None
         self._stack = AsyncExitStack()
         self._publishing: AsyncExitStack | None = None
@@ -207,6 +208,7 @@ class AgentPeer:
         raise AssertionError(f"{args.whip_url} never took the offer")
 
     async def unpublish(self, command: Command) -> dict[str, Any]:
+        self.stopped += 1
         await self._stop()
         return {}
 
