@@ -428,7 +428,7 @@ class MediaService:
                 return
 
     def _stream_changed(self, event: StreamChanged) -> None:
-        now = self._clock.monotonic()
+        now, former = self._clock.monotonic(), self.state(event.stream)
         if event.state is StreamState.ABSENT:
             self._states.pop(event.stream, None)
         else:
@@ -437,6 +437,8 @@ class MediaService:
             self._metrics.observe("media_time_to_first_frame_seconds", event.first_frame_s)
         for stage in _stages(event):
             self._reached(event.stream, stage)
+        if event.state is former:
+            return
         demand = self._demands.get(event.stream)
         if demand is not None:
             demand.source(live=event.state is StreamState.LIVE, now=now)

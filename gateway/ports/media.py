@@ -202,7 +202,10 @@ class EngineStats:
 
 @dataclass(frozen=True, slots=True)
 class StreamChanged:
-    """A stream came, stalled or went. `first_frame_s`: seconds from the publisher's offer to the first key frame."""
+    """A stream came, stalled or went, or (`first_frame_s` is set) its source's first key frame came.
+
+    `first_frame_s`: seconds from the publisher's offer to that key frame.
+    """
 
     stream: str
     state: StreamState

@@ -28,6 +28,18 @@ STAGED = """(centre) => {
   const right = pane?.dataset.stream.startsWith(centre) && mark?.code === centre
   return pane?.dataset.state === 'live' && right && video.videoWidth >= 600
 }"""
+NO_WAY = """() => {
+  // Every address in a wall's answer leads nowhere: as behind a firewall that lets HTTP alone pass.
+  window.noWay = true
+  const real = window.fetch
+  window.fetch = async (...asked) => {
+    const answer = await real(...asked)
+    const wall = String(asked[0]).includes('/wall') && ['POST', 'PATCH'].includes(asked[1]?.method)
+    if (!window.noWay || !wall || String(asked[0]).includes('/api/')) return answer
+    const text = (await answer.text()).replace(/(a=candidate:.* )127\\.0\\.0\\.1 \\d+ /g, '$1127.0.0.1 9 ')
+    return new Response(text, { status: answer.status, headers: answer.headers })
+  }
+}"""
 DARK = "() => [...document.querySelectorAll('[data-pane] .pane')].some((pane) => pane.dataset.state !== 'live')"
 HIDE = """(hidden) => {
   Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden })
@@ -47,7 +59,7 @@ def sent(stage: Stage) -> float:
     return sum(float(v) for v in re.findall(r"^silian_media_rtp_packets_sent_total\{[^}]*\} (\S+)", text, re.MULTILINE))
 
 
-def test_a_wall_of_nine_on_one_connection(open_screen: OpenScreen, stage: Stage):
+def test_a_wall_of_nine_on_one_connection(open_screen: OpenScreen, gallery: Path):
     screen = open_screen()
     page = screen.page
     page.wait_for_function("() => document.querySelectorAll('.pane[data-state=live]').length >= 5", timeout=2 * MINUTE)
@@ -66,6 +78,7 @@ def test_a_wall_of_nine_on_one_connection(open_screen: OpenScreen, stage: Stage)
     page.locator("[data-pane='3']").dblclick()
     other = page.locator("[data-pane='3'] .pane").get_attribute("data-stream") or ""
     page.wait_for_function(STAGED, arg=other[:6], timeout=MINUTE)
+    page.screenshot(path=gallery / "wall-stage.png")
     page.keyboard.press("Escape")
     expect(page.locator(".stage")).to_have_count(0)
     right_pictures(page, 5)
@@ -89,6 +102,19 @@ def test_a_hidden_wall_costs_nothing_and_returns(open_screen: OpenScreen, stage:
     assert quiet == 4, "packets go on to a page that nobody sees"
     page.evaluate(HIDE, arg=False)
     right_pictures(page, 3)
+
+
+def test_stills_stand_in_where_no_packet_passes(open_screen: OpenScreen):
+    screen = open_screen()
+    page = screen.page
+    page.evaluate(NO_WAY)
+    screen.go("/video-wall")
+    still = page.locator("[data-pane='1'] [data-test=still]")
+    expect(still).to_contain_text("静态图", timeout=MINUTE)
+    page.wait_for_function("() => silianMark(document.querySelector('[data-pane] .still'))?.code", timeout=MINUTE)
+    page.evaluate("() => { window.noWay = false }")
+    right_pictures(page, 3)
+    expect(still).to_have_count(0)
 
 
 def test_a_killed_media_worker_is_survived(open_screen: OpenScreen, stage: Stage):

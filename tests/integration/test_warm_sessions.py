@@ -1,6 +1,7 @@
-"""What a click over four tiers finds: handshakes made in parallel the first time, sessions still standing the second."""
+"""What a click over four tiers finds: handshakes side by side the first time, sessions still standing the second."""
 
 import asyncio
+import itertools
 import logging
 import time
 from contextlib import AsyncExitStack
@@ -26,7 +27,7 @@ async def chain(tmp_path, monkeypatch):
             ways = Ways.city(("320623",), here=code)
             ways.nodes.update({below: OneLink(below) for below in CODES[CODES.index(code) + 1 :][:1]})
             tiers.append(await stack.enter_async_context(Tier(ways, tmp_path / code)))
-        for upper, lower in zip(tiers, tiers[1:], strict=False):
+        for upper, lower in itertools.pairwise(tiers):
             lower.under(upper)
         box = await stack.enter_async_context(AgentPeer("320623"))
         box.under(tiers[-1])

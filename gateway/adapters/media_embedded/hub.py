@@ -29,7 +29,7 @@ from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.srtp import Keys, Secured
 from gateway.adapters.media_embedded.way import Way
 from gateway.adapters.media_embedded.wire import Changed, Open, Over, Shows, Up, Wanted
-from gateway.ports.media import EndReason, Layer, SessionKind, Slot, StreamState
+from gateway.ports.media import EndReason, Layer, SessionKind, Slot
 
 TICK_S = 0.02
 SECOND_S = 1.0
@@ -464,11 +464,12 @@ class Hub:
         changed = stream.tick(now)
         if stream.unsettled:
             self.seating.settle(stream, now)
-        if not changed:
+        first = stream.first_picture()
+        if not changed and first is None:
             return
         source = self.sessions.get(stream.source or "")
-        first = now - source.spec.opened_at if source is not None and stream.state is StreamState.LIVE else None
-        self._emit(Changed(stream.name, stream.state, first))
+        took = max(0.0, first - source.spec.opened_at) if source is not None and first is not None else None
+        self._emit(Changed(stream.name, stream.state, took))
         self.changed.set()
 
     def _ask_repairs(self, source: Session, stream: Stream, now: float) -> None:

@@ -53,6 +53,7 @@ class Stream:
         self.unsettled = False
         self._source_number = 0
         self._available: tuple[object, ...] = ()
+        self._pictured = False
 
     @property
     def idle(self) -> bool:
@@ -75,7 +76,7 @@ class Stream:
     def set_source(self, session: str, ingests: dict[str, Ingest]) -> None:
         """Take a new source; the former one's packets are no longer forwarded."""
         self._retire_source()
-        self.source = session
+        self.source, self._pictured = session, False
         self._source_number += 1
         for name, strand in self.strands.items():
             strand.begin(ingests.get(name), self._source_number)
@@ -121,6 +122,14 @@ class Stream:
         """Return the newest whole key frame of the present source; the main picture's while that is not older."""
         frames = [frame for strand in self.pictures if (frame := strand.gop.key_frame()) is not None]
         return max(frames, key=lambda frame: frame.at, default=None)
+
+    def first_picture(self) -> float | None:
+        """Return when the first key frame of the present source came, once; None before and after."""
+        if self._pictured or self.source is None:
+            return None
+        at = min((strand.gop.packets[0].at for strand in self.pictures if strand.gop.packets), default=None)
+        self._pictured = at is not None
+        return at
 
     def wish(self, now: float) -> KeyFrameWish:
         """Return the wish of the best picture, for who wants a key frame of whatever there is."""

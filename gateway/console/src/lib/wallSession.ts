@@ -85,7 +85,10 @@ export class WallSession {
   private lookTimer = 0
   private hideTimer = 0
   private paused = document.hidden
+  /** Newest frame of any pane, or the moment from which none is expected to be missed. */
   private frameAt = performance.now()
+  /** The same over all connections: what the operator has gone without. */
+  private seenAt = performance.now()
   private shakyAt: number | null = null
   private restartedAt: number | null = null
   private askedAt = 0
@@ -136,7 +139,8 @@ export class WallSession {
 
   /** Whether pictures come so badly that stills shall stand in. */
   get failing(): boolean {
-    return !this.paused && this.state !== 'closed' && performance.now() - this.frameAt > STILLS_AFTER_MS && (this.state === 'retrying' || this.restartedAt !== null || this.backoff.tries > 0)
+    const broken = this.state !== 'open' || this.restartedAt !== null || this.backoff.tries > 0
+    return !this.paused && broken && performance.now() - this.seenAt > STILLS_AFTER_MS
   }
 
   /** Take an event of the gateway; other walls' are ignored. */
@@ -146,7 +150,7 @@ export class WallSession {
 
   /** Take that some pane showed a fresh frame: the connection works. */
   seen(): void {
-    this.frameAt = performance.now()
+    this.frameAt = this.seenAt = performance.now()
     this.restartedAt = null
     this.backoff.reset()
   }
@@ -165,7 +169,7 @@ export class WallSession {
     window.clearTimeout(this.hideTimer)
     const change = (): void => {
       this.paused = document.hidden
-      this.frameAt = performance.now()
+      this.frameAt = this.seenAt = performance.now()
       this.told.clear()
       this.plan()
     }
@@ -262,7 +266,8 @@ export class WallSession {
     const now = performance.now()
     if (this.paused || document.hidden || this.state !== 'open') return
     const shown = [...this.told.values()].filter((one) => one.stream && SHOWN.has(one.showing) && one.showing !== 'sound')
-    if (!shown.length && this.shakyAt === null) this.frameAt = now
+    // Connected and nothing to be shown: the sources are away, which is no fault of this connection.
+    if (!shown.length && this.peer?.connectionState === 'connected') this.frameAt = this.seenAt = now
     this.catchUp(now)
     const since = (at: number | null): number | null => (at === null ? null : now - at)
     const step = nextStep(now - this.frameAt, since(this.shakyAt), this.peer?.connectionState === 'failed', since(this.restartedAt))
