@@ -32,6 +32,7 @@ from gateway.alarms.api import routes as alarm_routes
 from gateway.alarms.bulletins import Bulletins
 from gateway.alarms.clock_watch import ClockWatch
 from gateway.alarms.service import Alarms
+from gateway.alarms.shelf_watch import ShelfWatch
 from gateway.audit.api import routes as audit_routes
 from gateway.audit.service import Audit
 from gateway.dispatch.api import routes as dispatch_routes
@@ -146,7 +147,7 @@ class Gateway:
             broker=lambda: self.broker.address,
             has_upper=self.settings.upstream.url is not None,
         )
-        self.alarms = Alarms(self.store, self.links, self.registry, self.metrics)
+        self.alarms = Alarms(self.store, self.links, self.registry, self.metrics, self.clock)
         self.bulletins = Bulletins(self.store, self.links, self.registry)
         self.federation = self._upstream()
 
@@ -330,6 +331,7 @@ class Gateway:
             await stack.enter_async_context(room)
         for node in await self.enrolment.nodes():
             await self.links.expect(node)
+        self.tasks.start("shelves", ShelfWatch(self.clock, self.alarms).run)
         self.tasks.start("clock", ClockWatch(self.clock, self.alarms, self.metrics).run)
         if self.federation is not None:
             await stack.enter_async_context(self.federation)

@@ -1,5 +1,6 @@
 """HTTP of the alarms: list, detail, acknowledgement, the event log, and CAP intake."""
 
+from dataclasses import fields
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,15 @@ class AcknowledgedView(BaseModel):
     note: str
 
 
+class ShelfView(BaseModel):
+    """Who hid the alarm here; `until` None: out of service."""
+
+    by: str
+    at: datetime
+    until: datetime | None
+    reason: str
+
+
 class AlarmView(BaseModel):
     """One alarm: condition, acknowledgement and visibility are separate facts."""
 
@@ -46,6 +56,8 @@ class AlarmView(BaseModel):
     condition: Condition
     acknowledged: AcknowledgedView | None
     visibility: Visibility
+    shelf: ShelfView | None
+    flapping: bool
     first_raised_at: datetime
     last_observed_at: datetime
     received_at: datetime
@@ -99,6 +111,29 @@ class Note(BaseModel):
     note: str = Field(default="", max_length=1000)
 
 
+class ToShelve(BaseModel):
+    """How long to hide an alarm, and why. Without minutes it is out of service until somebody shows it again."""
+
+    minutes: int | None = Field(default=None, ge=1, le=24 * 60)
+    reason: str = Field(min_length=1, max_length=1000)
+
+
+class GroupView(BaseModel):
+    """One line of the folded list; `centre` or `event_type` None stands for several, `within` for all centres below."""
+
+    severity: Severity
+    colour: str
+    centre: str | None
+    event_type: str | None
+    within: bool
+    count: int
+    unacknowledged: int
+    first_raised_at: datetime
+    last_observed_at: datetime
+    headline: str
+    id: str
+
+
 class Taken(BaseModel):
     """Events made of a CAP message."""
 
@@ -114,6 +149,17 @@ def routes(alarms: Alarms, bulletins: Bulletins) -> APIRouter:
     async def acknowledge(alarm_id: str, caller: Officer, body: Note | None = None) -> dict[str, Any]:
         """Take an alarm in hand; the tiers above are told."""
         return await alarms.acknowledge(alarm_id, by=caller.user, note=body.note if body else "")
+
+    @api.post("/alarms/{alarm_id}/shelve", response_model=AlarmView)
+    async def shelve(alarm_id: str, caller: Officer, body: ToShelve) -> dict[str, Any]:
+        """Hide an alarm at this tier for a time (搁置) or take it out of service (停用); red ones cannot be hidden."""
+        for_s = None if body.minutes is None else body.minutes * 60.0
+        return await alarms.shelve(alarm_id, by=caller.user, reason=body.reason, for_s=for_s)
+
+    @api.delete("/alarms/{alarm_id}/shelve", response_model=AlarmView)
+    async def show(alarm_id: str, _: Officer) -> dict[str, Any]:
+        """Show an alarm again."""
+        return await alarms.show(alarm_id)
 
     @api.post(
         "/cap",
@@ -135,6 +181,8 @@ def _reading(api: APIRouter, alarms: Alarms) -> None:
         acknowledged: Annotated[bool | None, Query()] = None,
         severity: Annotated[list[Severity] | None, Query()] = None,
         centre: CentreCode | None = None,
+        shown: Annotated[bool | None, Query()] = None,
+        event_type: Annotated[str | None, Query(max_length=32)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
         cursor: str | None = None,
     ) -> dict[str, Any]:
@@ -144,10 +192,21 @@ def _reading(api: APIRouter, alarms: Alarms) -> None:
             acknowledged=acknowledged,
             severities=tuple(int(one) for one in severity or ()),
             centre=centre,
+            shown=shown,
+            event_type=event_type,
             limit=limit,
             cursor=cursor,
         )
         return await alarms.page(wanted)
+
+    @api.get("/alarms/groups")
+    async def groups(_: Anybody) -> dict[str, list[GroupView]]:
+        """List what is active and shown as at most 40 lines, gravest first; red alarms are never folded together."""
+        found = [
+            GroupView(colour=Severity(g.severity).name.lower(), **{f.name: getattr(g, f.name) for f in fields(g)})
+            for g in await alarms.groups()
+        ]
+        return {"items": found}
 
     @api.get("/alarms/events", response_model=LogPage)
     async def events(

@@ -10,16 +10,24 @@ episode of the condition, *visibility* is the operators' wish.
     active        active, counted up           cleared
     cleared       active, new episode opens    cleared, nothing changes but the time
 
+Shelving (ISA-18.2 section 3.1) hides an alarm for a time, by a named person for a reason; a raise of a graver
+severity ends it, and a red alarm is never shelved. An alarm that
+opened four times in ten minutes flaps: that is told, and hides nothing.
+
 Events apply in the origin order of their source: one that is not newer than the newest applied is kept in the log and
 changes nothing. An acknowledgement says up to which origin counter its giver had seen the alarm (`upto`): it holds for
 the episode that opened at or before that counter, so it never silences a later raise, whichever arrives first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from protocols.alarm import AlarmData, Condition, Visibility
+from protocols.alarm import AlarmData, Condition, Severity, Visibility
+from protocols.errors import BadInputError, WrongMomentError
+
+FLAPS, FLAP_WITHIN = 4, timedelta(minutes=10)
+LONGEST_SHELF = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Shelf:
+    """Who hid the alarm, when, why, until when (None: out of service, until somebody ends it), at which severity."""
+
+    by: str
+    at: datetime
+    until: datetime | None
+    reason: str
+    severity: int
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmState:
     """What is known of one (source, alarm key). `opened` is the origin counter at which the episode began."""
 
@@ -62,7 +81,15 @@ class AlarmState:
     # acknowledgement
     acknowledged: Acknowledgement | None = None
     # visibility
-    visibility: Visibility = Visibility.SHOWN
+    shelf: Shelf | None = None
+    openings: tuple[datetime, ...] = ()
+
+    @property
+    def visibility(self) -> Visibility:
+        """Whether operators are shown the alarm."""
+        if self.shelf is None:
+            return Visibility.SHOWN
+        return Visibility.SHELVED if self.shelf.until is not None else Visibility.OUT_OF_SERVICE
 
 
 def apply(state: AlarmState | None, change: Change, known: Iterable[Acknowledgement] = ()) -> AlarmState | None:
@@ -84,7 +111,13 @@ def apply(state: AlarmState | None, change: Change, known: Iterable[Acknowledgem
         count=state.count + raises,
         data=change.data,
         drill=change.drill,
+        shelf=_kept(state.shelf, change),
     )
+
+
+def _kept(shelf: Shelf | None, change: Change) -> Shelf | None:
+    graver = change.condition is Condition.ACTIVE and shelf is not None and change.data.severity < shelf.severity
+    return None if graver else shelf
 
 
 def _open(state: AlarmState | None, change: Change, known: Iterable[Acknowledgement]) -> AlarmState:
@@ -99,8 +132,31 @@ def _open(state: AlarmState | None, change: Change, known: Iterable[Acknowledgem
         data=change.data,
         drill=change.drill,
         acknowledged=earliest(ack for ack in known if ack.upto >= change.counter),
-        visibility=Visibility.SHOWN if state is None else state.visibility,
+        shelf=None if state is None else _kept(state.shelf, change),
+        openings=((*state.openings, change.received_at) if state else (change.received_at,))[-FLAPS:],
     )
+
+
+def flapping(openings: Sequence[datetime], now: datetime) -> bool:
+    """Tell whether an alarm that opened at these times flaps at `now`."""
+    return len(openings) >= FLAPS and now - openings[-FLAPS] <= FLAP_WITHIN
+
+
+def shelve(state: AlarmState, shelf: Shelf) -> AlarmState:
+    """Return the hidden state; raises WrongMomentError for a red alarm, BadInputError for a bad time."""
+    if state.data.severity <= Severity.RED:
+        raise WrongMomentError("a red alarm is not shelved: acknowledge it and act")
+    if shelf.until is not None and not timedelta(0) < shelf.until - shelf.at <= LONGEST_SHELF:
+        raise BadInputError(f"shelve for at most {LONGEST_SHELF}, or take the alarm out of service")
+    return replace(state, shelf=shelf)
+
+
+def show(state: AlarmState, now: datetime | None = None) -> AlarmState | None:
+    """Return the shown state, or None where nothing hides it; with `now` only where its time is over."""
+    shelf = state.shelf
+    if shelf is None or (now is not None and (shelf.until is None or now < shelf.until)):
+        return None
+    return replace(state, shelf=None)
 
 
 def acknowledge(state: AlarmState, ack: Acknowledgement) -> AlarmState | None:

@@ -30,6 +30,10 @@ class Area(Protocol):
         """All centres."""
         ...
 
+    def above(self, code: str) -> str | None:
+        """Return the centre above a centre within this gateway's subtree, None at its top."""
+        ...
+
     def subtree(self, code: str) -> tuple[str, ...]:
         """Return `code` and all centres below it; empty where it lies outside this gateway's subtree."""
         ...

@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from gateway.alarms.machine import Acknowledgement, AlarmState
-from protocols.alarm import AlarmData, Condition, Severity, Visibility
+from gateway.alarms.groups import Member
+from gateway.alarms.machine import Acknowledgement, AlarmState, Shelf, flapping
+from protocols.alarm import AlarmData, Condition, Severity
 
 
 def state_of(row: Row[Any]) -> AlarmState:
@@ -22,8 +23,15 @@ def state_of(row: Row[Any]) -> AlarmState:
         data=AlarmData.model_validate(row.data),
         drill=row.drill,
         acknowledged=_acknowledgement(row),
-        visibility=Visibility(row.visibility),
+        shelf=_shelf(row),
+        openings=tuple(datetime.fromisoformat(at) for at in row.openings or ()),
     )
+
+
+def _shelf(row: Row[Any]) -> Shelf | None:
+    if row.shelf_at is None:
+        return None
+    return Shelf(row.shelf_by, row.shelf_at, row.shelf_until, row.shelf_reason, row.shelf_severity)
 
 
 def _acknowledgement(row: Row[Any]) -> Acknowledgement | None:
@@ -34,7 +42,7 @@ def _acknowledgement(row: Row[Any]) -> Acknowledgement | None:
 
 def values_of(id_: str, source: str, state: AlarmState) -> dict[str, Any]:
     """Return the row of a state."""
-    ack = state.acknowledged
+    ack, shelf = state.acknowledged, state.shelf
     return {
         "id": id_,
         "source": source,
@@ -56,11 +64,17 @@ def values_of(id_: str, source: str, state: AlarmState) -> dict[str, Any]:
         "ack_upto": ack.upto if ack else None,
         "ack_note": ack.note if ack else None,
         "visibility": state.visibility.value,
+        "shelf_by": shelf.by if shelf else None,
+        "shelf_at": shelf.at if shelf else None,
+        "shelf_until": shelf.until if shelf else None,
+        "shelf_reason": shelf.reason if shelf else None,
+        "shelf_severity": shelf.severity if shelf else None,
+        "openings": [at.isoformat() for at in state.openings],
     }
 
 
-def view(row: Row[Any]) -> dict[str, Any]:
-    """Return one alarm in the form of the API."""
+def view(row: Row[Any], now: datetime) -> dict[str, Any]:
+    """Return one alarm in the form of the API; `now` decides whether it flaps."""
     data = row.data
     shown = {key: data.get(key) for key in ("sensor", "event_type", "headline", "detail", "value", "unit", "label")}
     return {
@@ -76,12 +90,35 @@ def view(row: Row[Any]) -> dict[str, Any]:
         if row.ack_at is None
         else {"by": row.ack_by, "at": stamp(row.ack_at), "centre": row.ack_centre, "note": row.ack_note},
         "visibility": row.visibility,
+        "shelf": None
+        if row.shelf_at is None
+        else {
+            "by": row.shelf_by,
+            "at": stamp(row.shelf_at),
+            "until": stamp(row.shelf_until) if row.shelf_until else None,
+            "reason": row.shelf_reason,
+        },
+        "flapping": flapping([datetime.fromisoformat(at) for at in row.openings or ()], now),
         "first_raised_at": stamp(row.first_raised_at),
         "last_observed_at": stamp(row.last_observed_at),
         "received_at": stamp(row.received_at),
         "count": row.raises,
         "drill": row.drill,
     }
+
+
+def member_of(row: Row[Any]) -> Member:
+    """Return what grouping needs of a stored alarm."""
+    return Member(
+        id=row.id,
+        centre=row.centre,
+        event_type=row.data.get("event_type", ""),
+        severity=row.severity,
+        headline=row.data.get("headline", ""),
+        acknowledged=row.ack_at is not None,
+        first_raised_at=row.first_raised_at,
+        last_observed_at=row.last_observed_at,
+    )
 
 
 def log_view(row: Row[Any]) -> dict[str, Any]:

@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, not_, or_, select
 
-from gateway.alarms import intake
+from gateway.alarms import intake, machine
+from gateway.alarms.groups import Group, grouped
+from gateway.alarms.machine import AlarmState, Shelf
 from gateway.alarms.needs import Area, Arrival, Outgoing
-from gateway.alarms.rows import log_view, view
+from gateway.alarms.rows import log_view, member_of, state_of, values_of, view
 from gateway.alarms.tables import alarms, log
+from gateway.events import AlarmChanged
 from gateway.metrics import Metrics
 from gateway.ports.store import Store, UnitOfWork
-from protocols.alarm import ACKNOWLEDGED, AcknowledgedData, AlarmData, Condition, lane_for
+from protocols.aio.clock import Clock
+from protocols.alarm import ACKNOWLEDGED, AcknowledgedData, AlarmData, Condition, Visibility, lane_for
 from protocols.envelope import Event, Lane
 from protocols.errors import BadInputError, NotFoundError, WrongMomentError
 
@@ -34,6 +38,8 @@ class Wanted:
     acknowledged: bool | None = None
     severities: tuple[int, ...] = ()
     centre: str | None = None
+    shown: bool | None = None
+    event_type: str | None = None
     limit: int = 100
     cursor: str | None = None
 
@@ -41,8 +47,9 @@ class Wanted:
 class Alarms:
     """The alarms of the subtree; `check` and `apply` make it an event handler of the links room."""
 
-    def __init__(self, store: Store, outgoing: Outgoing, area: Area, metrics: Metrics) -> None:
+    def __init__(self, store: Store, outgoing: Outgoing, area: Area, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
+        self._clock = clock
         self._store = store
         self._outgoing = outgoing
         self._area = area
@@ -86,9 +93,7 @@ class Alarms:
         Raises NotFoundError, WrongMomentError where it is acknowledged already.
         """
         async with self._store.unit() as uow:
-            row = (await uow.execute(select(alarms).where(alarms.c.id == alarm_id))).one_or_none()
-            if row is None:
-                raise NotFoundError(f"no alarm {alarm_id}; see GET /api/v1/alarms")
+            row = await self._row(uow, alarm_id)
             if row.ack_at is not None:
                 raise WrongMomentError(f"alarm {alarm_id} was acknowledged by {row.ack_by} at {row.ack_centre}")
             data = AcknowledgedData(
@@ -105,29 +110,85 @@ class Alarms:
             await self._outgoing.emit(uow, event, Lane.URGENT)
         return await self.get(alarm_id)
 
+    async def shelve(self, alarm_id: str, *, by: str, reason: str, for_s: float | None) -> dict[str, Any]:
+        """Hide an alarm at this tier for so many seconds (None: out of service until `show`); returns it.
+
+        Raises NotFoundError, WrongMomentError for a red alarm, BadInputError for a time that is too long.
+        """
+        async with self._store.unit() as uow:
+            row = await self._row(uow, alarm_id)
+            until = None if for_s is None else uow.now + timedelta(seconds=for_s)
+            shelf = Shelf(by, uow.now, until, reason, row.severity)
+            await self._put(uow, row, machine.shelve(state_of(row), shelf))
+        return await self.get(alarm_id)
+
+    async def show(self, alarm_id: str) -> dict[str, Any]:
+        """End the hiding of an alarm; one that is shown is fine. Raises NotFoundError."""
+        async with self._store.unit() as uow:
+            row = await self._row(uow, alarm_id)
+            shown = machine.show(state_of(row))
+            if shown is not None:
+                await self._put(uow, row, shown)
+        return await self.get(alarm_id)
+
+    async def end_shelves(self) -> int:
+        """Show the alarms whose time on the shelf is over; returns how many."""
+        due = select(alarms).where(alarms.c.shelf_until <= self._clock.now())
+        async with self._store.reading() as reader:
+            if (await reader.execute(due.limit(1))).one_or_none() is None:
+                return 0
+        ended = 0
+        async with self._store.unit() as uow:
+            for row in await uow.execute(due):
+                shown = machine.show(state_of(row), uow.now)
+                if shown is not None:
+                    await self._put(uow, row, shown)
+                    ended += 1
+        return ended
+
+    @staticmethod
+    async def _row(uow: UnitOfWork, alarm_id: str) -> Row[Any]:
+        row = (await uow.execute(select(alarms).where(alarms.c.id == alarm_id))).one_or_none()
+        if row is None:
+            raise NotFoundError(f"no alarm {alarm_id}; see GET /api/v1/alarms")
+        return row
+
+    @staticmethod
+    async def _put(uow: UnitOfWork, row: Row[Any], state: AlarmState) -> None:
+        await uow.put(alarms, [values_of(row.id, row.source, state)], key=("source", "alarm_key"))
+        uow.tell(AlarmChanged(row.id))
+
     async def get(self, alarm_id: str) -> dict[str, Any]:
         """Return one alarm in the form of the API; raises NotFoundError."""
         async with self._store.reading() as reader:
             row = (await reader.execute(select(alarms).where(alarms.c.id == alarm_id))).one_or_none()
         if row is None:
             raise NotFoundError(f"no alarm {alarm_id}; see GET /api/v1/alarms")
-        return view(row)
+        return view(row, self._clock.now())
+
+    async def groups(self) -> list[Group]:
+        """Return the active alarms that operators are shown, as at most 40 lines (red ones are never folded)."""
+        shown = and_(alarms.c.condition == Condition.ACTIVE.value, alarms.c.visibility == Visibility.SHOWN.value)
+        async with self._store.reading() as reader:
+            rows = (await reader.execute(select(alarms).where(shown))).all()
+        return grouped(map(member_of, rows), self._area.above)
 
     async def page(self, wanted: Wanted) -> dict[str, Any]:
         """Return a page, newest first, with the totals of the whole subtree; raises BadInputError on a bad cursor."""
         order = (alarms.c.first_raised_at.desc(), alarms.c.id.desc())
         statement = select(alarms).where(*self._conditions(wanted)).order_by(*order).limit(wanted.limit + 1)
         active = alarms.c.condition == Condition.ACTIVE.value
-        counts = select(
-            func.count().label("active"), func.count().filter(alarms.c.ack_at.is_(None)).label("unacknowledged")
-        ).where(active)
+        unattended = and_(alarms.c.ack_at.is_(None), alarms.c.visibility == Visibility.SHOWN.value)
+        counts = select(func.count().label("active"), func.count().filter(unattended).label("unacknowledged")).where(
+            active
+        )
         async with self._store.reading() as reader:
             rows = (await reader.execute(statement)).all()
             totals = (await reader.execute(counts)).mappings().one()
         more = len(rows) > wanted.limit
         items = rows[: wanted.limit]
         return {
-            "items": [view(row) for row in items],
+            "items": [view(row, self._clock.now()) for row in items],
             "next": _cursor(items[-1].first_raised_at, items[-1].id) if more else None,
             "totals": dict(totals),
         }
@@ -140,6 +201,11 @@ class Alarms:
             found.append(alarms.c.ack_at.is_not(None) if wanted.acknowledged else alarms.c.ack_at.is_(None))
         if wanted.severities:
             found.append(alarms.c.severity.in_(wanted.severities))
+        if wanted.shown is not None:
+            hidden = alarms.c.visibility != Visibility.SHOWN.value
+            found.append(not_(hidden) if wanted.shown else hidden)
+        if wanted.event_type is not None:
+            found.append(alarms.c.data["event_type"].as_string() == wanted.event_type)
         if wanted.centre is not None:
             found.append(alarms.c.centre.in_(self._area.subtree(wanted.centre)))
         if wanted.cursor is not None:

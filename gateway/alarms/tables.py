@@ -42,11 +42,18 @@ alarms = Table(
     Column("ack_note", Text),
     # visibility
     Column("visibility", String(16), nullable=False),
+    Column("shelf_by", String(64)),
+    Column("shelf_at", UtcTime),
+    Column("shelf_until", UtcTime),
+    Column("shelf_reason", Text),
+    Column("shelf_severity", SmallInteger),
+    Column("openings", JSON),
     UniqueConstraint("source", "alarm_key", name="alarms_identity"),
 )
 """One row per (source, alarm key): the state that `machine` made of its events."""
 
 alarms_list = Index("alarms_list", alarms.c.condition, alarms.c.first_raised_at, alarms.c.id)
+alarms_shelved = Index("alarms_shelved", alarms.c.shelf_until)
 alarms_by_time = Index("alarms_by_time", alarms.c.first_raised_at, alarms.c.id)
 
 log = Table(

@@ -78,6 +78,12 @@ class Registry:
             return ()
         return tuple(centre.code for centre in self._table if self._table.covers(code, centre.code))
 
+    def above(self, code: str) -> str | None:
+        """Return the centre above a centre within this subtree; None for its top and for what lies outside."""
+        if code == self._code or not self._table.covers(self._code, code):
+            return None
+        return self._table.path(code)[-2]
+
     def _today(self) -> date:
         return self._clock.now().astimezone(UTC).date()
 

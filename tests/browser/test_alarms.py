@@ -48,3 +48,27 @@ def test_an_alarm_is_acknowledged_by_keyboard_and_shows_its_way(open_screen: Ope
     page.get_by_role("combobox", name="确认").press("Enter")
     page.get_by_role("option", name="未确认").click()
     expect(row).to_have_count(0)
+
+
+def test_an_alarm_is_shelved_with_a_reason_and_the_list_folds(open_screen: OpenScreen, stage: Stage):
+    screen = open_screen("duty_officer")
+    page = screen.page
+    key = stage.raise_alarm("320612-box", severity=3, headline="配电室温度偏高")
+    screen.go("/alarms")
+    row = page.locator(f"[data-key='{key}']")
+    expect(row).to_be_visible(timeout=MINUTE)
+    row.locator(".words").click()
+    page.get_by_role("button", name="搁置…").click()
+    page.get_by_placeholder("搁置原因（必填）").fill("空调检修")
+    page.locator("[data-test=shelving]").get_by_role("button", name="搁置").click()
+    expect(row).to_have_count(0, timeout=MINUTE)
+    expect(page.locator("[data-test=shelf]")).to_contain_text("空调检修")
+    assert find(stage, CITY, key)["visibility"] == "shelved"
+    page.locator("[data-test=shelf]").get_by_role("button", name="恢复显示").click()
+    expect(row).to_be_visible(timeout=MINUTE)
+    page.locator("[data-test=fold]").click()
+    groups = page.locator("[data-test=alarm-groups] .group")
+    expect(groups.first).to_be_visible(timeout=MINUTE)
+    page.screenshot(path="/tmp/groups.png")
+    groups.filter(has_text="通州区").first.click()
+    expect(page.locator("[data-test=alarm-list]")).to_contain_text("通州区")

@@ -2,11 +2,14 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from gateway.alarms.tables import alarms
 from gateway.app import Gateway
 from gateway.web.auth import Role
 from protocols.alarm import Condition
@@ -26,6 +29,46 @@ async def client(gateway: Gateway, *roles: Role) -> AsyncIterator[httpx.AsyncCli
     headers = {"Authorization": f"Bearer {login.token}"}
     async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers, trust_env=False, timeout=30) as http:
         yield http
+
+
+async def test_an_alarm_is_hidden_for_a_time_and_the_list_is_folded(tmp_path: Path) -> None:
+    async with (
+        Gateway(settings("320600", tmp_path)) as city,
+        node(city, "320681-box", tmp_path) as box,
+        client(city, Role.DUTY_OFFICER) as officer,
+        client(city, Role.CALLER) as caller,
+    ):
+        for number, severity in enumerate((1, 3, 3)):
+            await box.raise_alarm(f"k{number}", severity=severity)
+        await until(lambda: _count(city, 3))
+        groups = (await caller.get("/api/v1/alarms/groups")).json()["items"]
+        assert [(g["severity"], g["count"], g["centre"]) for g in groups] == [(1, 1, "320681"), (3, 2, "320681")]
+
+        items = (await officer.get("/api/v1/alarms")).json()["items"]
+        red, mild = (next(i for i in items if i["severity"] == severity) for severity in (1, 3))
+        wish = {"minutes": 30, "reason": "检修"}
+        assert (await caller.post(f"/api/v1/alarms/{mild['id']}/shelve", json=wish)).status_code == 403
+        assert (await officer.post(f"/api/v1/alarms/{red['id']}/shelve", json=wish)).status_code == 409
+        assert (await officer.post(f"/api/v1/alarms/{mild['id']}/shelve", json={"minutes": 5})).status_code == 422
+        hidden = (await officer.post(f"/api/v1/alarms/{mild['id']}/shelve", json=wish)).json()
+        assert (hidden["visibility"], hidden["shelf"]["reason"]) == ("shelved", "检修")
+        shown = (await officer.get("/api/v1/alarms", params={"shown": True})).json()
+        assert len(shown["items"]) == 2
+        assert shown["totals"] == {"active": 3, "unacknowledged": 2}
+        assert [g["count"] for g in (await officer.get("/api/v1/alarms/groups")).json()["items"]] == [1, 1]
+
+        async with city.store.unit() as uow:
+            past = uow.now - timedelta(seconds=1)
+            await uow.execute(update(alarms).where(alarms.c.id == mild["id"]).values(shelf_until=past))
+
+        async def back() -> bool:
+            found = (await officer.get(f"/api/v1/alarms/{mild['id']}")).json()
+            return bool(found["visibility"] == "shown" and found["shelf"] is None)
+
+        await until(back)
+        await officer.post(f"/api/v1/alarms/{mild['id']}/shelve", json={"reason": "停用"})
+        ended = (await officer.delete(f"/api/v1/alarms/{mild['id']}/shelve")).json()
+        assert ended["visibility"] == "shown"
 
 
 async def test_alarms_over_http(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import type {
-  Alarm, AlarmEvent, AlarmPage, AuditRow, Call, Camera, Centre, Enrolment, GapRow, LinkList, MediaGrant, OwnCentre, Page,
-  QuarantineRow, Role, RollCall, Session, User, WallGrant,
+  Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Enrolment, GapRow, LinkList, MediaGrant, OwnCentre,
+  Page, QuarantineRow, Role, RollCall, Session, User, WallGrant,
 } from './types'
 
 /** A problem (RFC 9457) that the gateway answered, or `network` where no answer came. `detail` is for the operator. */
@@ -102,6 +102,10 @@ export const api = {
   alarm: (id: string) => json<Alarm>('GET', `${v1}/alarms/${encodeURIComponent(id)}`),
   acknowledge: (id: string, note: string) =>
     json<Alarm>('POST', `${v1}/alarms/${encodeURIComponent(id)}/acknowledge`, note ? { note } : {}),
+  alarmGroups: () => json<{ items: AlarmGroup[] }>('GET', `${v1}/alarms/groups`),
+  shelve: (id: string, minutes: number | null, reason: string) =>
+    json<Alarm>('POST', `${v1}/alarms/${encodeURIComponent(id)}/shelve`, { minutes, reason }),
+  showAlarm: (id: string) => json<Alarm>('DELETE', `${v1}/alarms/${encodeURIComponent(id)}/shelve`),
   alarmEvents: (alarmKey: string, source: string) =>
     json<Page<AlarmEvent>>('GET', `${v1}/alarms/events${query({ alarm_key: alarmKey, source, limit: 1000 })}`),
 

@@ -130,13 +130,30 @@ export interface Alarm {
   unit: string | null
   condition: 'active' | 'cleared'
   acknowledged: { by: string; at: string; centre: string; note?: string } | null
-  visibility: string
+  visibility: 'shown' | 'shelved' | 'suppressed' | 'out_of_service'
+  shelf: { by: string; at: string; until: string | null; reason: string } | null
+  flapping: boolean
   first_raised_at: string
   last_observed_at: string
   received_at: string
   count: number
   drill: boolean
   label: string | null
+}
+
+/** One line of the folded list; `centre` or `event_type` null stands for several, `within` for all centres below. */
+export interface AlarmGroup {
+  severity: 1 | 2 | 3 | 4
+  colour: Colour
+  centre: string | null
+  event_type: string | null
+  within: boolean
+  count: number
+  unacknowledged: number
+  first_raised_at: string
+  last_observed_at: string
+  headline: string
+  id: string
 }
 
 export interface Hop {

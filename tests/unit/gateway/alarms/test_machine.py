@@ -1,12 +1,25 @@
 """The state of one alarm: whatever the order of arrival, the same events end in the same state."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.alarms.machine import Acknowledgement, AlarmState, Change, acknowledge, apply
+from gateway.alarms.machine import (
+    Acknowledgement,
+    AlarmState,
+    Change,
+    Shelf,
+    acknowledge,
+    apply,
+    flapping,
+    shelve,
+    show,
+)
 from protocols.alarm import AlarmData, Condition, Severity, Visibility
+from protocols.errors import BadInputError, WrongMomentError
 
 T0 = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
@@ -79,16 +92,6 @@ def test_the_earliest_acknowledgement_counts_at_every_tier() -> None:
     assert one.acknowledged == other.acknowledged == early
 
 
-def test_visibility_outlives_an_episode() -> None:
-    state = run([change(1), change(2, Condition.CLEARED)])
-    shelved = AlarmState(
-        **{name: getattr(state, name) for name in state.__slots__} | {"visibility": Visibility.SHELVED}
-    )
-    again = apply(shelved, change(3))
-    assert again is not None
-    assert again.visibility is Visibility.SHELVED
-
-
 conditions = st.sampled_from(Condition)
 
 
@@ -112,3 +115,56 @@ def test_acknowledgements_end_the_same_whatever_the_order(uptos, chance) -> None
         other = acknowledge(other, one) or other
     assert state.acknowledged == other.acknowledged
     assert (state.acknowledged is None) == (not any(upto >= 3 for upto in uptos))
+
+
+def yellow(counter: int, severity: Severity = Severity.YELLOW, condition: Condition = Condition.ACTIVE) -> Change:
+    found = change(counter, condition)
+    return replace(found, data=found.data.model_copy(update={"severity": severity}))
+
+
+def shelf(minutes: float | None = 30, severity: Severity = Severity.YELLOW) -> Shelf:
+    until = None if minutes is None else T0 + timedelta(minutes=minutes)
+    return Shelf("duty", T0, until, "检修", severity)
+
+
+def test_a_shelved_alarm_is_hidden_until_its_time() -> None:
+    state = shelve(run([yellow(1)]), shelf())
+    assert state.visibility is Visibility.SHELVED
+    assert show(state, T0 + timedelta(minutes=29)) is None
+    shown = show(state, T0 + timedelta(minutes=30))
+    assert shown is not None
+    assert shown.visibility is Visibility.SHOWN
+    assert show(shown) is None
+
+
+def test_out_of_service_has_no_end_of_its_own() -> None:
+    state = shelve(run([yellow(1)]), shelf(None))
+    assert state.visibility is Visibility.OUT_OF_SERVICE
+    assert show(state, T0 + timedelta(days=999)) is None
+    assert show(state) is not None
+
+
+def test_hiding_outlives_episodes_but_not_a_graver_raise() -> None:
+    state = shelve(run([yellow(1)]), shelf())
+    for one in (yellow(2, condition=Condition.CLEARED), yellow(3)):
+        state = apply(state, one) or state
+    assert state.visibility is Visibility.SHELVED
+    graver = apply(state, yellow(4, Severity.ORANGE))
+    assert graver is not None
+    assert graver.visibility is Visibility.SHOWN
+
+
+def test_red_alarms_and_bad_times_are_refused() -> None:
+    with pytest.raises(WrongMomentError, match="red"):
+        shelve(run([change(1)]), shelf(severity=Severity.RED))
+    for minutes in (0, -1, 24 * 60 + 1):
+        with pytest.raises(BadInputError):
+            shelve(run([yellow(1)]), shelf(minutes))
+
+
+def test_four_openings_in_ten_minutes_flap() -> None:
+    state = run([yellow(n, condition=Condition.CLEARED if n % 2 == 0 else Condition.ACTIVE) for n in range(1, 8)])
+    assert len(state.openings) == 4
+    assert flapping(state.openings, T0 + timedelta(seconds=8))
+    assert not flapping(state.openings, T0 + timedelta(minutes=11))
+    assert not flapping(state.openings[1:], T0 + timedelta(seconds=8))
