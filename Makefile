@@ -36,7 +36,7 @@ check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/house tests/unit
+	$(BIN)/python -m pytest -q -n 2 tests/house tests/unit
 
 test: setup-system check
 	$(BIN)/python -m pytest -q tests/contracts tests/simulation tests/integration
