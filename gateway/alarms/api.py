@@ -143,6 +143,7 @@ class Taken(BaseModel):
 def routes(alarms: Alarms, bulletins: Bulletins) -> APIRouter:
     """Return the routes."""
     api = APIRouter(prefix="/api/v1", tags=["alarms"])
+    _folded(api, alarms)
     _reading(api, alarms)
 
     @api.post("/alarms/{alarm_id}/acknowledge", response_model=AlarmView)
@@ -173,6 +174,17 @@ def routes(alarms: Alarms, bulletins: Bulletins) -> APIRouter:
     return api
 
 
+def _folded(api: APIRouter, alarms: Alarms) -> None:
+    @api.get("/alarms/groups")
+    async def groups(_: Anybody) -> dict[str, list[GroupView]]:
+        """List what is active and shown as at most 40 lines, gravest first; red alarms are never folded together."""
+        found = [
+            GroupView(colour=Severity(g.severity).name.lower(), **{f.name: getattr(g, f.name) for f in fields(g)})
+            for g in await alarms.groups()
+        ]
+        return {"items": found}
+
+
 def _reading(api: APIRouter, alarms: Alarms) -> None:
     @api.get("/alarms", response_model=AlarmPage)
     async def page(
@@ -198,15 +210,6 @@ def _reading(api: APIRouter, alarms: Alarms) -> None:
             cursor=cursor,
         )
         return await alarms.page(wanted)
-
-    @api.get("/alarms/groups")
-    async def groups(_: Anybody) -> dict[str, list[GroupView]]:
-        """List what is active and shown as at most 40 lines, gravest first; red alarms are never folded together."""
-        found = [
-            GroupView(colour=Severity(g.severity).name.lower(), **{f.name: getattr(g, f.name) for f in fields(g)})
-            for g in await alarms.groups()
-        ]
-        return {"items": found}
 
     @api.get("/alarms/events", response_model=LogPage)
     async def events(
