@@ -183,7 +183,8 @@ class Publication:
         if not asked_again:
             self._why = None
         fresh.select(self._order.layers)
-        logger.info("publishing", extra={"stream": self._order.stream, "url": self._order.whip_url, "why": why})
+        fields = {"stream": self._order.stream, "url": self._order.whip_url, "why": why, "trace": self._order.trace}
+        logger.info("publishing", extra=fields)
         if former is not None:
             self.counters[f"ended_{why}"] += 1
             await former.close()

@@ -12,6 +12,7 @@ from edge_agent.settings import parse as agent_settings
 from gateway.app import Gateway
 from gateway.enrolment.authority import Authority
 from gateway.media.machine import Kind
+from gateway.ports.media import Layer
 from gateway.settings import Settings as GatewaySettings
 from protocols.aio.clock import SystemClock, new_ulid
 from protocols.alarm import RAISED, SensorReport
@@ -134,6 +135,21 @@ async def test_a_picture_comes_while_it_is_wanted_and_only_then(gateway, agent):
     samples = agent.cameras[STREAM].health(time.monotonic(), agent.clock.now()).frame_age_ms
     await until(lambda: agent.cameras[STREAM].health(time.monotonic(), agent.clock.now()).frame_age_ms < samples)
     assert await encoded(agent) == rest
+
+
+@pytest.mark.parametrize("gateway", ["http"], indirect=True)
+async def test_a_layer_is_coded_only_while_the_gateway_names_it(gateway, agent):
+    await until(lambda: any(camera.stream == STREAM for camera in gateway.registry.cameras()))
+    main, thumb = agent.cameras[STREAM].layers
+    gateway.media.want(STREAM, "wall", Kind.VIEWER, frozenset({Layer.THUMB}))
+    await until(lambda: thumb.encoded > 5)
+    assert main.encoded == 0
+    gateway.media.want(STREAM, "stage", Kind.VIEWER, frozenset({Layer.MAIN}))
+    await until(lambda: main.encoded > 5)
+    gateway.media.release(STREAM, "stage")
+    await until(lambda: not main.running, 40)
+    assert thumb.running
+    assert agent.publisher.counters == {"sessions": 1}
 
 
 @pytest.mark.parametrize("gateway", ["http"], indirect=True)
