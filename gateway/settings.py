@@ -197,6 +197,11 @@ class MediaSection(Section):
         le=5,
         description="Packets that come within so many milliseconds are forwarded together, a whole frame at once.",
     )
+    uplink_kbps: int = Field(
+        default=0,
+        ge=0,
+        description="All pictures relayed to other gateways together take at most so many kbit/s; 0 is no limit.",
+    )
 
 
 class UpstreamSection(Section):

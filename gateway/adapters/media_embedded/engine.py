@@ -113,6 +113,7 @@ class EmbeddedMediaEngine:
     not pass. `backend` chooses the packet path, `batch_window_ms` how long packets are collected. `trust` gives the TLS
     context for relays to and pulls from another gateway over https; None trusts the system's authorities. Raises
     ConfigError for a backend or an address that cannot be used, and at the start for a port that is taken.
+    All relays together send at most `uplink_bps`, if that is set before the start.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class EmbeddedMediaEngine:
         self.advertise = tuple(advertise)
         self.backend, self._window_s = backend, batch_window_ms / 1000
         self._tcp = tcp
+        self.uplink_bps = 0
         self._trust = trust
         self._zones = zones.read(self.advertise)
         self._bind = zones.binding(self._zones.addresses, host)
@@ -172,6 +174,7 @@ class EmbeddedMediaEngine:
             self._heard,
             self._worker_lost,
             tcp=self._tcp,
+            uplink_bps=self.uplink_bps,
         )
         self._link = await link.__aenter__()
         self._tasks.start("warm up", _warm_up_later, restart=False)

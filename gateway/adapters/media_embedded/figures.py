@@ -37,6 +37,7 @@ def figures_of(hub: Hub, ports: Iterable[SocketPort], tcp: tuple[str, Iterable[T
     for session in hub.sessions.values():
         for leg in session.legs:
             dropped.update(leg.dropped)
+    dropped.update(hub.seating.sharing.shed)
     kinds = Counter(session.spec.kind.value for session in hub.sessions.values())
     streams = tuple(_stream(hub, stream, now) for stream in hub.streams.values())
     counted = {name: count for name, count in dropped.items() if count}

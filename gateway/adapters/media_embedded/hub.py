@@ -4,6 +4,7 @@ Everything is bounded, and what is refused is counted by name in `dropped`.
 """
 
 import asyncio
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -59,10 +60,15 @@ class Hub:
     """Owns sessions and streams; `emit` is called for each event. Ports call `receive`, and `drained` after a slice."""
 
     def __init__(
-        self, shared: SSL.Context, path: PacketPath, emit: Callable[[Event], None], window_s: float = WINDOW_S
+        self,
+        shared: SSL.Context,
+        path: PacketPath,
+        emit: Callable[[Event], None],
+        window_s: float = WINDOW_S,
+        uplink_bps: int = 0,
     ) -> None:
         self.sessions: dict[str, Session] = {}
-        self.seating = Seating(self._send, emit, self._start_pacing)
+        self.seating = Seating(self._send, emit, self._start_pacing, uplink_bps)
         self.streams = self.seating.streams
         self.dropped: Counter[str] = Counter()
         self.loop_lag_s = 0.0
@@ -83,6 +89,7 @@ class Hub:
         self._pacing = False
         self._ticker: asyncio.TimerHandle | None = None
         self._due_at = self._second_at = self._told_at = 0.0
+        self._steady_late_s = math.inf
 
     @property
     def modes(self) -> dict[str, str]:
@@ -429,7 +436,9 @@ class Hub:
 
     def _tick(self) -> None:
         self.loop_lag_s *= LAG_FADES
-        self._late(self._loop.time() - self._due_at)
+        late_s = self._loop.time() - self._due_at
+        self._late(late_s)
+        self._steady_late_s = min(self._steady_late_s, late_s)
         now = moment.now()
         every_second = now >= self._second_at
         if every_second:
@@ -443,6 +452,8 @@ class Hub:
         self.seating.go(now)
         if now >= self._told_at:
             self._told_at = now + TELL_EVERY_S
+            self.seating.share(self.sessions.values(), self._steady_late_s, now)
+            self._steady_late_s = math.inf
             for session in self.sessions.values():
                 self.seating.tell(session, now)
         self._due_at = max(self._due_at + TICK_S, self._loop.time())

@@ -6,6 +6,7 @@ from gateway.adapters.media_embedded.rules.forward import Stream
 from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.strand import Out
 from gateway.adapters.media_embedded.session import Session
+from gateway.adapters.media_embedded.sharing import Sharing
 from gateway.adapters.media_embedded.wire import Shows, Wanted
 from gateway.ports.media import Layer, SessionKind, Slot
 
@@ -14,9 +15,14 @@ class Seating:
     """Owns the streams. `send` takes packets, `emit` events, `moved` is called when somebody began a new picture."""
 
     def __init__(
-        self, send: Callable[[Out], None], emit: Callable[[Wanted | Shows], None], moved: Callable[[], None]
+        self,
+        send: Callable[[Out], None],
+        emit: Callable[[Wanted | Shows], None],
+        moved: Callable[[], None],
+        uplink_bps: int,
     ) -> None:
         self.streams: dict[str, Stream] = {}
+        self.sharing = Sharing(self.streams, uplink_bps)
         self._send, self._emit, self._moved = send, emit, moved
         self._movers: list[Seat] = []
         self._wanted: dict[str, frozenset[Layer]] = {}
@@ -42,6 +48,7 @@ class Seating:
 
     def close(self, session: Session, now: float) -> list[Stream]:
         """Clear the seats of a session; returns the streams that it watched."""
+        self.sharing.forget(session)
         left = {stream.name: stream for seat in session.seats.values() if (stream := self._leave(seat)) is not None}
         for seat in session.seats.values():
             if seat.strand is not None:
@@ -87,11 +94,17 @@ class Seating:
                     self.stream(slot.stream).seat(seat)
             if slot.stream is not None:
                 touched[slot.stream] = self.stream(slot.stream)
+        self.sharing.fit(session, now)
         for stream in touched.values():
             self.settle(stream, now)
         self.go(now)
         self.tell(session, now)
         return True
+
+    def share(self, sessions: Iterable[Session], late_s: float, now: float) -> None:
+        """Give everybody what the lines and this machine bear; call it about ten times a second."""
+        for name in self.sharing.share(sessions, late_s, now):
+            self.settle(self.stream(name), now)
 
     def settle(self, stream: Stream, now: float) -> None:
         """Find everybody's place at a stream anew and let those move who can."""

@@ -28,6 +28,7 @@ class Configure:
     """First message: who we are and where to listen. `port` 0 takes a free one, `tcp` also for connections.
 
     `window_s` is how long packets are collected at most before they are forwarded together.
+    All relays together send at most `uplink_bps`; 0 is no limit.
     """
 
     certificate: str
@@ -37,6 +38,7 @@ class Configure:
     backend: str
     window_s: float
     tcp: bool = False
+    uplink_bps: int = 0
     op: Literal["configure"] = "configure"
 
 

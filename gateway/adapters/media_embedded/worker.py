@@ -63,7 +63,7 @@ class Worker:
         self._reader, self._writer = reader, writer
         self._setup = setup
         shared = dtls.context(setup.certificate, setup.key)
-        self.hub = Hub(shared, PATHS[setup.backend](), self._emit, setup.window_s)
+        self.hub = Hub(shared, PATHS[setup.backend](), self._emit, setup.window_s, setup.uplink_bps)
         self._ports: list[SocketPort] = []
         self._tcp: list[TcpPort] = []
         self._taps = Taps(lost=self.hub.untap)

@@ -52,6 +52,7 @@ class WorkerLink:
         on_lost: Callable[[], None],
         *,
         tcp: bool,
+        uplink_bps: int = 0,
     ) -> None:
         self.port = port
         self._any_port = port == 0
@@ -60,6 +61,7 @@ class WorkerLink:
         self.restarts = 0
         self.process_id: int | None = None
         self._identity, self._bind, self._path, self._tcp = identity, bind, path, tcp
+        self._uplink_bps = uplink_bps
         self._on_event, self._on_lost = on_event, on_lost
         self._tasks = Supervisor("media worker", backoff=Backoff(base=0.2, cap=5.0, floor=0.05))
         self._writer: asyncio.StreamWriter | None = None
@@ -119,7 +121,13 @@ class WorkerLink:
 
     async def _configure(self, reader: asyncio.StreamReader) -> None:
         setup = Configure(
-            self._identity.certificate, self._identity.key, self._bind, self.port, *self._path, tcp=self._tcp
+            self._identity.certificate,
+            self._identity.key,
+            self._bind,
+            self.port,
+            *self._path,
+            tcp=self._tcp,
+            uplink_bps=self._uplink_bps,
         )
         self._send(Ask(0, setup))
         answer, _ = await read_answer(reader)

@@ -8,11 +8,12 @@ from contextlib import AsyncExitStack
 import pytest
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
+from gateway.adapters.media_embedded.rules import rtcp
 from gateway.ports.media import Layer, Showing, Slot
 from protocols.errors import BadIdentityError, BadMediaError, NotFoundError
 from tests.support.peers import THUMB, TONE_HZ, Publisher, Viewer, publisher, until, viewer
 from tests.support.posts import whep, whip
-from tests.support.walls import wall
+from tests.support.walls import Wall, wall
 
 UNDECODED = "failed to decode"
 CODES = ["320623", "320612", "320685", "320681"]
@@ -199,3 +200,36 @@ async def test_a_wall_takes_trickle_and_an_ice_restart(engine: EmbeddedMediaEngi
         assert restarted.etag != etag
         await hung.show(0, room(CODES[1]))
         await hung.panes[0].sees(CODES[1], 2)
+
+
+async def _bound(hung: Wall, bitrate: int) -> None:
+    """Let the wall tell the engine what its line carries (REMB)."""
+    transport = hung.connection.getReceivers()[0].transport
+    await transport._send_rtp(rtcp.receiver_report(rtcp.ReceiverInfo(1, ())) + rtcp.estimate(1, [1], bitrate))
+
+
+async def test_a_thin_line_is_shared_by_priority(engine: EmbeddedMediaEngine) -> None:
+    """Two cameras of two layers each: the stage keeps its main picture as long as one fits, the other gives way."""
+    async with AsyncExitStack() as stack:
+        for code in CODES[:2]:
+            await stack.enter_async_context(
+                publisher(whip(engine, room(code)), code, rate=10, thumb=True, audio=True, key_frame_s=0.5)
+            )
+        hung = await stack.enter_async_context(wall(engine, 2, sounds=1))
+        await hung.show(0, room(CODES[0]), Layer.MAIN, 1)
+        await hung.show(1, room(CODES[1]), Layer.MAIN, 2)
+        await hung.show(0, room(CODES[0]), priority=0, kind="audio")
+        for place in (0, 1):
+            await hung.says(place, Showing.MAIN)
+        rates = (await engine.stats()).streams
+        assert all(stream.layers == (Layer.MAIN, Layer.THUMB) for stream in rates)
+        for bitrate, stage, other in [
+            (100_000, Showing.SAVED, Showing.SAVED),
+            (40_000_000, Showing.MAIN, Showing.MAIN),
+        ]:
+            await _bound(hung, bitrate)
+            await hung.says(0, stage)
+            await hung.says(1, other)
+            await hung.says(0, Showing.SOUND, "audio")
+        await hung.panes[1].sees(CODES[1], 2)
+        assert [pane.unread for pane in hung.panes] == [0, 0]

@@ -200,6 +200,7 @@ class Estimator:
             self._distrust_s = DISTRUST_S
         rates = [rate for at, rate in self._trains if now - at <= TRAINS_S] if now >= self._distrust_until else []
         delivered = self._rate()
+        self._bitrate = max(self._bitrate, delivered * LEFT_OVER)  # it came, and nothing waited
         seen = median(rates) * TRAIN_TRUST if len(rates) >= FEW_TRAINS else 0.0
         if seen > self._bitrate:
             self._bitrate = min(seen, self._bitrate * FAST_GROWTH_A_S**passed) if self._lowered_at > NEVER else seen

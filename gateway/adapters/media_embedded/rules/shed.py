@@ -7,13 +7,16 @@ from gateway.ports.media import Layer
 
 LATE_S, CALM_S = 0.05, 0.02
 """Later than the first for `LASTING_S`: one step more is shed. Less late than the second for `CALM_FOR_S`: one less."""
-LASTING_S, CALM_FOR_S = 0.5, 3.0
+LASTING_S, CALM_FOR_S = 1.0, 3.0
 STEP_DOWN, STEP_UP = 0.25, 0.1
 """A quarter of the pictures goes at a time, a tenth comes back."""
 
 
 class Shedder:
-    """Call `share` about ten times a second with how late the loop is; it returns the part of pictures to pause."""
+    """Call `share` about ten times a second with the least that the loop was late by since the last call.
+
+    It returns the part of all pictures to pause.
+    """
 
     def __init__(self) -> None:
         self._part = 0.0

@@ -20,8 +20,8 @@ def test_a_short_stall_sheds_nothing() -> None:
 
 def test_more_and_more_is_shed_while_it_lasts_and_comes_back_slowly() -> None:
     shedder = Shedder()
-    assert run(shedder, 0.06, 0.0, 0.5) == 0.25
-    assert run(shedder, 0.06, 0.6, 5.0) == 1.0
+    assert run(shedder, 0.06, 0.0, 1.0) == 0.25
+    assert run(shedder, 0.06, 1.1, 4.5) == 1.0
     assert run(shedder, 0.03, 6.0, 60.0) == 1.0, "neither late nor calm"
     assert run(shedder, 0.0, 70.0, 2.9) == 1.0
     assert run(shedder, 0.0, 73.0, 0.1) == 0.9
