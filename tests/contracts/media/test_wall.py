@@ -128,7 +128,7 @@ async def test_layers_change_at_key_frames(engine: EmbeddedMediaEngine, caplog: 
         for place, code in enumerate(CODES[:2]):
             codec = "VP8" if place else "H264"
             await stack.enter_async_context(
-                publisher(whip(engine, room(code)), code, codec, rate=10, thumb=True, key_frame_s=0.8)
+                publisher(whip(engine, room(code)), code, codec, rate=6, thumb=True, key_frame_s=0.5)
             )
         hung = await stack.enter_async_context(wall(engine, 2))
         for place, code in enumerate(CODES[:2]):
@@ -213,7 +213,7 @@ async def test_a_thin_line_is_shared_by_priority(engine: EmbeddedMediaEngine) ->
     async with AsyncExitStack() as stack:
         for code in CODES[:2]:
             await stack.enter_async_context(
-                publisher(whip(engine, room(code)), code, rate=10, thumb=True, audio=True, key_frame_s=0.5)
+                publisher(whip(engine, room(code)), code, rate=6, thumb=True, audio=True, key_frame_s=0.5)
             )
         hung = await stack.enter_async_context(wall(engine, 2, sounds=1))
         await hung.show(0, room(CODES[0]), Layer.MAIN, 1)
