@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check format console lock clean setup setup-dev setup-system help
+.PHONY: demo test check format console lock clean setup setup-dev setup-system setup-interop help
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -38,7 +38,10 @@ check: setup-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2 tests/house tests/unit
 
-test: setup-system check
+setup-interop: setup-system
+	@cd tests/support/interop && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+
+test: setup-system setup-interop check
 	$(BIN)/python -m pytest -q tests/contracts tests/simulation tests/integration
 	$(BIN)/python -m pytest -q tests/browser
 

@@ -28,6 +28,7 @@ class EngineFront:
     async def __aenter__(self) -> "EngineFront":
         routes = [
             Route("/", lambda _: HTMLResponse(self.page)),
+            Route("/{name}.js", self._library),
             Route("/{kind}/{centre}/{camera}", self._post, methods=["POST"]),
             Route("/{kind}/{centre}/{camera}/{session}", self._patch, methods=["PATCH"]),
             Route("/{kind}/{centre}/{camera}/{session}", self._delete, methods=["DELETE"]),
@@ -50,6 +51,13 @@ class EngineFront:
 
     def whep(self, stream: str) -> str:
         return f"http://127.0.0.1:{self.port}/whep/{stream}"
+
+    def library(self, name: str) -> str:
+        """The text of a script that the page imports."""
+        raise FileNotFoundError(name)
+
+    async def _library(self, request: Request) -> Response:
+        return Response(self.library(f"{request.path_params['name']}.js"), media_type="text/javascript")
 
     def shown(self, answer: str) -> str:
         """What the client is told of the engine's answer."""

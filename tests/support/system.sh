@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the programs of the system that the tests drive: broker, browser, fonts, Prometheus, namespaces, encoders.
 set -eu
-packages=(mosquitto janus chromium fonts-noto-cjk prometheus nftables iproute2 ffmpeg systemd)
+packages=(mosquitto janus chromium fonts-noto-cjk prometheus nftables iproute2 ffmpeg systemd simple-whip-client gcc libc6-dev)
+command -v node > /dev/null && command -v npm > /dev/null || packages+=(nodejs npm)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

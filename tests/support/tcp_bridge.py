@@ -20,6 +20,11 @@ def without_udp(answer: str) -> str:
     return stripped
 
 
+def without_tcp(answer: str) -> str:
+    """Return the answer with nothing but its UDP candidates."""
+    return re.sub(r"a=candidate:\S+ 1 tcp [^\r\n]*\r\n", "", answer)
+
+
 class Bridge(asyncio.DatagramProtocol):
     """One peer's connection."""
 

@@ -16,6 +16,7 @@ from tests.support.screen import CHROMIUM, FLAGS, MARK
 from tests.support.tcp_bridge import by_tcp, without_udp
 
 ROOM = "320623/room"
+once = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
 PLAY = """async ([url, token]) => {
   const peer = window.peer = new RTCPeerConnection()
   peer.addTransceiver('video', { direction: 'recvonly' })
@@ -40,6 +41,7 @@ class TcpFront(EngineFront):
 
 
 @pytest.mark.external
+@once
 async def test_chromium_shows_the_picture_over_tcp(engine: EmbeddedMediaEngine) -> None:
     async with TcpFront(engine) as front, publisher(whip(engine, ROOM)), async_playwright() as play:
         browser = await play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -65,6 +67,7 @@ async def test_publisher_and_viewer_over_tcp(engine: MediaEngine) -> None:
         assert down.packets > 20
 
 
+@once
 async def test_a_broken_connection_is_followed_by_the_next_one(
     engine: EmbeddedMediaEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
