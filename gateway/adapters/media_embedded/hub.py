@@ -82,7 +82,7 @@ class Hub:
         self._handshakes: deque[tuple[Session, bytes]] = deque()
         self._loop = asyncio.get_running_loop()
         self._window_s = window_s
-        self._inboxes: list[Session] = []
+        self._inboxes: deque[Session] = deque()
         self._paused: list[SocketPort] = []
         self._flush_at: asyncio.TimerHandle | None = None
         self._frame_ended = False
@@ -253,8 +253,8 @@ class Hub:
             self._late(self._loop.time() - self._flush_at.when())
             self._flush_at.cancel()
         self._flush_at, self._frame_ended = None, False
-        sessions, self._inboxes = self._inboxes, []
-        for session in sessions:
+        while self._inboxes:  # one after the other is taken off: a fault in one leaves the others for the next time
+            session = self._inboxes.popleft()
             self._media(session, session.opened())
 
     def _media(self, session: Session, packets: list[rtp.Packet]) -> None:

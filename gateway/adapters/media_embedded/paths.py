@@ -18,6 +18,10 @@ MAX_GROUP = 10
 """Segments in one send: more at once would overrun the queue before a thin line."""
 
 
+Group = tuple[int, int, int]
+"""Packets from the first place up to the second one go together; each is so long, the last one perhaps shorter."""
+
+
 class PacketPath(Protocol):
     """Sends what the rules return."""
 
@@ -72,6 +76,8 @@ class BatchedPath:
 
     def send(self, out: Out, sessions: Mapping[str, Session]) -> None:
         """See the protocol."""
+        groups: list[Group] = []
+        first, last, length, head_size = b"", b"", 0, 0
         for owner, ssrc, sent in out:
             session = sessions.get(owner)
             if session is None:
@@ -80,43 +86,33 @@ class BatchedPath:
             if address is None or srtp is None:
                 continue
             if isinstance(srtp, GcmSrtp):
-                self._send(srtp, ssrc, sent, session, address)
+                _, head, payload = sent[0]
+                # legs of one run have the very same payloads: they are cut into groups alike
+                if payload is not first or sent[-1][2] is not last or len(sent) != length or len(head) != head_size:
+                    groups = groups_of(sent)
+                    first, last, length, head_size = payload, sent[-1][2], len(sent), len(head)
+                self._send(srtp, ssrc, sent, groups, session, address)
             else:
                 for _, head, payload in sent:
                     session.send_rtp(head + payload)
 
-    def _send(self, srtp: GcmSrtp, ssrc: int, sent: list[Sent], session: Session, address: Address) -> None:
-        """Group packets of equal size, and a shorter one behind them, into one send each."""
+    def _send(
+        self, srtp: GcmSrtp, ssrc: int, sent: list[Sent], groups: list[Group], session: Session, address: Address
+    ) -> None:
         encrypt, base = srtp.sender(ssrc)
-        port = session.port
-        group: list[bytes] = []
-        size = count = unfit = octets = 0
-        for index, head, payload in sent:
-            total = len(head) + len(payload) + TAG
-            octets += total
-            if total != size or count == MAX_GROUP:
-                if total > MAX_PLAIN + TAG:
-                    unfit += 1
-                    octets -= total
-                    continue
-                if total < size and count < MAX_GROUP:
-                    group += (head, encrypt((base ^ index).to_bytes(12, "big"), payload, head))
-                    self._together(port, group, size, count + 1, address)
-                    group, size, count = [], 0, 0
-                    continue
-                if count:
-                    self._together(port, group, size, count, address)
-                    group = []
-                size, count = total, 0
-            group.append(head)
-            group.append(encrypt((base ^ index).to_bytes(12, "big"), payload, head))
-            count += 1
-        if count:
-            self._together(port, group, size, count, address)
-        session.traffic.packets_out += len(sent) - unfit
-        session.line.sent.octets += octets
-        for _ in range(unfit):
-            session.unfit()
+        for begin, end, size in groups:
+            if size > MAX_PLAIN + TAG:
+                for _ in range(begin, end):
+                    session.unfit()
+                continue
+            parts: list[bytes] = []
+            add = parts.append
+            for index, head, payload in sent[begin:end]:
+                add(head)
+                add(encrypt((base ^ index).to_bytes(12, "big"), payload, head))
+            self._together(session.port, parts, size, end - begin, address)
+            session.traffic.packets_out += end - begin
+            session.line.sent.octets += size * (end - begin - 1) + len(parts[-2]) + len(parts[-1])
 
     def _together(self, port: Way, group: list[bytes], size: int, count: int, address: Address) -> None:
         if not self._segmenting:
@@ -130,3 +126,22 @@ class BatchedPath:
 
 
 PATHS: dict[str, type[ReferencePath] | type[BatchedPath]] = {"reference": ReferencePath, "batched": BatchedPath}
+
+
+def groups_of(sent: list[Sent]) -> list[Group]:
+    """Cut packets into groups of equal size with perhaps a shorter one at the end, of at most MAX_GROUP."""
+    groups: list[Group] = []
+    begin = size = 0
+    for place, (_, head, payload) in enumerate(sent):
+        total = len(head) + len(payload) + TAG
+        if place == begin:
+            size = total
+        elif total < size <= MAX_PLAIN + TAG and place - begin < MAX_GROUP:
+            groups.append((begin, place + 1, size))
+            begin = place + 1
+        elif total != size or place - begin == MAX_GROUP:
+            groups.append((begin, place, size))
+            begin, size = place, total
+    if begin < len(sent):
+        groups.append((begin, len(sent), size))
+    return groups

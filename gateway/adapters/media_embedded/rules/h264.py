@@ -33,7 +33,9 @@ def starts_key_frame(payload: bytes) -> bool:
     kind = payload[0] & 31
     if kind in {IDR, SPS}:
         return True
-    if kind in {STAP_A, FU_A}:
+    if kind == FU_A:
+        return len(payload) > 1 and payload[1] & 0x80 != 0 and payload[1] & 31 in {IDR, SPS}
+    if kind == STAP_A:
         return any(unit in {IDR, SPS} for unit in nal_types(payload))
     return False
 

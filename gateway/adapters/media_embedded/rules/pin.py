@@ -30,6 +30,10 @@ class Pin:
             return True
         return False
 
+    def heard(self, now: float) -> None:
+        """Note another packet of `ssrc`: what `takes` does for it."""
+        self._heard_at, self._rival = now, None
+
     def _entitled(self, ssrc: int) -> bool:
         if ssrc in self._announced:
             return self.ssrc not in self._announced

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.adapters.media_embedded.hub import Hub
-from gateway.adapters.media_embedded.paths import BatchedPath, PacketPath, ReferencePath
+from gateway.adapters.media_embedded.paths import MAX_GROUP, BatchedPath, PacketPath, ReferencePath, groups_of
 from gateway.adapters.media_embedded.rules import rtp
 from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.ingest import Codec, Ingest
@@ -22,6 +22,7 @@ from gateway.adapters.media_embedded.rules.strand import Out, Strand
 from gateway.adapters.media_embedded.rules.transport import Transport
 from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.srtp import MAX_PLAIN, PROFILES, Keys
+from gateway.adapters.media_embedded.srtp_gcm import TAG
 from gateway.adapters.media_embedded.wire import Open
 from gateway.ports.media import SessionKind
 
@@ -141,7 +142,10 @@ def test_every_path_sends_the_same_datagrams(profile: bytes, steps: list[tuple[s
                         assert index.setdefault((owner, ssrc, one[0]), one) == one, "one number, one content"
                 first, *others = [bench.carry(out) for bench in benches]
                 assert others == [first, first]
-            totals = [{o: s.traffic.packets_out for o, s in bench.hub.sessions.items()} for bench in benches]
+            totals = [
+                {o: (s.traffic.packets_out, s.line.sent.octets) for o, s in bench.hub.sessions.items()}
+                for bench in benches
+            ]
             assert totals[1:] == totals[:1] * 2
             assert benches[0].hub.dropped == benches[1].hub.dropped == benches[2].hub.dropped
         finally:
@@ -171,6 +175,18 @@ async def test_equal_packets_go_together_and_the_path_says_so() -> None:
     assert calls == [1, 3, 1]
     assert bench.path.modes() == {"backend": "batched", "gso": "on"}
     bench.close()
+
+
+@given(st.lists(st.integers(1, 6), max_size=40))
+def test_groups_hold_everything_once_and_only_their_last_is_shorter(sizes: list[int]) -> None:
+    sent = [(place, b"h", bytes(size)) for place, size in enumerate(sizes)]
+    groups = groups_of(sent)
+    assert [place for begin, end, _ in groups for place in range(begin, end)] == list(range(len(sizes)))
+    for begin, end, size in groups:
+        inside = [len(head) + len(payload) + TAG for _, head, payload in sent[begin:end]]
+        assert len(inside) <= MAX_GROUP
+        assert set(inside[:-1]) <= {size}
+        assert inside[-1] <= size
 
 
 SMALL = """

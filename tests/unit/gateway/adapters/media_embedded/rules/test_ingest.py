@@ -197,3 +197,26 @@ def test_any_packets_are_taken_within_bounds(packets: list[tuple[int, int, bytes
         track.receive(packet(sequence, payload, kind=kind, ssrc=1 + place % 3 % 2), place / 1000)
         assert len(track._missing) <= rule.WINDOW
         track.report(place / 1000)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-4, 6), st.integers(0, 2), st.booleans()), min_size=1, max_size=80),
+    st.integers(1, 9),
+)
+def test_batches_are_taken_as_packets_one_by_one(steps: list[tuple[int, int, bool]], size: int) -> None:
+    """The short way of what is expected next, against the long one."""
+    packets, sequence, timestamp = [], 65500, 0
+    for step, later, key in steps:
+        sequence += step
+        timestamp += later * 3000
+        payload = b"" if step == 6 else (KEY if key else DELTA)
+        packets.append(packet(sequence, payload, timestamp=timestamp, ssrc=1 if step > -4 else 2))
+    whole, singly = video(), video()
+    for at in range(0, len(packets), size):
+        batch, now = packets[at : at + size], at / 50
+        went_on = [media for one in batch if (media := singly.receive(one, now)) is not None]
+        assert whole.take(batch, now) == went_on
+        assert whole.missing(now) == singly.missing(now)
+    assert whole.counters == singly.counters
+    assert whole.report(9.0) == singly.report(9.0)
+    assert whole.cadence.frames == singly.cadence.frames

@@ -283,3 +283,30 @@ def test_a_leg_that_left_goes_on_elsewhere_without_a_hole(kind: str) -> None:
     numbers = bench.numbers()
     assert numbers == list(range(numbers[0], numbers[0] + 4))
     assert bench.sent[-1].payload.endswith(b"9001")
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.integers(1, 12), st.booleans()), max_size=20),
+    st.booleans(),
+)
+def test_runs_are_sent_as_packets_one_by_one(steps: list[tuple[int, int, bool]], counted: bool) -> None:
+    """The short way of plain runs, against the long one: same numbers, times, headers, contents."""
+    own = replace(plan(), transport_extension=5 if counted else 0)
+    whole, singly = (Leg(own, "viewer", Transport(65530)) for _ in range(2))
+    gop, number = Gop(), 65400
+    for packet in (media(65399, key=True, codec="vp8"), media(65400, codec="vp8")):
+        gop.add(packet)
+        for leg in (whole, singly):
+            leg.take(Run([packet]), gop, 1, 0.0)
+    for place, (gap, count, frames) in enumerate(steps):
+        numbers = range(number + gap, number + gap + count)
+        number = numbers[-1]
+        batch = [media(one, frame=one if frames else place, codec="vp8") for one in numbers]
+        for packet in batch:
+            gop.add(packet)
+        now = 1.0 + place / 25
+        got = [sent for packet in batch for sent in singly.take(Run([packet]), gop, 1, now)]
+        assert whole.take(Run(batch), gop, 1, now) == got
+    assert (whole.packets, whole.octets, whole.dropped) == (singly.packets, singly.octets, singly.dropped)
+    source = SenderInfo(1, 1 << 32, 6000, 0, 0)
+    assert whole.report(source, 3.0, 3.0) == singly.report(source, 3.0, 3.0)
