@@ -118,7 +118,8 @@ class Room:
         return self.frames(sizes, key=action == "key")
 
 
-SIZES = st.lists(st.sampled_from([1, 500, 1100, 1100, 1100, 1101, MAX_PLAIN]), min_size=1, max_size=25)
+SIZES = st.lists(st.sampled_from([1, 500, 1100, 1100, 1100, 1101, MAX_PLAIN]), max_size=24).map(lambda s: [900, *s])
+"""A frame begins with a packet that fits: libsrtp must have seen the first number of a leg to follow its rollover."""
 STEPS = st.lists(
     st.tuples(st.sampled_from(["key", "delta", "delta", "delta", "switch", "join", "again", "lose", "due"]), SIZES),
     max_size=12,
@@ -126,7 +127,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.parametrize("profile", [GCM, COUNTER_MODE])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(steps=STEPS)
 def test_every_path_sends_the_same_datagrams(profile: bytes, steps: list[tuple[str, list[int]]]) -> None:
     async def compare() -> None:
