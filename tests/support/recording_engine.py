@@ -1,11 +1,10 @@
 """An engine with a publisher and a recording in a process of its own, to be killed: `DIR STREAM CODEC`.
 
-It says `recording` once the recording grows, then the age of the newest picture in ms since the first, again and again.
+It says `recording` once the recording grows, then how many seconds are recorded, again and again.
 """
 
 import asyncio
 import sys
-import time
 from pathlib import Path
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
@@ -24,9 +23,8 @@ async def main() -> None:
         while not engine.recordings.figures()[0].files:
             await asyncio.sleep(0.02)
         print("recording", flush=True)
-        began = time.monotonic()
         while True:
-            print(round((time.monotonic() - began) * 1000), flush=True)
+            print(engine.recordings.figures()[0].seconds, flush=True)
             await asyncio.sleep(0.05)
 
 

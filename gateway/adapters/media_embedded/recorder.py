@@ -42,7 +42,7 @@ class Recording:
         self.name, self.stem = name, stem
         self.files: list[str] = []
         self.reason = ""
-        self.over = asyncio.Event()
+        self.taps = 0
         self._assemblers = {VIDEO: Assembler(VIDEO), AUDIO: Assembler(AUDIO)}
         self._timeline: Timeline | None = None
         self._part: Part | None = None
@@ -148,7 +148,6 @@ class Recording:
             reason = error.reason
             logger.error("recording not closed: %s", error)
         self.reason = reason if self.files or reason != "closed" else "source_gone"
-        self.over.set()
 
     def fail(self, error: PartError) -> None:
         """End a recording that cannot be written; what it has stays."""
@@ -157,7 +156,6 @@ class Recording:
             self._close_part()
         self._part = None
         self.reason = error.reason
-        self.over.set()
 
 
 def _opens(frame: Frame) -> bool:
@@ -213,7 +211,9 @@ class Recorder:
             name = (await reader.readline()).decode("latin1").strip()
             self._connections[name] = gone
             recording = self._recordings.get(name)
-            parser = Reader()
+            if recording is not None:
+                recording.taps += 1
+            parser = Reader(0 if recording is None else recording.taps)
             while recording is not None and not recording.reason and (data := await reader.read(READ)):
                 self._take(recording, parser, data)
         except (ConnectionError, ValueError, MalformedError) as error:

@@ -12,6 +12,7 @@ export const router = createRouter({
     { path: '/alarms', name: 'alarms', component: () => import('@/pages/AlarmsPage.vue') },
     { path: '/roll-call', name: 'rollcall', component: () => import('@/pages/RollCallPage.vue') },
     { path: '/dispatch', name: 'dispatch', component: () => import('@/pages/DispatchPage.vue') },
+    { path: '/recordings', name: 'recordings', component: () => import('@/pages/RecordingsPage.vue') },
     { path: '/links', name: 'links', component: () => import('@/pages/LinksPage.vue') },
     { path: '/system', name: 'system', component: () => import('@/pages/SystemPage.vue') },
     { path: '/:rest(.*)*', redirect: '/' },

@@ -22,7 +22,7 @@ HEAD = _HEAD.size
 MAX_PAYLOAD = 1 << 16
 MAX_BACKLOG = 8 << 20
 """Octets that wait for the recorder: four seconds of 16 Mbit/s."""
-_SOURCES = 1 << 24
+_SOURCES, _TAPS = 1 << 24, 1 << 64
 """Generations of one source; above them stands the number of the source, so that generations only grow."""
 
 
@@ -115,10 +115,15 @@ class Tap:
 
 
 class Reader:
-    """The recorder's end: feed bytes as they come, take whole records."""
+    """The recorder's end: feed bytes as they come, take whole records.
 
-    def __init__(self) -> None:
+    `epoch` counts the taps of a recording: a worker counts its sources from one again, and what comes through a later
+    tap is of a later generation all the same.
+    """
+
+    def __init__(self, epoch: int = 0) -> None:
         self._kept = bytearray()
+        self._first = epoch * _TAPS
 
     def feed(self, data: bytes) -> list[Record]:
         """Return the records that are whole now; raises MalformedError on what no tap says."""
@@ -135,6 +140,7 @@ class Reader:
             payload = bytes(kept[at + HEAD : at + HEAD + size])
             at += HEAD + size
             marks = (bool(flags & _MARKER), bool(flags & _KEY), bool(flags & _LOST), bool(flags & _REPORT))
-            found.append(Record(track, CODECS[codec], *marks, generation, number, timestamp, came, payload))
+            place = self._first + generation
+            found.append(Record(track, CODECS[codec], *marks, place, number, timestamp, came, payload))
         del kept[:at]
         return found

@@ -1,6 +1,6 @@
 import type {
   Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Enrolment, GapRow, LinkList, MediaGrant, OwnCentre,
-  Page, QuarantineRow, Role, RollCall, Session, User, WallGrant,
+  Page, QuarantineRow, Recording, Role, RollCall, Session, User, WallGrant,
 } from './types'
 
 /** A problem (RFC 9457) that the gateway answered, or `network` where no answer came. `detail` is for the operator. */
@@ -96,6 +96,11 @@ export const api = {
   cameras: () => list<Camera>(`${v1}/cameras`),
   wall: () => json<WallGrant>('POST', `${v1}/wall`),
   play: (camera: string) => json<MediaGrant>('POST', `${v1}/cameras/${camera}/play`),
+
+  recordings: () => list<Recording>(`${v1}/recordings`),
+  startRecording: (stream: string) => json<Recording>('POST', `${v1}/recordings`, { stream }),
+  stopRecording: (id: string) => json<Recording>('DELETE', `${v1}/recordings/${id}`),
+  removeRecording: (id: string) => json<Recording>('DELETE', `${v1}/recordings/${id}/file`),
 
   alarms: (filter: Record<string, string | number | boolean | null | undefined>) =>
     json<AlarmPage>('GET', `${v1}/alarms${query(filter)}`),

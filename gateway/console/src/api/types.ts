@@ -239,6 +239,23 @@ export interface Call {
   direction: 'out' | 'in'
 }
 
+export interface Recording {
+  id: string
+  stream: string
+  state: 'running' | 'closed' | 'removed'
+  ending: string | null
+  reason: string
+  started_by: string
+  stopped_by: string | null
+  started_at: string
+  ended_at: string | null
+  limit_s: number | null
+  seconds: number
+  bytes: number
+  lost: number
+  files: { url: string; name: string; bytes: number; sha256: string }[]
+}
+
 export interface QuarantineRow {
   id: number
   peer: string

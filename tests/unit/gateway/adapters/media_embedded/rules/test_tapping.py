@@ -90,6 +90,15 @@ def test_a_reader_does_not_care_how_bytes_are_cut(payloads: list[bytes], cut: in
     assert [record.payload for record in found] == payloads
 
 
+def test_what_comes_through_a_later_tap_is_of_a_later_generation() -> None:
+    old, new = Tap("one"), Tap("one")
+    old.take("main", [media(500)], 9)
+    new.take("main", [media(3)], 1)
+    (before,) = Reader(1).feed(said(old).partition(b"\n")[2])
+    (after,) = Reader(2).feed(said(new).partition(b"\n")[2])
+    assert after.generation > before.generation
+
+
 @given(st.binary(min_size=HEAD, max_size=200))
 def test_rubbish_is_refused_or_read_and_nothing_else(data: bytes) -> None:
     try:
