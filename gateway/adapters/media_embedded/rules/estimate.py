@@ -11,6 +11,8 @@ not believed for a while after they promised too much.
 """
 
 from collections import deque
+from collections.abc import Iterable
+from itertools import takewhile
 from statistics import median
 
 from gateway.adapters.media_embedded.rules.rtp import Unwrapper
@@ -38,7 +40,7 @@ LOSS_S, LOSS_PACKETS, TOO_MUCH_LOSS, LITTLE_LOSS = 1.0, 50, 0.12, 0.02
 REORDERED = 32
 """A number that is not told of is lost when so many later ones have arrived."""
 IN_FLIGHT = 8192
-NEVER = -1e9
+NEVER, INFINITE = -1e9, 1e18
 BOUND_S = 10.0
 """A REMB holds so long."""
 
@@ -64,7 +66,6 @@ class Estimator:
         self._delivered: deque[tuple[float, int]] = deque()
         self._delivered_bytes = 0
         self._trains: deque[tuple[float, float]] = deque(maxlen=32)
-        self._train: list[tuple[float, float, int]] = []
         self._distrust_until, self._distrust_s = 0.0, DISTRUST_S
         self._counted_at: float | None = None
         self._arrived = self._lost = 0
@@ -82,27 +83,21 @@ class Estimator:
 
     # -- transport-wide feedback -----------------------------------------------------------------------------------
 
-    def sent(self, number: int, at: float, size: int) -> None:
-        """Note a packet of `size` bytes on the wire under its transport-wide number, which never wraps here."""
-        self._flight[number] = (at, size)
+    def sent(self, first: int, at: float, sizes: Iterable[int]) -> None:
+        """Note packets that left at once: their transport-wide numbers from `first` on, which never wrap here."""
+        flight = self._flight
+        number = first - 1
+        for number, size in enumerate(sizes, first):
+            flight[number] = (at, size)
         self._newest_sent = max(self._newest_sent, number)
-        if len(self._flight) > IN_FLIGHT:
-            del self._flight[next(iter(self._flight))]
+        while len(flight) > IN_FLIGHT:
+            del flight[next(iter(flight))]
 
     def feedback(self, told: TransportFeedback, now: float) -> None:
         """Take what the far end says of arrivals; numbers that were never sent mean nothing."""
         reference = self._reference.unwrap(told.reference) * REFERENCE_TICKS
-        heard = False
-        for number16, ticks in told.arrivals:
-            number = self._newest_sent - ((self._newest_sent - number16) & 0xFFFF)
-            found = self._flight.pop(number, None)
-            if found is not None:
-                heard = True
-                self._highest = max(self._highest, number)
-                self._arrive((reference + ticks) * TICK_S, *found, now)
-        if not heard:
+        if not self._arrive(reference, told.arrivals, now):
             return
-        self._end_train(now)
         self._count_losses()
         if self._bitrate is None:
             self._bitrate = float(START)
@@ -110,30 +105,50 @@ class Estimator:
         self._weigh_losses(now)
         self._grow(now)
 
-    def _arrive(self, came: float, at: float, size: int, now: float) -> None:
-        self._arrived += 1
-        way = came - at
-        self._looked_packets += 1
-        self._quickest = way if self._quickest is None else min(self._quickest, way)
-        self._delivered.append((came, size))
-        self._delivered_bytes += size
-        while self._delivered[0][0] < came - DELIVERED_S:
-            self._delivered_bytes -= self._delivered.popleft()[1]
-        if self._train and (abs(at - self._train[-1][0]) > TRAIN_GAP_S or len(self._train) > 64):
-            self._end_train(now)
-        self._train.append((at, came, size))
+    def _arrive(self, reference: int, arrivals: tuple[tuple[int, int], ...], now: float) -> int:
+        """Take arrivals train by train; returns how many were known. All that is done for each packet is here."""
+        pop, newest, highest = self._flight.pop, self._newest_sent, self._highest
+        quickest = INFINITE if self._quickest is None else self._quickest
+        began, earliest, latest, octets, leading, length, known = -INFINITE, 0.0, 0.0, 0, 0, 0, 0
+        for low, ticks in arrivals:
+            number = newest - ((newest - low) & 0xFFFF)
+            found = pop(number, None)
+            if found is None:
+                continue
+            at, size = found
+            came = (reference + ticks) * TICK_S
+            quickest = min(quickest, came - at)
+            highest = max(highest, number)
+            known += 1
+            if -TRAIN_GAP_S <= at - began <= TRAIN_GAP_S:
+                octets += size
+                length += 1
+                if came > latest:
+                    latest = came
+                elif came < earliest:
+                    earliest = came
+                continue
+            if length:
+                self._end_train(length, octets, leading, latest - earliest, latest, now)
+            began, earliest, latest, octets, leading, length = at, came, came, size, size, 1
+        if known:
+            self._end_train(length, octets, leading, latest - earliest, latest, now)
+            self._quickest, self._highest = quickest, highest
+            self._looked_packets += known
+            self._arrived += known
+        return known
 
-    def _end_train(self, now: float) -> None:
-        """Work out at which rate the packets that left at once came in; the first one's size does not count."""
-        train, self._train = self._train, []
-        if len(train) < TRAIN_PACKETS:
-            return
-        came = [came for _, came, _ in train]
-        took = max(came) - min(came)
-        octets = sum(size for _, _, size in train[1:])
-        rate = MOST if took <= octets * 8 / MOST else octets * 8 / took
-        repeat = 3 if len(train) >= LONG_TRAIN else 1
-        self._trains.extend([(now, rate)] * repeat)
+    def _end_train(self, length: int, octets: int, leading: int, took: float, came: float, now: float) -> None:
+        """Work out at which rate the packets that left at once came in; the leading one's size does not count."""
+        delivered = self._delivered
+        delivered.append((came, octets))
+        self._delivered_bytes += octets
+        while delivered[0][0] < came - DELIVERED_S:
+            self._delivered_bytes -= delivered.popleft()[1]
+        if length >= TRAIN_PACKETS:
+            bits = (octets - leading) * 8
+            rate = MOST if took <= bits / MOST else bits / took
+            self._trains.extend([(now, rate)] * (3 if length >= LONG_TRAIN else 1))
 
     def _rate(self) -> float:
         """Return what was delivered lately, bits a second."""
@@ -169,11 +184,10 @@ class Estimator:
         self._bitrate, self._lowered_at = to, now
 
     def _count_losses(self) -> None:
-        for number in list(self._flight):
-            if number > self._highest - REORDERED:
-                return
+        gone = list(takewhile(lambda number: number <= self._highest - REORDERED, self._flight))
+        for number in gone:
             del self._flight[number]
-            self._lost += 1
+        self._lost += len(gone)
 
     def _weigh_losses(self, now: float) -> None:
         self._counted_at = now if self._counted_at is None else self._counted_at

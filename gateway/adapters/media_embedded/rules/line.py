@@ -78,8 +78,8 @@ class Line:
             return
         log = self._transport.log
         while log:
-            for number, at, size in sizes(log.popleft()):
-                self._estimator.sent(number, at, size)
+            entry = log.popleft()
+            self._estimator.sent(entry[0], entry[1], sizes(entry))
         self._estimator.feedback(told, now)
 
     def _take_reports(self, reports: tuple[rtcp.Report, ...], now: float) -> None:

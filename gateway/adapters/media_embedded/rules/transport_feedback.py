@@ -25,6 +25,7 @@ KEPT = 2000
 """Arrivals that are remembered at most; a publisher that sends faster than that between two reports is cut short."""
 _ABSENT, _SMALL, _LARGE = 0, 1, 2
 _LONGEST_RUN = 0x1FFF
+_STEP = struct.Struct("!h").unpack_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +142,14 @@ def parse(body: bytes) -> TransportFeedback:
         arrivals = []
         ticks = 0
         for offset, status in statuses:
-            step = struct.unpack_from("!B" if status == _SMALL else "!h", body, at)[0]
-            at += 1 if status == _SMALL else 2
-            ticks += step
+            if status == _SMALL:
+                ticks += body[at]
+                at += 1
+            else:
+                ticks += _STEP(body, at)[0]
+                at += 2
             arrivals.append(((base + offset) & 0xFFFF, ticks))
-    except struct.error as error:
+    except (struct.error, IndexError) as error:
         raise MalformedError("transport feedback is cut off") from error
     return TransportFeedback(base, count, word >> 8, word & 0xFF, tuple(arrivals))
 
@@ -159,7 +163,7 @@ def _statuses(body: bytes, count: int) -> tuple[list[tuple[int, int]], int]:
         at += 2
         if not word & 0x8000:
             status, run = word >> 13 & 3, min(word & _LONGEST_RUN, count - offset)
-            if not run or (status and run > len(body)):
+            if not run or status > _LARGE or (status and run > len(body)):
                 raise MalformedError("a run in transport feedback does not fit")
             if status:
                 found.extend((offset + place, status) for place in range(run))
@@ -168,9 +172,9 @@ def _statuses(body: bytes, count: int) -> tuple[list[tuple[int, int]], int]:
         size = 2 if word & 0x4000 else 1
         for place in range(min(14 // size, count - offset)):
             status = word >> 14 - size * (place + 1) & (3 if size == 2 else 1)
+            if status > _LARGE:
+                raise MalformedError("a reserved status in transport feedback")
             if status:
                 found.append((offset + place, status))
         offset += 14 // size
-    if any(status > _LARGE for _, status in found):
-        raise MalformedError("a reserved status in transport feedback")
     return found, at

@@ -67,7 +67,7 @@ class Viewer:
                 size = int(min(SIZE, max(left, 100)))
                 left -= size
                 self.number += 1
-                self.estimator.sent(self.number, self.now, size)
+                self.estimator.sent(self.number, self.now, [size])
                 came = self.line.carry(self.now, size)
                 if came is not None:
                     self._coming.append((came, self.number))
@@ -159,7 +159,7 @@ def test_nothing_heard_nothing_said_and_lies_are_ignored() -> None:
     estimator.feedback(TransportFeedback(5, 3, 1, 0, ((5, 0), (6, 1), (7, 2))), 1.0)
     assert estimator.bitrate(1.0) is None, "numbers that were never sent"
     for number in range(rule.IN_FLIGHT + 100):
-        estimator.sent(number, 1.0, SIZE)
+        estimator.sent(number, 1.0, [SIZE])
     estimator.feedback(TransportFeedback(5, 1, 1, 0, ((5, 0),)), 1.0)
     assert estimator.bitrate(1.0) is None, "too old"
 
@@ -170,7 +170,7 @@ def test_nothing_heard_nothing_said_and_lies_are_ignored() -> None:
 def test_any_feedback_keeps_the_bounds(arrivals: list[tuple[int, int]], reference: int) -> None:
     estimator = Estimator()
     for number in range(60):
-        estimator.sent(number, number / 100, SIZE)
+        estimator.sent(number, number / 100, [SIZE])
     for step in range(3):
         estimator.feedback(TransportFeedback(0, 40, reference, 0, tuple(arrivals)), 1.0 + step)
         found = estimator.bitrate(1.0 + step)
