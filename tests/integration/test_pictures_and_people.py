@@ -10,7 +10,7 @@ import pytest
 from gateway.ports.media import SessionKind
 from gateway.rollcall.machine import Profile
 from protocols.health import Verdict
-from tests.support.media_tier import AgentPeer, Tier, post_to, until_true
+from tests.support.media_tier import AgentPeer, Tier, black, post_to, until_true
 from tests.support.peers import publisher, until, viewer
 from tests.support.rooms import OneLink, Ways
 
@@ -68,6 +68,21 @@ async def test_a_dead_media_worker_in_the_middle_is_survived(stack, city, provin
         os.kill(city.engine.worker_pid, signal.SIGKILL)
         await until(lambda: any(asked.fresh for asked in box.asked), 30)
         await above.sees("320612", 10, 40)
+
+
+async def test_publishers_without_an_agent_are_judged_here(stack, city):
+    for name in ("dark", "live"):
+        granted = city.media.publish_pass(f"320600/{name}", "desk")
+        sending = await stack.enter_async_context(publisher(post_to(city.url + granted.path, granted.token), "320600"))
+        if name == "dark":
+            black(sending.video)
+
+    async def verdicts():
+        items = (await city.ask("GET", "/publishers"))["items"]
+        found = {item["id"]: item["picture"]["verdict"] for item in items}
+        return found == {"320600/dark": "black", "320600/live": "live"}
+
+    await until_true(verdicts)
 
 
 async def test_a_roll_call_tells_live_frozen_black_and_cut_apart(stack, city):

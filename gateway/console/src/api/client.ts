@@ -1,6 +1,6 @@
 import type {
   Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Enrolment, GapRow, LinkList, MediaGrant, OwnCentre,
-  Page, QuarantineRow, Recording, Role, RollCall, Session, User, WallGrant,
+  Page, Publisher, QuarantineRow, Recording, Role, RollCall, Session, User, WallGrant,
 } from './types'
 
 /** A problem (RFC 9457) that the gateway answered, or `network` where no answer came. `detail` is for the operator. */
@@ -94,6 +94,7 @@ export const api = {
   centres: () => list<Centre>(`${v1}/centres`),
   links: () => json<LinkList>('GET', `${v1}/links`),
   cameras: () => list<Camera>(`${v1}/cameras`),
+  publishers: () => list<Publisher>(`${v1}/publishers`),
   wall: () => json<WallGrant>('POST', `${v1}/wall`),
   play: (camera: string) => json<MediaGrant>('POST', `${v1}/cameras/${camera}/play`),
 

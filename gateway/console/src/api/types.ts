@@ -105,6 +105,9 @@ export interface MediaGrant {
   expires_at: string
 }
 
+/** A stream that no agent speaks for, as the gateway judges it: a console's camera in a call, a foreign client. */
+export type Publisher = Pick<Camera, 'id' | 'picture' | 'stream'>
+
 export interface WallGrant {
   wall_url: string
   token: string

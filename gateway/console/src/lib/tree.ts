@@ -81,7 +81,7 @@ export function shortTitle(camera: Pick<Camera, 'title' | 'name'>, centre: Pick<
 }
 
 /** The picture's own fault in one word, or null where nothing is known against it. */
-export function pictureFault(camera: Camera | undefined): string | null {
+export function pictureFault(camera: Pick<Camera, 'picture'> | undefined): string | null {
   const verdict = camera?.picture?.verdict
   return verdict && verdict !== 'live' ? verdict : null
 }

@@ -1,7 +1,7 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { api } from '@/api/client'
-import type { Camera, Centre, Link, OwnCentre, UpperLink } from '@/api/types'
+import type { Camera, Centre, Link, OwnCentre, Publisher, UpperLink } from '@/api/types'
 import { EventStream, type EventName, type Wire } from '@/lib/events'
 import type { SlotEvent } from '@/lib/wallSession'
 import { joined } from '@/lib/throttle'
@@ -20,6 +20,7 @@ export const useLive = defineStore('live', () => {
   const links = shallowRef<Link[]>([])
   const upper = ref<UpperLink | null>(null)
   const cameras = shallowRef<Camera[]>([])
+  const publishers = shallowRef<Publisher[]>([])
   const ready = ref(false)
   const wire = ref<Wire>({ state: 'connecting' })
   const loadFailed = ref(false)
@@ -34,6 +35,8 @@ export const useLive = defineStore('live', () => {
   const ordered = computed(() => wallOrder(centres.value, cameras.value))
   const byCode = computed(() => new Map([...(own.value?.above ?? []), ...centres.value].map((centre) => [centre.code, centre])))
   const cameraById = computed(() => new Map(cameras.value.map((camera) => [camera.id, camera])))
+
+  const publisherById = computed(() => new Map(publishers.value.map((one) => [one.id, one])))
 
   async function loadOwn(): Promise<void> {
     const asked = Date.now()
@@ -52,7 +55,7 @@ export const useLive = defineStore('live', () => {
   }
 
   async function loadCameras(): Promise<void> {
-    cameras.value = await api.cameras()
+    ;[cameras.value, publishers.value] = await Promise.all([api.cameras(), api.publishers()])
   }
 
   async function loadAll(): Promise<void> {
@@ -138,6 +141,6 @@ export const useLive = defineStore('live', () => {
 
   return {
     own, centres, links, upper, cameras, ready, wire, loadFailed, skewMs, skewed, newVersion, mediaRestart, tree, ordered,
-    byCode, cameraById, slotListeners, start, stop, reloadAll, retryNow: online,
+    byCode, cameraById, publisherById, slotListeners, start, stop, reloadAll, retryNow: online,
   }
 })
