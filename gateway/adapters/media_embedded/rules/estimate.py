@@ -219,6 +219,8 @@ class Estimator:
         if seen > self._bitrate:
             self._bitrate = min(seen, self._bitrate * FAST_GROWTH_A_S**passed) if self._lowered_at > NEVER else seen
         limit = max(delivered * HEADROOM + HEADROOM_BPS, seen)
+        if not rates and now >= self._distrust_until:
+            limit = max(limit, START)  # nothing speaks against the first guess any more: let more be tried
         if self._bitrate < limit:
             self._bitrate = min(self._bitrate * GROWTH_A_S**passed, limit)
         elif len(rates) >= MANY_TRAINS and delivered < self._bitrate / 2:

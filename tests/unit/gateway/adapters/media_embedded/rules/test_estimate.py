@@ -153,6 +153,15 @@ def test_what_is_not_used_does_not_grow_without_bound() -> None:
     assert viewer.bitrate >= 3_000_000, "frames show the line at once"
 
 
+def test_a_line_that_was_thin_once_is_tried_again() -> None:
+    line = Line(300_000)
+    viewer = Viewer(line).run(10, all_of_it)
+    assert viewer.bitrate <= 400_000
+    line.capacity = 5_000_000
+    viewer.run(120, lambda _: 64_000)
+    assert viewer.bitrate >= 0.9 * rule.START
+
+
 def test_nothing_heard_nothing_said_and_lies_are_ignored() -> None:
     estimator = Estimator()
     assert estimator.bitrate(0.0) is None
