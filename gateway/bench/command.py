@@ -37,11 +37,13 @@ def media(  # noqa: PLR0913 - each option of the command is a parameter
     picture: Annotated[Path | None, typer.Option("--picture", help="柱状图 SVG bar chart as SVG")] = None,
     only: Annotated[str, typer.Option(help="只运行这些场景，逗号分隔 only these scenarios, by commas")] = "",
     without: Annotated[str, typer.Option(help="不测这些引擎 leave out: batched,reference,janus,relay")] = "",
-    rounds: Annotated[int, typer.Option(min=1, help="轮数 rounds, interleaved")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="轮数 rounds, interleaved")] = 3,
     window: Annotated[float, typer.Option(min=0.5, help="每轮秒数 seconds of one window")] = 5.0,
     quick: Annotated[bool, typer.Option("--quick", help="约一分钟，不作判定 a minute, judges nothing")] = False,
     scale: Annotated[float, typer.Option(min=0.01, max=1.0, help="会话数缩放 shrink the numbers of sessions")] = 1.0,
     small: Annotated[bool, typer.Option("--small", help="小画面 a small picture, for a look only")] = False,
+    soak: Annotated[float, typer.Option(min=0.0, help="耐久分钟数 minutes of joins and blinks")] = 0.0,
+    long_cuts: Annotated[bool, typer.Option("--long-cuts", help="含十分钟断网 cuts of 10 min too")] = False,
     state_dir: Annotated[Path | None, typer.Option(help="数据目录 state directory")] = None,
     here: Annotated[bool, typer.Option("--here", help="不建网络命名空间 no network namespace: loopback")] = False,
 ) -> None:
@@ -54,7 +56,7 @@ def media(  # noqa: PLR0913 - each option of the command is a parameter
         host=namespace.address(), folder=(state_dir or default_dir()).absolute(),
         rounds=min(rounds, 2) if quick else rounds,
         window_s=min(window, 3.0) if quick else window, only=_names(only), without=_names(without), quick=quick,
-        scale=scale, small=small,
+        scale=scale, soak_minutes=soak, long_cuts=long_cuts, small=small,
     )  # fmt: skip
     try:
         code = asyncio.run(_run(options, json_file, picture))
@@ -68,7 +70,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 async def _run(options: "Options", json_file: Path | None, picture: Path | None) -> int:
-    from gateway.bench.media import measure, table, write_json
+    from gateway.bench.media import measure, table, write_json, write_picture
 
     task = asyncio.current_task()
     if task is None:
@@ -86,6 +88,11 @@ async def _run(options: "Options", json_file: Path | None, picture: Path | None)
     typer.echo(table(run))
     if json_file is not None:
         write_json(run, json_file)
+    if picture is not None:
+        try:
+            write_picture(run, picture)
+        except ConfigError as error:
+            failed.append(str(error))
     for sentence in failed:
         typer.echo(f"MISSED {sentence}")
     return 1 if failed else 0

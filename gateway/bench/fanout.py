@@ -211,13 +211,13 @@ async def stalled_control(run: Run) -> None:
     run.figures.put("media_stall_delay_last_leg_p99_ms", percentile(delays, 0.99), len(delays))
 
 
-async def best_engine(run: Run, stack: contextlib.AsyncExitStack, name: str = "") -> tuple[str, Hosted]:
+async def best_engine(run: Run, stack: contextlib.AsyncExitStack, name: str = "", host: str = "") -> tuple[str, Hosted]:
     """Run the embedded engine with the faster packet path that is there; `name` sets several apart."""
     folder = run.options.folder / name if name else run.options.folder
     folder.mkdir(parents=True, exist_ok=True)
     for backend in ("batched", "reference"):
         try:
-            return backend, await stack.enter_async_context(embedded(backend, run.options.host, folder))
+            return backend, await stack.enter_async_context(embedded(backend, host or run.options.host, folder))
         except LinkError:
             continue
     raise LinkError("the embedded engine does not start; see the logs in " + str(folder))

@@ -20,7 +20,7 @@ class Options:
 
     host: str
     folder: Path
-    rounds: int = 5
+    rounds: int = 3
     window_s: float = 5.0
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()

@@ -21,7 +21,8 @@ def bench(tmp_path, *arguments):
 
 
 def test_forwarding_is_counted(tmp_path):
-    done, found = bench(tmp_path, "--here", "--only", "1x100", "--without", "janus,relay")
+    drawn = tmp_path / "figures.svg"
+    done, found = bench(tmp_path, "--here", "--only", "1x100,join", "--without", "janus,relay", "--picture", str(drawn))
     assert done.returncode == 0, done.stderr
     assert all(isinstance(value, str | int | float | bool | None) for value in found.values())
     assert {"commit", "machine", "seed", "duration_s", "notes"} <= set(found)
@@ -32,6 +33,9 @@ def test_forwarding_is_counted(tmp_path):
         assert found[f"samples_media_delay_last_leg_p50_ms_{backend}"] > 0
         assert "GCM" in found[f"media_srtp_profile_{backend}"]
     assert "media_cpu_ratio_vs_janus" not in found
+    assert found["samples_first_picture_tier1_max_s"] == 5
+    assert found["first_picture_tier1_max_s"] > 0
+    assert "Silian, batched" in drawn.read_text()
     assert "batched" in done.stdout
 
 
