@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from gateway.adapters.media_embedded.rules.allocate import Allocator, Claim
+from gateway.adapters.media_embedded.rules.allocate import ASSUMED, ROOM, Allocator, Claim
 from gateway.adapters.media_embedded.rules.forward import Stream
 from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.shed import Shedder, order
@@ -51,8 +51,11 @@ class Sharing:
 
     def fit(self, session: Session, now: float) -> set[str]:
         """Find anew what one session may show; returns the streams where that changed."""
+        estimate = session.estimate(now)
+        if self._plenty(session, estimate):
+            return set()
         line = self._lines.setdefault(session.spec.session, Allocator())
-        given = line.share(session.estimate(now), self._claims(session), now)
+        given = line.share(estimate, self._claims(session), now)
         changed = set()
         for name, seat in session.seats.items():
             if seat.sound or seat.stream is None:
@@ -66,6 +69,19 @@ class Sharing:
                 seat.limit = limit
                 changed.add(seat.stream)
         return changed
+
+    def _plenty(self, session: Session, estimate: int | None) -> bool:
+        """Tell at a glance that nothing has to be left out: so it is nearly always, for hundreds of viewers."""
+        if self._shedding or (self._uplink_bps and session.spec.kind is SessionKind.RELAY):
+            return False
+        needed = 0
+        for seat in session.seats.values():
+            if seat.limit is not Showing.MAIN:
+                return False
+            if seat.stream is not None:
+                measured = 0 if seat.strand is None else seat.strand.bitrate
+                needed += measured or (SOUND_BPS if seat.sound else ASSUMED[Layer.MAIN])
+        return estimate is None or needed * WIRE * ROOM + SOUND_BPS <= estimate
 
     def _claims(self, session: Session) -> list[Claim]:
         return [

@@ -210,3 +210,15 @@ def test_receiver_reports_speak_where_nothing_else_does() -> None:
     for second in range(15, 45):
         estimator.reported(0.0, 500_000, second)
     assert (estimator.bitrate(45.0) or 0) >= 3 * low
+
+
+def test_what_came_without_a_queue_is_carried_though_no_train_shows_it() -> None:
+    line, viewer = Line(20_000_000), Viewer(Line(1))
+    for number in range(800):
+        viewer.now += 0.0025
+        viewer.estimator.sent(number, viewer.now, SIZE)
+        came = line.carry(viewer.now, SIZE)
+        assert came is not None
+        viewer._coming.append((came, number))
+        viewer._answer()
+    assert viewer.bitrate > 3_000_000
