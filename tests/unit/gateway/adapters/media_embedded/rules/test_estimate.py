@@ -216,7 +216,7 @@ def test_what_came_without_a_queue_is_carried_though_no_train_shows_it() -> None
     line, viewer = Line(20_000_000), Viewer(Line(1))
     for number in range(800):
         viewer.now += 0.0025
-        viewer.estimator.sent(number, viewer.now, SIZE)
+        viewer.estimator.sent(number, viewer.now, [SIZE])
         came = line.carry(viewer.now, SIZE)
         assert came is not None
         viewer._coming.append((came, number))
