@@ -61,7 +61,7 @@ class _Live:
     record: Recording
     name: str
     asked: Ending | None = None
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    closing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class RecordingService:
@@ -196,7 +196,6 @@ class RecordingService:
             await self._close(live, live.asked)  # it ended by itself meanwhile, and its event may be lost
         else:
             await self._take_end(ended)
-        await live.closed.wait()
 
     async def _take_end(self, ended: RecordingEnded) -> None:
         live = next((one for one in self._live.values() if one.name == ended.recording), None)
@@ -205,20 +204,27 @@ class RecordingService:
             await self._close(live, ending_of(ended.reason, live.asked))
 
     async def _close(self, live: _Live, ending: Ending) -> None:
-        """Write the end down, once: files, their sizes and hashes."""
-        record = live.record
-        if record.state is not RecordingState.RUNNING:
-            return
+        """Write the end down, once: files, their sizes and hashes. What is cut off in this is done by the next one."""
+        async with live.closing:
+            if live.record.state is not RecordingState.RUNNING:
+                return
+            try:
+                await self._settle(live.record, ending)
+            except BaseException:
+                live.record.state = RecordingState.RUNNING
+                raise
+            self._live.pop(live.record.id, None)
+            self._closed_octets += live.record.octets
+        self._needs.metrics.count("recordings_ended_total", reason=ending.value)
+        told = {"stream": live.record.stream, "recording": live.record.id, "reason": ending.value}
+        logger.info("recording ended", extra=told)
+
+    async def _settle(self, record: Recording, ending: Ending) -> None:
         record.state, record.ending, record.ended_at = RecordingState.CLOSED, ending, self._needs.clock.now()
         self._needs.streams.release(record.stream, _holder(record))
         record.files = await asyncio.to_thread(self._hashed, record.id)
         record.octets = sum(file["octets"] for file in record.files)
         await self._write(record)
-        self._live.pop(record.id, None)
-        self._closed_octets += record.octets
-        live.closed.set()
-        self._needs.metrics.count("recordings_ended_total", reason=ending.value)
-        logger.info("recording ended", extra={"stream": record.stream, "recording": record.id, "reason": ending.value})
 
     async def _close_interrupted(self) -> None:
         """Close what a gateway that died has left: how long it ran is told by the newest file."""
