@@ -27,6 +27,13 @@ _UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _PASSWORD = re.compile(r"[A-Za-z0-9+/]{22,256}")
 _FINGERPRINT = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){31}")
 _PROFILE = re.compile(r"[0-9a-fA-F]{6}")
+_PLAIN = {
+    "video/vp9": ("vp9", "profile-id", "0"),
+    "video/av1": ("av1", "profile", "0"),
+    "video/h265": ("h265", "profile-id", "1"),
+}
+"""Codecs forwarded where both ends have them, each in the one profile that everybody means: name, parameter, value."""
+_LAST = frozenset({name for name, _, _ in _PLAIN.values()})
 _MID = re.compile(r"[\x21-\x7e]{1,16}")
 
 
@@ -77,7 +84,10 @@ def _candidates(sections: "list[MediaDescription]") -> tuple[Address, ...]:
 
 
 def codecs_of(section: "MediaDescription") -> "tuple[list[RTCRtpCodecParameters], Track]":
-    """Pick what can be forwarded: H.264 (packetization-mode 1), VP8, Opus, and RTX for them."""
+    """Pick what can be forwarded, with its RTX: H.264 (packetization-mode 1), VP8, Opus; after them VP9, AV1, H.265.
+
+    The order is ours, because whoever publishes takes the first: stills, recordings and relays know H.264 and VP8.
+    """
     codecs: dict[int, Codec] = {}
     listed = [codec for codec in section.rtp.codecs if codec.payloadType in section.fmt]
     for codec in listed:
@@ -90,6 +100,7 @@ def codecs_of(section: "MediaDescription") -> "tuple[list[RTCRtpCodecParameters]
         if codec.mimeType.lower() == f"{section.kind}/rtx" and isinstance(repaired, int) and repaired in codecs:
             fixes[number_of(codec)] = repaired
     kept = [codec for codec in listed if number_of(codec) in codecs or number_of(codec) in fixes]
+    kept.sort(key=lambda one: _rank(codecs[fixes.get(number_of(one), number_of(one))]))
     mid = section.rtp.muxId or ""
     if mid and not _MID.fullmatch(mid):
         raise BadMediaError("a mid must have 1 to 16 printable characters")
@@ -115,6 +126,10 @@ def _announced(section: "MediaDescription") -> tuple[tuple[int, ...], tuple[int,
     return tuple(s for s in named if s not in fixing), tuple(s for s in named if s in fixing)
 
 
+def _rank(codec: Codec) -> bool:
+    return codec.name in _LAST
+
+
 def _known(kind: str, codec: "RTCRtpCodecParameters") -> Codec | None:
     name = codec.mimeType.lower()
     if kind == "audio":
@@ -126,6 +141,9 @@ def _known(kind: str, codec: "RTCRtpCodecParameters") -> Codec | None:
     if name == "video/h264" and str(codec.parameters.get("packetization-mode", "0")) == "1":
         profile = str(codec.parameters.get("profile-level-id", "42e01f"))
         return Codec(f"h264/{profile[:4].lower()}", 90000) if _PROFILE.fullmatch(profile) else None
+    plain = _PLAIN.get(name)
+    if plain is not None and str(codec.parameters.get(plain[1], plain[2])) == plain[2]:
+        return Codec(plain[0], 90000)
     return None
 
 

@@ -238,7 +238,7 @@ def unit_of(frame: KeyFrame) -> bytes:
     try:
         if frame.codec == "vp8":
             return vp8.frame(list(frame.payloads))
-        return h264.annex_b(list(frame.payloads))
+        return h264.annex_b(list(frame.payloads)) if frame.codec.startswith("h264") else b""
     except MalformedError:
         return b""
 

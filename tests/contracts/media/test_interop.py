@@ -83,6 +83,17 @@ class LibraryFront(EngineFront):
         return (INTEROP / "node_modules" / "whip-whep" / name).read_text("utf-8")
 
 
+ONE_CODEC = """async ([url, token, codec]) => {
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 } })
+  const peer = window.sender = new RTCPeerConnection()
+  const one = peer.addTransceiver(stream.getTracks()[0], { direction: 'sendonly', streams: [stream] })
+  const known = RTCRtpSender.getCapabilities('video').codecs
+  one.setCodecPreferences(known.filter(({ mimeType }) => mimeType === `video/${codec}`))
+  await peer.setLocalDescription(await peer.createOffer())
+  const answer = await fetch(url, { method: 'POST', body: peer.localDescription.sdp,
+    headers: { 'Content-Type': 'application/sdp', Authorization: `Bearer ${token}` } })
+  await peer.setRemoteDescription({ type: 'answer', sdp: await answer.text() })
+}"""
 PUBLISH = """async ([url, token]) => {
   const { WHIPClient } = await import('/whip.js')
   const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 }, audio: true })
@@ -137,3 +148,20 @@ async def test_whip_whep_publishes_views_and_restarts_ice(tmp_path: Path) -> Non
 
 FRAMES = """async () => { for (const one of (await into.pc.getStats()).values())
   if (one.type === 'inbound-rtp' && one.kind === 'video') return one.framesDecoded }"""
+
+
+@once
+@pytest.mark.parametrize("codec", ["VP9", "AV1"])
+async def test_chromium_sees_codecs_that_are_only_passed_on(engine: MediaEngine, codec: str) -> None:
+    async with LibraryFront(engine) as front, async_playwright() as play:
+        browser = await play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = await browser.new_page()
+        await page.goto(f"http://127.0.0.1:{front.port}/")
+        await page.evaluate(ONE_CODEC, [front.whip(ROOM), TOKEN, codec])
+        for _ in range(2):  # the second one begins at the kept group
+            await page.evaluate(VIEW, [front.whep(ROOM), TOKEN])
+            await page.wait_for_function(f"async () => await ({FRAMES})() >= 15", timeout=30_000)
+        (stream,) = (await engine.stats()).streams
+        assert stream.codec == codec.lower()
+        assert stream.key_frames >= 1
+        await browser.close()

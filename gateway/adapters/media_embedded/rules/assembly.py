@@ -123,7 +123,7 @@ class Assembler:
         parts, self._parts = self._parts, []
         payloads = [part.payload for part in parts]
         try:
-            data = vp8.frame(payloads) if parts[0].codec == "vp8" else h264.annex_b(payloads)
+            data = _whole(parts[0].codec, payloads)
         except MalformedError:
             self.left_out += 1
             self._needs_key = True
@@ -134,3 +134,11 @@ class Assembler:
 
     def _frame(self, last: Record, data: bytes, *, key: bool) -> Frame:
         return Frame(self.track, last.codec, data, key, last.generation, last.timestamp, last.at)
+
+
+def _whole(codec: str, payloads: list[bytes]) -> bytes:
+    if codec == "vp8":
+        return vp8.frame(payloads)
+    if codec == "h264":
+        return h264.annex_b(payloads)
+    raise MalformedError("a codec that is only passed on")

@@ -3,11 +3,11 @@
 **Every packet leaves once**: what is repeated (probes, retransmissions that were not needed) ends here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.adapters.media_embedded.rules import h264, level, vp8
+from gateway.adapters.media_embedded.rules import key_frames, level
 from gateway.adapters.media_embedded.rules.cadence import Cadence
 from gateway.adapters.media_embedded.rules.pin import Pin
 from gateway.adapters.media_embedded.rules.rtcp import Report, SenderInfo
@@ -28,7 +28,7 @@ _new = tuple.__new__  # half the time of the class's own call, for every packet
 class Media(NamedTuple):
     """One packet on its way to the legs. `number` never wraps in a `generation`; an empty payload is a probe.
 
-    `codec` is `vp8`, `opus` or `h264/` and the first four digits of its profile-level-id.
+    `codec` is `vp8`, `vp9`, `av1`, `h265`, `opus` or `h264/` and the first four digits of its profile-level-id.
     """
 
     generation: int
@@ -43,7 +43,7 @@ class Media(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """What a payload type means: `name` is `vp8`, `opus` or `h264/42e0` (profile and constraints)."""
+    """What a payload type means: `name` is as `Media.codec`, for H.264 with profile and constraints: `h264/42e0`."""
 
     name: str
     clock_rate: int
@@ -106,7 +106,7 @@ class Ingest:
         self.last_at: float | None = None
         self.sender: tuple[SenderInfo, float] | None = None
         self._steady = -1
-        self._starts_key_frame: Callable[[bytes], bool] = _never
+        self._starts_key_frame = key_frames.looked_for("", "")
         self._unwrap = Unwrapper(16)
         self._base = 0
         self._received = 0
@@ -180,7 +180,7 @@ class Ingest:
 
     def _turn_to(self, codec: Codec) -> None:
         self.codec = codec
-        self._starts_key_frame = _key_frames_of(self.kind, codec.name)
+        self._starts_key_frame = key_frames.looked_for(self.kind, codec.name)
 
     def _hear(self, packet: Packet, now: float) -> None:
         told = level.read(packet.extensions.get(self._level_extension, b""))
@@ -319,16 +319,3 @@ class Ingest:
             delay = min(int((now - self.sender[1]) * 65536), 0xFFFFFFFF)
         highest = (self._unwrap.last - 0x10000) & 0xFFFFFFFF
         return Report(self.ssrc, fraction, min(lost, 0x7FFFFF), highest, int(self._jitter) & 0xFFFFFFFF, last_sr, delay)
-
-
-def _key_frames_of(kind: str, codec: str) -> Callable[[bytes], bool]:
-    """Return what tells whether a key frame begins in a payload."""
-    if kind != "video":
-        return _never
-    if codec.startswith("h264"):
-        return h264.starts_key_frame
-    return vp8.starts_key_frame if codec == "vp8" else _never
-
-
-def _never(_: bytes) -> bool:
-    return False
