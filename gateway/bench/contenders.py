@@ -51,6 +51,10 @@ class Contender(ABC):
         """Return what a reader must know to compare it."""
         return {}
 
+    async def dropped(self) -> str:
+        """Return what it says that it dropped, by name; empty where it has no such word."""
+        return ""
+
     async def fill(self, load: Child, publishers: int, viewers: int, codec: str, traffic: str) -> Stage:
         """Connect publishers with so many viewers each, or as many as it may carry."""
         stage = Stage()
@@ -99,6 +103,15 @@ class Hosted(Contender):
         made = await load.ask("viewer", codec=codec)
         answer = await self.host.ask("view", stream=stream_name(stream), sdp=made["sdp"])
         return int(made["peer"]), await load.ask("accept", peer=made["peer"], sdp=answer["sdp"])
+
+
+class Embedded(Hosted):
+    """The engine of this project, which names what it drops."""
+
+    @override
+    async def dropped(self) -> str:
+        found = await self.host.ask("stats")
+        return ", ".join(f"{name}={count}" for name, count in sorted(found["dropped"].items()) if count)
 
 
 class Janus(Contender):
@@ -157,7 +170,7 @@ async def embedded(backend: str, host: str, folder: Path) -> AsyncIterator[Hoste
     arguments = ["--host", host, "--folder", str(place), "--backend", backend]
     async with child(backend, "gateway.bench.host_embedded", arguments, folder, "measured") as process:
         facts = await process.ask("facts")
-        yield Hosted(backend, process, facts["workers"])
+        yield Embedded(backend, process, facts["workers"])
 
 
 @contextlib.asynccontextmanager

@@ -69,6 +69,10 @@ async def fan_out(run: Run, shape: Shape) -> None:
                 await _round(run, load, contender, stage, row)
                 run.say(f"{shape.name}: round {number + 1}/{run.options.rounds}: {contender.name} {row.us[-1]:.2f} us")
         _conclude(run, shape, [row for _, _, row in stages])
+        for contender, stage, row in stages:
+            key = f"{row.contender}{shape.suffix}"
+            run.figures.put(f"media_feedback_agreed_{key}", stage.feedback)
+            run.figures.put(f"media_dropped_{key}", await contender.dropped())
 
 
 async def _contenders(run: Run, stack: contextlib.AsyncExitStack, *, with_relay: bool) -> list[Contender]:

@@ -90,7 +90,7 @@ def table(run: Run) -> str:
         lines.append(f"{row.scenario:<12} {row.contender:<10} {row.legs:>5} {spread(row.us):>22} {shown:>9} "
                      f"{loss:>8.4%} {delay:>14}")  # fmt: skip
     shown_above = ("media_us", "media_packets", "media_loss", "media_srtp", "media_source", "media_cpu_ratio_vs_janus_",
-                   "media_delay_", "samples_")  # fmt: skip
+                   "media_delay_", "media_feedback_", "media_dropped_", "samples_")  # fmt: skip
     for key, value in figures.values.items():
         if not key.startswith(shown_above) and value not in ("", None):
             samples = figures.values.get(f"samples_{key}")
