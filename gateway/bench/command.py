@@ -75,7 +75,7 @@ async def _run(options: "Options", json_file: Path | None, picture: Path | None)
     task = asyncio.current_task()
     if task is None:
         raise AssertionError("a coroutine of asyncio.run has a task")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     options.folder.mkdir(parents=True, exist_ok=True)
     try:
