@@ -80,6 +80,7 @@ from protocols.aio.tasks import Supervisor
 from protocols.alarm import ALARM_TYPES
 from protocols.command import CALL_ENDED, CommandName
 from protocols.enrolment import BrokerPlace
+from protocols.escalation import DOWNWARD, ESCALATED, REOPENED
 from protocols.health import CATALOGUE, LINK_STATE
 
 logger = logging.getLogger(__name__)
@@ -254,8 +255,10 @@ class Gateway:
 
     def _introduce(self) -> None:
         """Say who takes which events and commands."""
-        for type_ in ALARM_TYPES:
+        for type_ in (*ALARM_TYPES, ESCALATED, REOPENED):
             self.links.on_event(type_, self.alarms)
+        for type_ in DOWNWARD:
+            self.links.on_event_from_above(type_, self.alarms.from_above)
         for type_ in (CATALOGUE, LINK_STATE):
             self.links.on_event(type_, self.registry)
         self.links.on_event(CALL_ENDED, self.dispatch)

@@ -37,6 +37,32 @@ class AlarmChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmStanding:
+    """How one alarm stands after a change: told to followers inside the unit of work that made the change.
+
+    `received_at` is when its present episode opened here; `escalated_to` the centre that it was last handed to.
+    """
+
+    id: str
+    source: str
+    alarm_key: str
+    centre: str
+    severity: int
+    event_type: str
+    headline: str
+    drill: bool
+    active: bool
+    shown: bool
+    opened: int
+    applied: int
+    received_at: datetime
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_centre: str | None = None
+    escalated_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogueChanged:
     """A node announced other cameras than before."""
 

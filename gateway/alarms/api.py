@@ -37,6 +37,16 @@ class ShelfView(BaseModel):
     reason: str
 
 
+class EscalatedView(BaseModel):
+    """Which centre handed the alarm to which, who did it (`chain`: the time ran out), when and why."""
+
+    by: str
+    at: datetime
+    centre: str
+    to: str
+    why: str
+
+
 class AlarmView(BaseModel):
     """One alarm: condition, acknowledgement and visibility are separate facts."""
 
@@ -55,6 +65,8 @@ class AlarmView(BaseModel):
     label: str | None
     condition: Condition
     acknowledged: AcknowledgedView | None
+    escalated: EscalatedView | None
+    reopened_at: datetime | None
     visibility: Visibility
     shelf: ShelfView | None
     flapping: bool
@@ -63,6 +75,20 @@ class AlarmView(BaseModel):
     received_at: datetime
     count: int
     drill: bool
+
+
+class Filter(BaseModel):
+    """What a list of alarms may be narrowed to."""
+
+    condition: Literal["active", "cleared", "all"] = "active"
+    acknowledged: bool | None = None
+    severity: list[Severity] = []
+    centre: CentreCode | None = None
+    shown: bool | None = None
+    escalated: bool | None = None
+    event_type: str | None = Field(default=None, max_length=32)
+    limit: int = Field(default=100, ge=1, le=500)
+    cursor: str | None = None
 
 
 class Totals(BaseModel):
@@ -187,27 +213,18 @@ def _folded(api: APIRouter, alarms: Alarms) -> None:
 
 def _reading(api: APIRouter, alarms: Alarms) -> None:
     @api.get("/alarms", response_model=AlarmPage)
-    async def page(
-        _: Anybody,
-        condition: Literal["active", "cleared", "all"] = "active",
-        acknowledged: Annotated[bool | None, Query()] = None,
-        severity: Annotated[list[Severity] | None, Query()] = None,
-        centre: CentreCode | None = None,
-        shown: Annotated[bool | None, Query()] = None,
-        event_type: Annotated[str | None, Query(max_length=32)] = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 100,
-        cursor: str | None = None,
-    ) -> dict[str, Any]:
+    async def page(_: Anybody, asked: Annotated[Filter, Query()]) -> dict[str, Any]:
         """List alarms, newest first; `centre` includes the centres below it."""
         wanted = Wanted(
-            condition=None if condition == "all" else Condition(condition),
-            acknowledged=acknowledged,
-            severities=tuple(int(one) for one in severity or ()),
-            centre=centre,
-            shown=shown,
-            event_type=event_type,
-            limit=limit,
-            cursor=cursor,
+            condition=None if asked.condition == "all" else Condition(asked.condition),
+            acknowledged=asked.acknowledged,
+            severities=tuple(int(one) for one in asked.severity),
+            centre=asked.centre,
+            shown=asked.shown,
+            escalated=asked.escalated,
+            event_type=asked.event_type,
+            limit=asked.limit,
+            cursor=asked.cursor,
         )
         return await alarms.page(wanted)
 

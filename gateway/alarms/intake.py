@@ -3,7 +3,7 @@
 Everything a batch needs is read in a few statements and written in a few: the rules themselves run in memory.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,20 +11,23 @@ from typing import Any
 from sqlalchemy import insert, select, tuple_
 
 from gateway.alarms import machine
-from gateway.alarms.machine import Acknowledgement, AlarmState, Change
+from gateway.alarms.machine import Acknowledgement, AlarmState, Change, Escalated, Reopened, Word
 from gateway.alarms.needs import Arrival
-from gateway.alarms.rows import state_of, values_of
-from gateway.alarms.tables import acknowledgements, alarms, log
-from gateway.events import AlarmChanged
+from gateway.alarms.rows import standing_of, state_of, values_of
+from gateway.alarms.tables import acknowledgements, alarms, log, words
+from gateway.events import AlarmChanged, AlarmStanding
 from gateway.ports.store import UnitOfWork
 from protocols.alarm import ACKNOWLEDGED, CLEARED, AcknowledgedData, Condition, acknowledged_data, alarm_data
 from protocols.envelope import Event
 from protocols.errors import BadClockError, NotAllowedError, UnknownCentreError
+from protocols.escalation import ESCALATED, REOPENED, EscalatedData, ReopenedData, escalated_data, reopened_data
 from protocols.ids import centre_of
 from protocols.tiers import CentreTable
 
 CLOCK_TOLERANCE = timedelta(hours=24)
 Key = tuple[str, str]
+WORDS = frozenset({ACKNOWLEDGED, ESCALATED, REOPENED})
+"""Types that speak of an alarm of another source."""
 
 
 @dataclass(slots=True)
@@ -38,8 +41,8 @@ class Entry:
 
 def check(event: Event, table: CentreTable) -> None:
     """Raise a BadInputError or NotAllowedError where the payload does not fit, or speaks for a foreign centre."""
-    if event.type == ACKNOWLEDGED:
-        told = acknowledged_data(event)
+    if event.type in WORDS:
+        told = told_of(event)
         _check_centre(event, told.centre, table)
         _check_centre(event, centre_of(told.alarm_source), table)
         return
@@ -47,6 +50,13 @@ def check(event: Event, table: CentreTable) -> None:
     _check_centre(event, data.centre, table)
     if data.observed_at > event.time + CLOCK_TOLERANCE:
         raise BadClockError(f"observed_at {data.observed_at.isoformat()} lies over a day after the event's own time")
+
+
+def told_of(event: Event) -> AcknowledgedData | EscalatedData | ReopenedData:
+    """Read what a word says; raises BadSchemaError."""
+    if event.type == ESCALATED:
+        return escalated_data(event)
+    return reopened_data(event) if event.type == REOPENED else acknowledged_data(event)
 
 
 def _check_centre(event: Event, centre: str, table: CentreTable) -> None:
@@ -58,35 +68,41 @@ def _check_centre(event: Event, centre: str, table: CentreTable) -> None:
 
 def key_of(event: Event) -> Key:
     """Return (source, alarm key) of the alarm that the event speaks of."""
-    if event.type == ACKNOWLEDGED:
+    if event.type in WORDS:
         return str(event.data["alarm_source"]), str(event.data["alarm_key"])
     return event.source, str(event.data["alarm_key"])
 
 
-async def apply(uow: UnitOfWork, arrivals: Sequence[Arrival]) -> list[bool]:
-    """Write what the events change, and a line of the log for each; returns whether each changed its alarm."""
+async def apply(uow: UnitOfWork, arrivals: Sequence[Arrival]) -> tuple[list[bool], list[AlarmStanding]]:
+    """Write what the events change, and a line of the log for each.
+
+    Returns whether each changed its alarm, and how the changed alarms stand now.
+    """
     keys = {key_of(arrival.event) for arrival in arrivals}
     entries = await _load(uow, keys)
-    known = await _acknowledgements(uow, keys)
-    lines, acks = [], []
+    known = await _words(uow, keys)
+    lines, acks, said = [], [], []
     for arrival in arrivals:
         key = key_of(arrival.event)
-        if arrival.event.type == ACKNOWLEDGED:
-            data = acknowledged_data(arrival.event)
-            acks.append(_ack_row(arrival.event, data))
-            ack = _acknowledgement(data)
-            known.setdefault(key, []).append(ack)
-            lines.append(_line(arrival, key, None, 0, applied=_acknowledge(entries.get(key), ack)))
+        if arrival.event.type in WORDS:
+            if arrival.event.type == ACKNOWLEDGED:
+                acks.append(_ack_row(arrival.event, acknowledged_data(arrival.event)))
+            else:
+                said.append(_word_row(arrival.event, key))
+            word = _word(arrival.event.type, arrival.event.data)
+            known.setdefault(key, []).append(word)
+            lines.append(_line(arrival, key, None, 0, applied=_say(entries.get(key), word, known[key])))
         else:
             lines.append(_change(arrival, key, entries, known.get(key, ())))
     await uow.execute(insert(log), lines)
     if acks:
         await uow.execute(insert(acknowledgements), acks)
-    await _save(uow, entries)
-    return [bool(line["applied"]) for line in lines]
+    if said:
+        await uow.execute(insert(words), said)
+    return [bool(line["applied"]) for line in lines], await _save(uow, entries)
 
 
-def _change(arrival: Arrival, key: Key, entries: dict[Key, Entry], known: Iterable[Acknowledgement]) -> dict[str, Any]:
+def _change(arrival: Arrival, key: Key, entries: dict[Key, Entry], known: Iterable[Word]) -> dict[str, Any]:
     event, data = arrival.event, alarm_data(arrival.event)
     condition = Condition.CLEARED if event.type == CLEARED else Condition.ACTIVE
     change = Change(event.origincounter, condition, data, event.time, arrival.received_at, event.drill)
@@ -97,10 +113,10 @@ def _change(arrival: Arrival, key: Key, entries: dict[Key, Entry], known: Iterab
     return _line(arrival, key, condition, data.count, applied=new is not None)
 
 
-def _acknowledge(entry: Entry | None, ack: Acknowledgement) -> bool:
+def _say(entry: Entry | None, word: Word, known: Iterable[Word]) -> bool:
     if entry is None or entry.state is None:
         return False
-    new = machine.acknowledge(entry.state, ack)
+    new = machine.say(entry.state, word, known)
     if new is None:
         return False
     entry.state, entry.changed = new, True
@@ -125,8 +141,19 @@ def _line(arrival: Arrival, key: Key, condition: Condition | None, count: int, *
     }
 
 
-def _acknowledgement(data: AcknowledgedData) -> Acknowledgement:
-    return Acknowledgement(data.by, data.at, data.centre, data.upto, data.note)
+def _word(type_: str, data: Mapping[str, Any]) -> Word:
+    if type_ == ESCALATED:
+        told = EscalatedData.model_validate(data)
+        return Escalated(told.by, told.at, told.centre, told.to, told.why, told.upto)
+    if type_ == REOPENED:
+        again = ReopenedData.model_validate(data)
+        return Reopened(again.at, again.upto)
+    ack = AcknowledgedData.model_validate(data)
+    return Acknowledgement(ack.by, ack.at, ack.centre, ack.upto, ack.note)
+
+
+def _word_row(event: Event, key: Key) -> dict[str, Any]:
+    return {"event_id": event.id, "source": key[0], "alarm_key": key[1], "type": event.type, "data": event.data}
 
 
 def _ack_row(event: Event, data: AcknowledgedData) -> dict[str, Any]:
@@ -147,21 +174,25 @@ async def _load(uow: UnitOfWork, keys: set[Key]) -> dict[Key, Entry]:
     return {(row.source, row.alarm_key): Entry(row.id, state_of(row)) for row in found}
 
 
-async def _acknowledgements(uow: UnitOfWork, keys: set[Key]) -> dict[Key, list[Acknowledgement]]:
+async def _words(uow: UnitOfWork, keys: set[Key]) -> dict[Key, list[Word]]:
     table = acknowledgements
     found = await uow.execute(select(table).where(tuple_(table.c.source, table.c.alarm_key).in_(sorted(keys))))
-    known: dict[Key, list[Acknowledgement]] = {}
+    known: dict[Key, list[Word]] = {}
     for row in found:
         ack = Acknowledgement(row.by, row.at, row.centre, row.upto, row.note)
         known.setdefault((row.source, row.alarm_key), []).append(ack)
+    said = select(words).where(tuple_(words.c.source, words.c.alarm_key).in_(sorted(keys)))
+    for row in await uow.execute(said):
+        known.setdefault((row.source, row.alarm_key), []).append(_word(row.type, row.data))
     return known
 
 
-async def _save(uow: UnitOfWork, entries: dict[Key, Entry]) -> None:
+async def _save(uow: UnitOfWork, entries: dict[Key, Entry]) -> list[AlarmStanding]:
     changed = [(key, entry) for key, entry in entries.items() if entry.changed and entry.state is not None]
     if not changed:
-        return
+        return []
     rows = [values_of(entry.id, key[0], entry.state) for key, entry in changed if entry.state is not None]
     await uow.put(alarms, rows, key=("source", "alarm_key"))
     for _, entry in changed:
         uow.tell(AlarmChanged(entry.id))
+    return [standing_of(entry.id, key[0], entry.state) for key, entry in changed if entry.state is not None]

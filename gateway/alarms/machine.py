@@ -17,6 +17,7 @@ opened four times in ten minutes flaps: that is told, and hides nothing.
 Events apply in the origin order of their source: one that is not newer than the newest applied is kept in the log and
 changes nothing. An acknowledgement says up to which origin counter its giver had seen the alarm (`upto`): it holds for
 the episode that opened at or before that counter, so it never silences a later raise, whichever arrives first.
+A reopening voids the acknowledgements up to its time; an escalation says which centre handed the alarm to which.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,6 +40,30 @@ class Acknowledgement:
     centre: str
     upto: int
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated:
+    """Which centre handed the alarm to which, who did it, when and why; `upto` as in an acknowledgement."""
+
+    by: str
+    at: datetime
+    centre: str
+    to: str
+    why: str
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """Acknowledgements given up to `at` hold no longer."""
+
+    at: datetime
+    upto: int
+
+
+Word = Acknowledgement | Escalated | Reopened
+"""What is said of an alarm; it may arrive before the raise that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +105,8 @@ class AlarmState:
     drill: bool
     # acknowledgement
     acknowledged: Acknowledgement | None = None
+    reopened_at: datetime | None = None
+    escalated: Escalated | None = None
     # visibility
     shelf: Shelf | None = None
     openings: tuple[datetime, ...] = ()
@@ -92,10 +119,10 @@ class AlarmState:
         return Visibility.SHELVED if self.shelf.until is not None else Visibility.OUT_OF_SERVICE
 
 
-def apply(state: AlarmState | None, change: Change, known: Iterable[Acknowledgement] = ()) -> AlarmState | None:
+def apply(state: AlarmState | None, change: Change, known: Iterable[Word] = ()) -> AlarmState | None:
     """Return the new state, or None where a late older record changes nothing.
 
-    `known` are acknowledgements of this alarm that arrived before the raise they belong to.
+    `known` are words on this alarm that arrived before the raise they belong to.
     """
     if state is not None and change.counter <= state.applied:
         return None
@@ -120,7 +147,10 @@ def _kept(shelf: Shelf | None, change: Change) -> Shelf | None:
     return None if graver else shelf
 
 
-def _open(state: AlarmState | None, change: Change, known: Iterable[Acknowledgement]) -> AlarmState:
+def _open(state: AlarmState | None, change: Change, known: Iterable[Word]) -> AlarmState:
+    mine = [word for word in known if word.upto >= change.counter]
+    reopened_at = max((word.at for word in mine if isinstance(word, Reopened)), default=None)
+    given = (word for word in mine if isinstance(word, Acknowledgement))
     return AlarmState(
         condition=change.condition,
         opened=change.counter,
@@ -131,7 +161,9 @@ def _open(state: AlarmState | None, change: Change, known: Iterable[Acknowledgem
         count=change.data.count if change.condition is Condition.ACTIVE else 0,
         data=change.data,
         drill=change.drill,
-        acknowledged=earliest(ack for ack in known if ack.upto >= change.counter),
+        acknowledged=earliest(ack for ack in given if reopened_at is None or ack.at > reopened_at),
+        reopened_at=reopened_at,
+        escalated=_newest(word for word in mine if isinstance(word, Escalated)),
         shelf=None if state is None else _kept(state.shelf, change),
         openings=((*state.openings, change.received_at) if state else (change.received_at,))[-FLAPS:],
     )
@@ -164,10 +196,46 @@ def acknowledge(state: AlarmState, ack: Acknowledgement) -> AlarmState | None:
 
     The earliest acknowledgement of an episode is the one that counts, so that all tiers agree whatever came first.
     """
-    if ack.upto < state.opened:
+    if ack.upto < state.opened or (state.reopened_at is not None and ack.at <= state.reopened_at):
         return None
     first = earliest(found for found in (state.acknowledged, ack) if found is not None)
     return None if first == state.acknowledged else replace(state, acknowledged=first)
+
+
+def reopen(state: AlarmState, word: Reopened, known: Iterable[Word] = ()) -> AlarmState | None:
+    """Return the state that waits for a person again, or None where the word is old.
+
+    `known` are the words heard so far: an acknowledgement that was given later, and heard earlier, holds.
+    """
+    if word.upto < state.opened or (state.reopened_at is not None and word.at <= state.reopened_at):
+        return None
+    acks = [ack for ack in known if isinstance(ack, Acknowledgement) and ack.upto >= state.opened]
+    if state.acknowledged is not None:
+        acks.append(state.acknowledged)
+    return replace(state, reopened_at=word.at, acknowledged=earliest(ack for ack in acks if ack.at > word.at))
+
+
+def escalate(state: AlarmState, word: Escalated) -> AlarmState | None:
+    """Return the state with the newest escalation, or None where this one changes nothing."""
+    if word.upto < state.opened:
+        return None
+    newest = _newest(found for found in (state.escalated, word) if found is not None)
+    return None if newest == state.escalated else replace(state, escalated=newest)
+
+
+def _newest(found: Iterable[Escalated]) -> Escalated | None:
+    return max(found, key=lambda word: (word.at, word.centre, word.to, word.by, word.why), default=None)
+
+
+def say(state: AlarmState, word: Word, known: Iterable[Word] = ()) -> AlarmState | None:
+    """Return the state after any word, or None where it changes nothing."""
+    match word:
+        case Acknowledgement():
+            return acknowledge(state, word)
+        case Reopened():
+            return reopen(state, word, known)
+        case Escalated():
+            return escalate(state, word)
 
 
 def earliest(found: Iterable[Acknowledgement]) -> Acknowledgement | None:

@@ -1,12 +1,16 @@
 """What the alarms room needs from other rooms; `gateway.app` supplies it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from gateway.events import AlarmStanding
 from gateway.ports.store import UnitOfWork
 from protocols.envelope import Event, Hop, Lane
 from protocols.tiers import CentreTable
+
+Follower = Callable[[UnitOfWork, Sequence[AlarmStanding]], Awaitable[None]]
+"""Another room that must act on every change of an alarm: called inside the unit of work that makes the change."""
 
 
 class Outgoing(Protocol):

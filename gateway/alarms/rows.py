@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from gateway.alarms.groups import Member
-from gateway.alarms.machine import Acknowledgement, AlarmState, Shelf, flapping
+from gateway.alarms.machine import Acknowledgement, AlarmState, Escalated, Shelf, flapping
+from gateway.events import AlarmStanding
 from protocols.alarm import AlarmData, Condition, Severity
 
 
@@ -23,6 +24,8 @@ def state_of(row: Row[Any]) -> AlarmState:
         data=AlarmData.model_validate(row.data),
         drill=row.drill,
         acknowledged=_acknowledgement(row),
+        reopened_at=row.reopened_at,
+        escalated=None if row.escalated_at is None else Escalated(**{**row.escalated, "at": row.escalated_at}),
         shelf=_shelf(row),
         openings=tuple(datetime.fromisoformat(at) for at in row.openings or ()),
     )
@@ -63,6 +66,9 @@ def values_of(id_: str, source: str, state: AlarmState) -> dict[str, Any]:
         "ack_centre": ack.centre if ack else None,
         "ack_upto": ack.upto if ack else None,
         "ack_note": ack.note if ack else None,
+        "reopened_at": state.reopened_at,
+        "escalated_at": state.escalated.at if state.escalated else None,
+        "escalated": _escalated(state.escalated),
         "visibility": state.visibility.value,
         "shelf_by": shelf.by if shelf else None,
         "shelf_at": shelf.at if shelf else None,
@@ -71,6 +77,36 @@ def values_of(id_: str, source: str, state: AlarmState) -> dict[str, Any]:
         "shelf_severity": shelf.severity if shelf else None,
         "openings": [at.isoformat() for at in state.openings],
     }
+
+
+def _escalated(word: Escalated | None) -> dict[str, Any] | None:
+    if word is None:
+        return None
+    return {"by": word.by, "centre": word.centre, "to": word.to, "why": word.why, "upto": word.upto}
+
+
+def standing_of(id_: str, source: str, state: AlarmState) -> AlarmStanding:
+    """Return what other rooms are told of a state."""
+    ack, escalated = state.acknowledged, state.escalated
+    return AlarmStanding(
+        id=id_,
+        source=source,
+        alarm_key=state.data.alarm_key,
+        centre=state.data.centre,
+        severity=int(state.data.severity),
+        event_type=state.data.event_type,
+        headline=state.data.headline,
+        drill=state.drill,
+        active=state.condition is Condition.ACTIVE,
+        shown=state.shelf is None,
+        opened=state.opened,
+        applied=state.applied,
+        received_at=state.openings[-1] if state.openings else state.received_at,
+        acknowledged_by=ack.by if ack else None,
+        acknowledged_at=ack.at if ack else None,
+        acknowledged_centre=ack.centre if ack else None,
+        escalated_to=escalated.to if escalated else None,
+    )
 
 
 def view(row: Row[Any], now: datetime) -> dict[str, Any]:
@@ -89,6 +125,10 @@ def view(row: Row[Any], now: datetime) -> dict[str, Any]:
         "acknowledged": None
         if row.ack_at is None
         else {"by": row.ack_by, "at": stamp(row.ack_at), "centre": row.ack_centre, "note": row.ack_note},
+        "escalated": None
+        if row.escalated_at is None
+        else {key: row.escalated[key] for key in ("by", "centre", "to", "why")} | {"at": stamp(row.escalated_at)},
+        "reopened_at": stamp(row.reopened_at) if row.reopened_at else None,
         "visibility": row.visibility,
         "shelf": None
         if row.shelf_at is None

@@ -16,16 +16,17 @@ from sqlalchemy import ColumnElement, Row, and_, func, not_, or_, select
 from gateway.alarms import intake, machine
 from gateway.alarms.groups import Group, grouped
 from gateway.alarms.machine import AlarmState, Shelf
-from gateway.alarms.needs import Area, Arrival, Outgoing
-from gateway.alarms.rows import log_view, member_of, state_of, values_of, view
+from gateway.alarms.needs import Area, Arrival, Follower, Outgoing
+from gateway.alarms.rows import log_view, member_of, standing_of, state_of, values_of, view
 from gateway.alarms.tables import alarms, log
-from gateway.events import AlarmChanged
+from gateway.events import AlarmChanged, AlarmStanding
 from gateway.metrics import Metrics
 from gateway.ports.store import Store, UnitOfWork
 from protocols.aio.clock import Clock
 from protocols.alarm import ACKNOWLEDGED, AcknowledgedData, AlarmData, Condition, Visibility, lane_for
 from protocols.envelope import Event, Lane
 from protocols.errors import BadInputError, NotFoundError, WrongMomentError
+from protocols.escalation import ESCALATED, REOPENED, EscalatedData, ReopenedData
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,6 +40,7 @@ class Wanted:
     severities: tuple[int, ...] = ()
     centre: str | None = None
     shown: bool | None = None
+    escalated: bool | None = None
     event_type: str | None = None
     limit: int = 100
     cursor: str | None = None
@@ -53,6 +55,16 @@ class Alarms:
         self._store = store
         self._outgoing = outgoing
         self._area = area
+        self._followers: list[Follower] = []
+        self.from_above = FromAbove(self)
+
+    def follow(self, follower: Follower) -> None:
+        """Let another room act on every change, inside the unit of work that makes it."""
+        self._followers.append(follower)
+
+    async def _changed(self, uow: UnitOfWork, standings: Sequence[AlarmStanding]) -> None:
+        for follower in self._followers if standings else ():
+            await follower(uow, standings)
 
     def check(self, event: Event) -> None:
         """Raise a BadInputError where the payload does not fit, or names a centre that the source does not serve."""
@@ -60,12 +72,13 @@ class Alarms:
 
     async def apply(self, uow: UnitOfWork, arrivals: Sequence[Arrival]) -> None:
         """Write what the events change, and a line of the log for each."""
-        taken = await intake.apply(uow, arrivals)
+        taken, standings = await intake.apply(uow, arrivals)
+        await self._changed(uow, standings)
         uow.after_commit(lambda: self._measure(arrivals, taken))
 
     def _measure(self, arrivals: Sequence[Arrival], taken: Sequence[bool]) -> None:
         for arrival, applied in zip(arrivals, taken, strict=True):
-            if arrival.event.type == ACKNOWLEDGED:
+            if arrival.event.type in intake.WORDS:
                 continue
             severity = str(arrival.event.data.get("severity"))
             centre = str(arrival.event.data.get("centre"))
@@ -88,7 +101,7 @@ class Alarms:
         return self._area.code
 
     async def acknowledge(self, alarm_id: str, *, by: str, note: str = "") -> dict[str, Any]:
-        """Take an alarm in hand and tell the tiers above; returns it.
+        """Take an alarm in hand and tell the tiers above, and those below on the way to its source; returns it.
 
         Raises NotFoundError, WrongMomentError where it is acknowledged already.
         """
@@ -109,6 +122,41 @@ class Alarms:
             event = uow.mint(ACKNOWLEDGED, payload, subject=row.alarm_key, drill=row.drill)
             await self._outgoing.emit(uow, event, Lane.URGENT)
         return await self.get(alarm_id)
+
+    async def reopen(self, uow: UnitOfWork, alarm_id: str) -> None:
+        """Void the acknowledgements of an alarm, here and at all tiers on its way: its cause still stands."""
+        row = await self._row(uow, alarm_id)
+        data = ReopenedData(
+            alarm_source=row.source, alarm_key=row.alarm_key, centre=self._area.code, at=uow.now, upto=row.applied
+        )
+        event = uow.mint(REOPENED, data.model_dump(mode="json"), subject=row.alarm_key, drill=row.drill)
+        await self._outgoing.emit(uow, event, Lane.URGENT)
+
+    async def hand_up(self, uow: UnitOfWork, alarm_id: str, *, to: str, by: str, why: str) -> None:
+        """Tell the tier above that it must see to an alarm; raises NotFoundError."""
+        row = await self._row(uow, alarm_id)
+        data = EscalatedData(
+            alarm_source=row.source,
+            alarm_key=row.alarm_key,
+            centre=self._area.code,
+            to=to,
+            by=by,
+            at=uow.now,
+            why=why,
+            upto=row.applied,
+        )
+        event = uow.mint(ESCALATED, data.model_dump(mode="json"), subject=row.alarm_key, drill=row.drill)
+        await self._outgoing.emit(uow, event, Lane.URGENT)
+
+    async def standing(self, uow: UnitOfWork, alarm_id: str) -> AlarmStanding:
+        """Return how an alarm stands; raises NotFoundError."""
+        row = await self._row(uow, alarm_id)
+        return standing_of(row.id, row.source, state_of(row))
+
+    async def active(self, uow: UnitOfWork) -> list[AlarmStanding]:
+        """Return all alarms whose condition stands."""
+        rows = await uow.execute(select(alarms).where(alarms.c.condition == Condition.ACTIVE.value))
+        return [standing_of(row.id, row.source, state_of(row)) for row in rows]
 
     async def shelve(self, alarm_id: str, *, by: str, reason: str, for_s: float | None) -> dict[str, Any]:
         """Hide an alarm at this tier for so many seconds (None: out of service until `show`); returns it.
@@ -153,10 +201,10 @@ class Alarms:
             raise NotFoundError(f"no alarm {alarm_id}; see GET /api/v1/alarms")
         return row
 
-    @staticmethod
-    async def _put(uow: UnitOfWork, row: Row[Any], state: AlarmState) -> None:
+    async def _put(self, uow: UnitOfWork, row: Row[Any], state: AlarmState) -> None:
         await uow.put(alarms, [values_of(row.id, row.source, state)], key=("source", "alarm_key"))
         uow.tell(AlarmChanged(row.id))
+        await self._changed(uow, [standing_of(row.id, row.source, state)])
 
     async def get(self, alarm_id: str) -> dict[str, Any]:
         """Return one alarm in the form of the API; raises NotFoundError."""
@@ -204,6 +252,9 @@ class Alarms:
         if wanted.shown is not None:
             hidden = alarms.c.visibility != Visibility.SHOWN.value
             found.append(not_(hidden) if wanted.shown else hidden)
+        if wanted.escalated is not None:
+            up = alarms.c.escalated_at.is_not(None)
+            found.append(up if wanted.escalated else not_(up))
         if wanted.event_type is not None:
             found.append(alarms.c.data["event_type"].as_string() == wanted.event_type)
         if wanted.centre is not None:
@@ -228,6 +279,21 @@ class Alarms:
         more = len(rows) > limit
         items = rows[:limit]
         return {"items": [log_view(row) for row in items], "next": str(items[-1].number) if more else None}
+
+
+class FromAbove:
+    """Takes words that come down from the tiers above, which need not stand in this centre's own table."""
+
+    def __init__(self, alarms: Alarms) -> None:
+        self._alarms = alarms
+
+    def check(self, event: Event) -> None:
+        """Raise a BadInputError where the payload does not fit."""
+        intake.told_of(event)
+
+    async def apply(self, uow: UnitOfWork, arrivals: Sequence[Arrival]) -> None:
+        """Write what the words change."""
+        await self._alarms.apply(uow, arrivals)
 
 
 def _cursor(at: datetime, id_: str) -> str:

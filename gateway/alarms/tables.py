@@ -40,6 +40,9 @@ alarms = Table(
     Column("ack_centre", String(6)),
     Column("ack_upto", BigInteger),
     Column("ack_note", Text),
+    Column("reopened_at", UtcTime),
+    Column("escalated_at", UtcTime),
+    Column("escalated", JSON),
     # visibility
     Column("visibility", String(16), nullable=False),
     Column("shelf_by", String(64)),
@@ -91,6 +94,19 @@ acknowledgements = Table(
 """Every acknowledgement: it may arrive before the raise that it belongs to."""
 
 acknowledgements_of = Index("alarm_acknowledgements_of", acknowledgements.c.source, acknowledgements.c.alarm_key)
+
+words = Table(
+    "alarm_words",
+    METADATA,
+    Column("event_id", String(26), primary_key=True),
+    Column("source", String(32), nullable=False),
+    Column("alarm_key", String(128), nullable=False),
+    Column("type", String(128), nullable=False),
+    Column("data", JSON, nullable=False),
+)
+"""Every escalation and reopening: it may arrive before the raise that it belongs to."""
+
+words_of = Index("alarm_words_of", words.c.source, words.c.alarm_key)
 
 cap_messages = Table(
     "cap_messages",

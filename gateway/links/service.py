@@ -27,6 +27,7 @@ from protocols.aio.uplink import Outbox
 from protocols.command import COMMAND, REPLY, Command, Reply, parse_reply
 from protocols.envelope import Event, Lane
 from protocols.errors import BadClockError, NotAllowedError, UnknownCentreError
+from protocols.escalation import DOWNWARD
 from protocols.health import LINK_STATE, Heartbeat, LinkReason, LinkState, LinkStatus, Presence
 from protocols.ids import centre_of, is_gateway
 from protocols.uplink import Frame, Receipt
@@ -63,7 +64,9 @@ class Links:
         self._commands = Commands(store, node, clock, directory, self._tasks, self.emit)
         self._handlers: dict[str, EventHandler] = {REPLY: self._commands}
         self._up = Policy(self._check_from_below, self._handlers, self._forward_up)
-        self._down = Policy(self._check_from_above, {COMMAND: self._commands}, _stay)
+        self._own = Policy(self._check_from_below, self._handlers, self._forward_both)
+        self._handlers_down: dict[str, EventHandler] = {COMMAND: self._commands}
+        self._down = Policy(self._check_from_above, self._handlers_down, self._forward_down)
         self._takeovers: dict[str, int] = {}
         self._broker = broker
         self.downlink = self._make_downlink()
@@ -116,6 +119,10 @@ class Links:
         """Let `handler` take the events of one type; unknown types are stored and forwarded."""
         self._handlers[type_] = handler
 
+    def on_event_from_above(self, type_: str, handler: EventHandler) -> None:
+        """Let `handler` take the events of one type that come down from the tier above."""
+        self._handlers_down[type_] = handler
+
     async def take_up(self, node: str, frame: Frame) -> Receipt:
         """Take a frame of a child: store, apply and send on in one transaction; the receipt is true on return."""
         return await self._ingest.take(node, frame, self._up)
@@ -125,8 +132,11 @@ class Links:
         return await self._ingest.take(node, frame, self._down)
 
     async def emit(self, uow: UnitOfWork, event: Event, lane: Lane) -> None:
-        """Store an event of this gateway, let its room apply it, and owe it to the tier above."""
-        await self._ingest.admit(uow, [(self._up, Arrival(event, self._node, lane, (), uow.now))])
+        """Store an event of this gateway, let its room apply it, and owe it to the tier above.
+
+        What concerns gateways below (`protocols.escalation.DOWNWARD`) is owed to the next one on the way too.
+        """
+        await self._ingest.admit(uow, [(self._own, Arrival(event, self._node, lane, (), uow.now))])
 
     def _check_from_below(self, sender: str, event: Event) -> None:
         """Judge what every record must be; raises BadInputError, NotAllowedError."""
@@ -149,6 +159,18 @@ class Links:
         if not self._has_upper or (event.type == REPLY and parse_reply(event.data).origin == self._node):
             return
         await uow.owe(UPPER, arrival.lane, event, arrival.hops)
+
+    async def _forward_down(self, uow: UnitOfWork, arrival: Arrival) -> None:
+        """Pass a word on an alarm to the next gateway on the way to its source; all else stays."""
+        if arrival.event.type not in DOWNWARD:
+            return
+        hop = self._directory.hop_to(str(arrival.event.data["alarm_source"]))
+        if hop is not None and is_gateway(hop):
+            await uow.owe(hop, Lane.URGENT, arrival.event, arrival.hops)
+
+    async def _forward_both(self, uow: UnitOfWork, arrival: Arrival) -> None:
+        await self._forward_up(uow, arrival)
+        await self._forward_down(uow, arrival)
 
     # commands
 
@@ -237,7 +259,3 @@ class Links:
 
 def _plain(value: Any) -> Any:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
-
-
-async def _stay(_uow: UnitOfWork, _arrival: Arrival) -> None:
-    """Send nothing on: what came from above is for this gateway, or was passed on as a command."""

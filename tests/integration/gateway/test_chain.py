@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,26 @@ async def test_an_alarm_arrives_once_at_every_tier_and_its_acknowledgement_goes_
         seen = await until(lambda: _acknowledged(province))
         assert (seen["by"], seen["centre"], seen["note"]) == ("duty", "320600", "已派员")
         assert (await province.alarms.page(_all()))["items"][0]["id"] == alarm["id"]
+
+
+async def test_what_the_tier_above_acknowledges_comes_down_once_and_not_up_again(tmp_path: Path) -> None:
+    async with tiers(tmp_path, "320000", "320600") as (province, city), node(city, "320681-box", tmp_path) as box:
+        await box.announce("room")
+        await box.raise_alarm("gas-1/high", severity=1)
+        await until(lambda: province.registry.owner("320681/room"))
+        (alarm,) = await until(lambda: _items(province))
+        await province.alarms.acknowledge(alarm["id"], by="governor", note="省厅已掌握")
+        seen = await until(lambda: _acknowledged(city))
+        assert (seen["by"], seen["centre"], seen["note"]) == ("governor", "320000", "省厅已掌握")
+        async with province.store.unit() as uow:
+            await province.alarms.reopen(uow, alarm["id"])
+        await until(lambda: _reopened(city))
+        await city.alarms.acknowledge(alarm["id"], by="duty")
+        await until(lambda: _acknowledged(province))
+        for gateway in (city, province):
+            types = [line.type.rpartition("alarm.")[2] for line in await logged(gateway)]
+            assert types == ["raised.v1", "acknowledged.v1", "reopened.v1", "acknowledged.v1"]
+            assert not await gateway.store.quarantined()
 
 
 async def test_many_alarms_arrive_once_and_in_order_per_key(tmp_path: Path) -> None:
@@ -139,3 +160,11 @@ async def test_a_gateway_carries_out_what_the_tier_above_asks_of_itself(tmp_path
         assert (await ask("test.slow", 1.0)).outcome is Outcome.EXPIRED
         with pytest.raises(LinkError):
             await province.links.ask("330100-box", "test.echo", MediaUnpublish(stream="320681/room"), within_s=1)
+
+
+async def _items(gateway: Any) -> Any:
+    return (await gateway.alarms.page(_all()))["items"]
+
+
+async def _reopened(gateway: Any) -> bool:
+    return bool([item for item in await _items(gateway) if item["reopened_at"] and not item["acknowledged"]])

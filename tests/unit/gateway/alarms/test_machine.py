@@ -11,10 +11,16 @@ from gateway.alarms.machine import (
     Acknowledgement,
     AlarmState,
     Change,
+    Escalated,
+    Reopened,
     Shelf,
+    Word,
     acknowledge,
     apply,
+    escalate,
     flapping,
+    reopen,
+    say,
     shelve,
     show,
 )
@@ -168,3 +174,36 @@ def test_four_openings_in_ten_minutes_flap() -> None:
     assert flapping(state.openings, T0 + timedelta(seconds=8))
     assert not flapping(state.openings, T0 + timedelta(minutes=11))
     assert not flapping(state.openings[1:], T0 + timedelta(seconds=8))
+
+
+def handed(upto: int, seconds: float, centre: str = "320623", to: str = "320600") -> Escalated:
+    return Escalated("chain", T0 + timedelta(seconds=seconds), centre, to, "no acknowledgement", upto)
+
+
+def test_a_reopening_voids_what_was_acknowledged_before_it_and_nothing_after() -> None:
+    state = say(run([change(1)]), ack(1, seconds=5)) or run([])
+    again = reopen(state, Reopened(T0 + timedelta(seconds=9), 1))
+    assert again is not None
+    assert again.acknowledged is None
+    assert acknowledge(again, ack(1, seconds=9)) is None
+    later = acknowledge(again, ack(1, seconds=10))
+    assert later is not None
+    assert later.acknowledged == ack(1, seconds=10)
+    assert reopen(later, Reopened(T0 + timedelta(seconds=9), 1)) is None
+
+
+def test_words_of_an_earlier_episode_change_nothing() -> None:
+    state = run([change(1), change(2, Condition.CLEARED), change(3)])
+    assert reopen(state, Reopened(T0, 2)) is None
+    assert escalate(state, handed(2, 1)) is None
+
+
+@given(st.permutations([ack(1, 5), ack(1, 12), Reopened(T0 + timedelta(seconds=9), 1), handed(1, 1), handed(1, 4)]))
+def test_words_in_any_order_even_before_the_raise_end_in_the_same_state(words: list[Word]) -> None:
+    state = run([change(1)])
+    for number, word in enumerate(words):
+        state = say(state, word, words[:number]) or state
+    early = run([change(1)], words)
+    for one in (state, early):
+        assert one.acknowledged == ack(1, 12)
+        assert one.escalated == handed(1, 4)
