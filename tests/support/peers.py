@@ -90,6 +90,7 @@ class MarkTrack(VideoStreamTrack):
         self._encoder.framerate = Fraction(rate, 1)
         self._encoder.bit_rate = 600_000
         self._encoder.gop_size = self._every
+        self._encoder.thread_count = 1  # slices on several threads wait for each other: long, on a busy machine
         self._encoder.options = (
             {
                 "preset": "ultrafast",
@@ -113,7 +114,8 @@ class MarkTrack(VideoStreamTrack):
             if self.raw and not self.paused:
                 return self._picture()
             if not self.paused:
-                packets = self._encode()
+                # not on the loop: on a busy machine it would read less than it is sent, and see it seconds later
+                packets = await asyncio.to_thread(self._encode)
                 if packets:
                     return packets[0]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
@@ -9,7 +10,7 @@ import pytest
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.adapters.media_embedded.rules import rtcp
-from gateway.ports.media import Layer, Showing, Slot
+from gateway.ports.media import Layer, SessionKind, Showing, Slot
 from protocols.errors import BadIdentityError, BadMediaError, NotFoundError
 from tests.support.peers import THUMB, TONE_HZ, Publisher, Viewer, publisher, until, viewer
 from tests.support.posts import whep, whip
@@ -120,6 +121,23 @@ async def test_an_emptied_slot_costs_no_packet(engine: EmbeddedMediaEngine) -> N
         await hung.show(0, room(CODES[0]))
         await hung.panes[0].sees(CODES[0], 2)
         assert hung.panes[0].unread == 0
+
+
+async def test_a_line_tells_what_goes_over_it(engine: EmbeddedMediaEngine) -> None:
+    """On every backend: pictures count as sent on the wall's line and as received on the camera's, reports do not."""
+    async with AsyncExitStack() as stack:
+        await cameras(stack, engine, CODES[:1], "H264")
+        hung = await stack.enter_async_context(wall(engine, 1))
+        await hung.show(0, room(CODES[0]))
+        await hung.panes[0].sees(CODES[0])
+        lines = {line.kind: line for line in (await engine.stats()).lines}
+        end = time.monotonic() + 20
+        while lines[SessionKind.WALL].sent_bps < 10_000 or lines[SessionKind.WHIP].received_bps < 10_000:
+            assert time.monotonic() < end, lines
+            await asyncio.sleep(0.2)
+            lines = {line.kind: line for line in (await engine.stats()).lines}
+        assert lines[SessionKind.WALL].received_bps < 10_000
+        assert lines[SessionKind.WHIP].sent_bps < 10_000
 
 
 async def test_layers_change_at_key_frames(engine: EmbeddedMediaEngine, caplog: pytest.LogCaptureFixture) -> None:
