@@ -32,6 +32,7 @@ class CommandName(StrEnum):
     ROLLCALL_RING = "rollcall.ring"  # RollCallRing -> RollCallAnswer
     CALL_RING = "call.ring"  # CallRing -> CallAnswer
     CALL_END = "call.end"  # CallEnd
+    REPORT_ANSWER = "report.answer"  # ReportAnswer
 
 
 class Outcome(StrEnum):
