@@ -5,6 +5,7 @@
     Gateway
     ├── store, blobs, media engine, broker          adapters, chosen from the settings
     ├── registry, links, alarms, federation         the heart: what comes in, what is owed
+    ├── reports                                     what is told upward, and until when
     ├── media, recordings, rollcall, dispatch       pictures and people
     ├── users, audit, enrolment                     who may
     └── site (console, API), management             two listeners
@@ -59,6 +60,12 @@ from gateway.recordings.service import RecordingService
 from gateway.registry.api import BrokerFacts, Facts, MediaFacts, UpperView
 from gateway.registry.api import routes as registry_routes
 from gateway.registry.service import Registry
+from gateway.reports.api import routes as report_routes
+from gateway.reports.deadlines import load_profile
+from gateway.reports.inbox import Inbox
+from gateway.reports.needs import ReportNeeds
+from gateway.reports.printing import Printer
+from gateway.reports.service import Reports
 from gateway.rollcall.api import routes as rollcall_routes
 from gateway.rollcall.machine import Profile
 from gateway.rollcall.needs import RollCallNeeds
@@ -82,6 +89,7 @@ from protocols.command import CALL_ENDED, CommandName
 from protocols.enrolment import BrokerPlace
 from protocols.escalation import DOWNWARD, ESCALATED, REOPENED
 from protocols.health import CATALOGUE, LINK_STATE
+from protocols.report import SENT
 
 logger = logging.getLogger(__name__)
 
@@ -152,6 +160,12 @@ class Gateway:
         self.alarms = Alarms(self.store, self.links, self.registry, self.metrics, self.clock)
         self.bulletins = Bulletins(self.store, self.links, self.registry)
         self.federation = self._upstream()
+        self.reports = Reports(
+            ReportNeeds(self.store, self.links, self.registry, self.alarms, self.clock, self.metrics),
+            load_profile(self.settings.reports.profile),
+            has_upper=self.settings.upstream.url is not None,
+        )
+        self.report_inbox = Inbox(self.reports)
 
     def _upstream(self) -> Federation | None:
         wanted = self.settings.upstream
@@ -261,6 +275,8 @@ class Gateway:
             self.links.on_event_from_above(type_, self.alarms.from_above)
         for type_ in (CATALOGUE, LINK_STATE):
             self.links.on_event(type_, self.registry)
+        self.links.on_event(SENT, self.report_inbox)
+        self.links.on_command(CommandName.REPORT_ANSWER, self.report_inbox.on_answer)
         self.links.on_event(CALL_ENDED, self.dispatch)
         self.links.on_command(CommandName.MEDIA_PUBLISH, self.media.on_publish)
         self.links.on_command(CommandName.MEDIA_UNPUBLISH, self.media.on_unpublish)
@@ -277,6 +293,7 @@ class Gateway:
             media_routes(self.media, self.settings.media.ice_servers),
             wall_routes(self.media, self.settings.media.ice_servers),
             rollcall_routes(self.rollcall),
+            report_routes(self.reports, self.report_inbox, Printer(self.settings.reports.font, self.table)),
             recording_routes(self.recordings),
             dispatch_routes(self.dispatch, self.media.holding(Kind.CALL)),
             user_routes(self.users, secure_cookie=secure),
@@ -336,6 +353,7 @@ class Gateway:
         for node in await self.enrolment.nodes():
             await self.links.expect(node)
         self.tasks.start("shelves", ShelfWatch(self.clock, self.alarms).run)
+        self.tasks.start("report-clocks", self.reports.run)
         self.tasks.start("clock", ClockWatch(self.clock, self.alarms, self.metrics).run)
         if self.federation is not None:
             await stack.enter_async_context(self.federation)

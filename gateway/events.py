@@ -91,6 +91,14 @@ class CallChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportChanged:
+    """An incident report was written, sent, answered, or a clock of it rang: `percent` of its time is used up."""
+
+    report_id: str
+    percent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MediaRestarted:
     """The media worker was replaced: viewers of `streams` must come again."""
 

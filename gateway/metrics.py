@@ -125,6 +125,8 @@ PEOPLE = (
     Metric("rollcall_centre_result", _G, "1 present, 0 absent, last roll call", ("centre",)),
     Metric("dispatch_calls", _G, "Calls by state", ("state",)),
     Metric("dispatch_calls_total", _C, "Calls ended, by reason", ("reason",)),
+    Metric("reports", _G, "Incident reports by state", ("state",)),
+    Metric("report_clocks_overdue", _G, "Reporting clocks past their time without a delivery"),
     Metric("login_failures_total", _C, "Refused logins", ("reason",)),
     Metric("sessions", _G, "Logins that have not ended"),
     Metric("audit_records_total", _C, "Audit records written"),

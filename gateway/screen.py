@@ -12,6 +12,7 @@ from gateway.events import (
     CatalogueChanged,
     LinkChanged,
     MediaRestarted,
+    ReportChanged,
     RollCallChanged,
     WallSlotChanged,
 )
@@ -41,12 +42,6 @@ def renderers(
     async def catalogue(event: CatalogueChanged) -> Message:
         return Message("catalogue.changed", {"node": event.node})
 
-    async def roll_call(event: RollCallChanged) -> Message:
-        return Message("rollcall.changed", {"id": event.roll_call_id})
-
-    async def call(event: CallChanged) -> Message:
-        return Message("call.changed", {"id": event.call_id})
-
     async def restarted(event: MediaRestarted) -> Message:
         return Message("media.restart", {"streams": list(event.streams)})
 
@@ -59,8 +54,22 @@ def renderers(
         AlarmChanged: alarm,
         CameraChanged: camera,
         CatalogueChanged: catalogue,
-        RollCallChanged: roll_call,
-        CallChanged: call,
+        **_by_id(),
         MediaRestarted: restarted,
         WallSlotChanged: slot,
     }
+
+
+def _by_id() -> Mapping[type[Any], Renderer]:
+    """Return renderers that name what changed: the page reads it anew."""
+
+    async def roll_call(event: RollCallChanged) -> Message:
+        return Message("rollcall.changed", {"id": event.roll_call_id})
+
+    async def call(event: CallChanged) -> Message:
+        return Message("call.changed", {"id": event.call_id})
+
+    async def report(event: ReportChanged) -> Message:
+        return Message("report.changed", {"id": event.report_id, "percent": event.percent})
+
+    return {RollCallChanged: roll_call, CallChanged: call, ReportChanged: report}

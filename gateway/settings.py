@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from typing_extensions import override
@@ -238,6 +238,19 @@ class RollCallSection(Section):
     parallel: int = Field(default=100, ge=1, description="Points rung at the same moment.")
 
 
+class ReportsSection(Section):
+    """Incident reports (信息报送)."""
+
+    profile: Literal["cn.493", "henan", "county.2018", "nantong"] = Field(
+        default="nantong",
+        description="Reporting rules whose clocks run: cn.493, henan, county.2018 or nantong (cn.493 and own targets).",
+    )
+    font: Path | None = Field(
+        default=None,
+        description="Font file with Chinese for printed reports; without it Noto CJK of the system is looked for.",
+    )
+
+
 class AnswerPolicy(StrEnum):
     """What happens when the tier above calls this centre."""
 
@@ -305,6 +318,7 @@ class Settings(Section):
     media: MediaSection = MediaSection()
     upstream: UpstreamSection = UpstreamSection()
     rollcall: RollCallSection = RollCallSection()
+    reports: ReportsSection = ReportsSection()
     answer: AnswerSection = AnswerSection()
     users: UsersSection = UsersSection()
     enrolment: EnrolmentSection = EnrolmentSection()

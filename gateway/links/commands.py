@@ -95,14 +95,23 @@ class Commands:
             args=args.model_dump(mode="json"),
         )
 
+    async def owe(self, uow: UnitOfWork, target: str, name: str, args: BaseModel, *, within_s: float) -> str:
+        """Owe a command as part of a unit of work; returns its id. Raises LinkError."""
+        command = self._command(target, name, args, within_s)
+        await self._put(uow, command)
+        return command.command_id
+
     async def _send(self, command: Command) -> None:
+        async with self._store.unit() as uow:
+            await self._put(uow, command)
+
+    async def _put(self, uow: UnitOfWork, command: Command) -> None:
         hop = self._directory.hop_to(command.target)
         if hop is None:
             raise LinkError(f"no way leads to {command.target}: no node below has announced it")
-        async with self._store.unit() as uow:
-            await uow.execute(insert(commands), [_row(command, uow, own=True)])
-            event = uow.mint(COMMAND, command.model_dump(mode="json"), subject=command.target)
-            await uow.owe(hop, Lane.URGENT, event, expires_at=command.deadline)
+        await uow.execute(insert(commands), [_row(command, uow, own=True)])
+        event = uow.mint(COMMAND, command.model_dump(mode="json"), subject=command.target)
+        await uow.owe(hop, Lane.URGENT, event, expires_at=command.deadline)
         logger.info("command given", extra={"command": command.name, "target": command.target, "hop": hop})
 
     # replies from below

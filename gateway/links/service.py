@@ -194,6 +194,10 @@ class Links:
         """Send a command without waiting; returns its command id. Raises LinkError."""
         return await self._commands.tell(target, name, args, within_s=within_s)
 
+    async def owe_command(self, uow: UnitOfWork, target: str, name: str, args: BaseModel, *, within_s: float) -> str:
+        """Owe a command together with what a unit of work writes; returns its id. Raises LinkError."""
+        return await self._commands.owe(uow, target, name, args, within_s=within_s)
+
     # presence
 
     async def expect(self, node: str) -> None:
