@@ -20,7 +20,7 @@ from gateway.adapters.media_embedded.rules.leg import BURST_EVERY_S, Leg
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.ring import Sent
 from gateway.adapters.media_embedded.rules.seat import Seat
-from gateway.adapters.media_embedded.rules.strand import Out
+from gateway.adapters.media_embedded.rules.strand import Out, Strand
 from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.rules.tapping import Tap
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
@@ -261,18 +261,12 @@ class Hub:
         """Forward packets of the stream's source, track by track."""
         stream = self.streams.get(session.spec.stream)
         now = moment.now()
-        for packet in packets:
-            session.arrived(packet, now)
+        tracks = session.by_track(packets, now)
         if stream is None or stream.source != session.spec.session:
             self.dropped["not_the_source"] += len(packets)
             return
-        tracks: dict[str, list[rtp.Packet]] = {}
-        for packet in packets:
-            name = session.demux.track_of(packet)
-            if name is None:
-                self.drop("unknown_track")
-            else:
-                tracks.setdefault(name, []).append(packet)
+        if unknown := tracks.pop("", None):
+            self.dropped["unknown_track"] += len(unknown)
         for name, batch in tracks.items():
             self._send(stream.packets(name, batch, now))
         self._after_stream(stream, now)
@@ -296,12 +290,12 @@ class Hub:
             self._loop.call_later(BURST_EVERY_S, self._pace)
 
     def _ask_source(self, stream: Stream, now: float) -> None:
-        source = self.sessions.get(stream.source or "")
+        source = self.sessions.get(stream.source or "") if stream.wishing else None
         if source is None:
             return
         for strand in stream.pictures:
             if strand.ingest is not None and strand.ingest.ssrc is not None and strand.wish.due(now):
-                source.send_rtcp(source.receiver_head() + rtcp.picture_loss(source.reporter, strand.ingest.ssrc))
+                source.send_rtcp(source.receiver_head + rtcp.picture_loss(source.reporter, strand.ingest.ssrc))
 
     def feedback(self, session: Session, items: list[rtcp.Feedback]) -> None:
         """Take RTCP of a viewer or of a source."""
@@ -447,10 +441,15 @@ class Hub:
         for session in list(self.sessions.values()):
             if every_second or session.srtp is None:
                 session.tick(now)
+        telling = now >= self._told_at
         for stream in list(self.streams.values()):
             self._watch(stream, now, every_second=every_second)
+            if telling or stream.restless or stream.unsettled:
+                self._note(stream)
+                self._ask_source(stream, now)
+                self._forget_if_idle(stream)
         self.seating.go(now)
-        if now >= self._told_at:
+        if telling:
             self._told_at = now + TELL_EVERY_S
             self.seating.share(self.sessions.values(), self._steady_late_s, now)
             self._steady_late_s = math.inf
@@ -460,15 +459,18 @@ class Hub:
         self._ticker = self._loop.call_at(self._due_at, self._tick) if self.sessions else None
 
     def _watch(self, stream: Stream, now: float, *, every_second: bool) -> None:
+        """Do what cannot wait 100 ms. With most streams there is nothing to do, and that must cost nothing."""
         source = self.sessions.get(stream.source or "")
         if source is not None and source.srtp is not None:
-            self._ask_repairs(source, stream, now)
+            troubled = stream.troubled()
+            if troubled:
+                self._ask_repairs(source, troubled, now)
+                stream.restless = True
             source.answer_arrivals(now)
             if every_second:
                 self._report(source, now)
-        self._note(stream)
-        self._ask_source(stream, now)
-        self._forget_if_idle(stream)
+        if stream.wishing:
+            self._ask_source(stream, now)
 
     def _note(self, stream: Stream) -> None:
         now = moment.now()
@@ -483,12 +485,12 @@ class Hub:
         self._emit(Changed(stream.name, stream.state, took))
         self.changed.set()
 
-    def _ask_repairs(self, source: Session, stream: Stream, now: float) -> None:
-        for strand in stream.strands.values():
+    def _ask_repairs(self, source: Session, troubled: list[Strand], now: float) -> None:
+        for strand in troubled:
             missing, fillers = strand.repairs(now)
             self._send(fillers)
             if missing and strand.ingest is not None and strand.ingest.ssrc is not None:
-                source.send_rtcp(source.receiver_head() + rtcp.nack(source.reporter, strand.ingest.ssrc, missing))
+                source.send_rtcp(source.receiver_head + rtcp.nack(source.reporter, strand.ingest.ssrc, missing))
 
     def _report(self, source: Session, now: float) -> None:
         reports = tuple(r for ingest in source.ingests.values() if (r := ingest.report(now)) is not None)

@@ -6,6 +6,7 @@ Law: **nothing is taken from an address that did not prove itself** by an authen
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from OpenSSL import SSL
@@ -234,13 +235,24 @@ class Session:
         waiting, self.inbox = self.inbox, []
         return [] if self.srtp is None else self.srtp.read(waiting, self._exchange.drop)
 
-    def arrived(self, packet: rtp.Packet, now: float) -> None:
-        """Note when a packet came, for the feedback that its sender regulates itself by."""
-        if self.arrivals is None:
-            return
-        number = packet.extensions.get(self.counted_by)
-        if number is not None and len(number) == 2:
-            self.arrivals.add(int.from_bytes(number, "big"), now)
+    def by_track(self, packets: list[rtp.Packet], now: float) -> dict[str, list[rtp.Packet]]:
+        """Sort packets by their tracks' names, those of no track under none, and note when they came.
+
+        Header extensions are read here, once; the moments are for the feedback that the sender regulates itself by.
+        """
+        tracks: dict[str, list[rtp.Packet]] = {}
+        arrivals, counted_by, track_of = self.arrivals, self.counted_by, self.demux.track_of
+        for packet in packets:
+            extensions = rtp.elements(packet.block)
+            if arrivals is not None and len(number := extensions.get(counted_by, b"")) == 2:
+                arrivals.add(number[0] << 8 | number[1], now)
+            name = track_of(packet, extensions) or ""
+            found = tracks.get(name)
+            if found is None:
+                tracks[name] = [packet]
+            else:
+                found.append(packet)
+        return tracks
 
     def answer_arrivals(self, now: float) -> None:
         """Send transport-wide feedback when it is due; call every 20 ms."""
@@ -248,10 +260,11 @@ class Session:
             return
         ssrc = next((ingest.ssrc for ingest in self.ingests.values() if ingest.ssrc is not None), 0)
         for packet in self.arrivals.build(self.reporter, ssrc):
-            self.send_rtcp(self.receiver_head() + packet)
+            self.send_rtcp(self.receiver_head + packet)
 
+    @cached_property
     def receiver_head(self) -> bytes:
-        """Begin a compound with an empty receiver report and our name, as RFC 3550 section 6.1 wants it."""
+        """The beginning of a compound: an empty receiver report and our name, as RFC 3550 section 6.1 wants it."""
         empty = rtcp.ReceiverInfo(self.reporter, ())
         return rtcp.receiver_report(empty) + rtcp.source_description(self.reporter, CNAME)
 

@@ -3,7 +3,7 @@
 The source pin of each track (`pin`) still decides whether an SSRC may speak for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.adapters.media_embedded.rules.description import Track
 from gateway.adapters.media_embedded.rules.rtp import Packet
@@ -27,9 +27,9 @@ class Demux:
             for number in (*track.codecs, *track.repairs):
                 self._by_type[number] = None if number in self._by_type else track.name
 
-    def track_of(self, packet: Packet) -> str | None:
-        """Return the track's name; None where no rule names exactly one."""
-        mid = packet.extensions.get(self._extension) if self._extension else None
+    def track_of(self, packet: Packet, extensions: Mapping[int, bytes]) -> str | None:
+        """Return the track's name; None where no rule names exactly one. `extensions` are the packet's, read."""
+        mid = extensions.get(self._extension) if self._extension else None
         if mid is not None:
             name = self._by_mid.get(mid)
             if name is not None and packet.ssrc not in self._by_source:

@@ -51,6 +51,8 @@ class Stream:
         self.totals = Totals()
         self.state = StreamState.ABSENT
         self.unsettled = False
+        self.restless = False
+        """Whether the next tick matters at once: something changed that it looks at."""
         self._source_number = 0
         self._available: tuple[object, ...] = ()
         self._pictured = False
@@ -77,6 +79,7 @@ class Stream:
         """Take a new source; the former one's packets are no longer forwarded."""
         self._retire_source()
         self.source, self._pictured = session, False
+        self.restless = True
         self._source_number += 1
         for name, strand in self.strands.items():
             strand.begin(ingests.get(name), self._source_number)
@@ -107,7 +110,21 @@ class Stream:
 
     def packets(self, track: str, packets: Iterable[Packet], now: float) -> Out:
         """Forward packets of one of the source's tracks, in the order they came."""
-        return self.strands[track].packets(packets, now)
+        strand = self.strands[track]
+        before = strand.condition(now)
+        out = strand.packets(packets, now)
+        if strand.condition(now) != before:
+            self.restless = True
+        return out
+
+    @property
+    def wishing(self) -> bool:
+        """Whether a key frame is wished for that the source was not asked for yet."""
+        return any(strand.wish.wanted for strand in self.pictures)
+
+    def troubled(self) -> list[Strand]:
+        """Return the strands that miss packets."""
+        return [s for s in self.strands.values() if s.ingest is not None and s.ingest.troubled]
 
     @property
     def catching(self) -> bool:
@@ -136,7 +153,7 @@ class Stream:
         return self.best(now).wish
 
     def tick(self, now: float) -> bool:
-        """Watch the state (call every 20 ms); True if it changed."""
+        """Watch the state; True if it changed. Call it every 100 ms, and every 20 ms while `restless`."""
         for strand in self.strands.values():
             strand.tick(now)
         available = tuple((strand.live(now), strand.codec) for strand in self.pictures)
@@ -144,6 +161,7 @@ class Stream:
             self._available, self.unsettled = available, True
         state = self._state(now)
         changed, self.state = state is not self.state, state
+        self.restless = self.source is not None and (state is StreamState.STARTING or not self._pictured)
         return changed
 
     def _state(self, now: float) -> StreamState:

@@ -4,6 +4,7 @@ Bounded in bytes and packets: a group that grows over the bound is forgotten, an
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.media_embedded.rules.ingest import Media
@@ -64,6 +65,20 @@ class Gop:
         if self._bytes > MAX_BYTES or len(self.packets) > MAX_PACKETS:
             self.overflows += 1
             self.clear()
+
+    def extend(self, media: Sequence[Media], octets: int) -> bool:
+        """Take packets of one generation in ascending order, no key frames, with so many octets: all at once.
+
+        False, and nothing taken, where that is not simply more of a group whose key frame is whole.
+        """
+        kept, first = self.packets, media[0]
+        if not self._found or first.generation != kept[0].generation or first.number <= kept[-1].number:
+            return False
+        if self._bytes + octets > MAX_BYTES or len(kept) + len(media) > MAX_PACKETS:
+            return False
+        kept.extend(media)
+        self._bytes += octets
+        return True
 
     def _begins(self, media: Media) -> bool:
         if not self.packets:

@@ -279,6 +279,11 @@ class Ingest:
                 self._jitter += (step - self._jitter) / 16
         self._transit = transit
 
+    @property
+    def troubled(self) -> bool:
+        """Whether `given_up` or `missing` have anything to say: with most tracks at most times they have not."""
+        return bool(self._missing or self._given_up)
+
     def given_up(self) -> list[Media]:
         """Return fillers for video packets that will not come: viewers must not wait for their numbers for ever."""
         fillers, self._given_up = self._given_up, []

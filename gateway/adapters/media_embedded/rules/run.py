@@ -14,26 +14,32 @@ Row = tuple[int, int, int, bytes]
 
 
 class Run:
-    """At least one packet. `plain` runs (one generation and codec, ascending, nothing empty) go the fast way."""
+    """At least one packet. `plain` runs (one generation and codec, ascending, nothing empty) go the fast way.
 
-    __slots__ = ("_moved", "first", "last", "lengths", "newest", "octets", "packets", "plain", "rows", "stamps")
+    `keyed` says that a key frame begins in it.
+    """
+
+    __slots__ = (
+        "_moved", "first", "keyed", "last", "lengths", "newest", "octets", "packets", "plain", "rows", "stamps",
+    )  # fmt: skip
 
     def __init__(self, packets: Sequence[Media]) -> None:
         self.packets = packets
         self.first, self.last = packets[0], packets[-1]
         generation, before, codec, _, newest, *_ = self.first
-        self.plain = True
+        self.plain, self.keyed = True, False
         self.lengths: list[int] = []
         self.rows: list[Row] = []
         self.stamps: set[int] = set()
         self._moved: dict[tuple[int, int], tuple[list[Row], int]] = {}
         before -= 1
-        for own, number, name, marker, timestamp, payload, _, _ in packets:
+        for own, number, name, marker, timestamp, payload, key, _ in packets:
             if number <= before or own != generation or name != codec or not payload:
                 self.plain = False
             before = number
             if 0 < (timestamp - newest) & 0xFFFFFFFF < 1 << 31:
                 newest = timestamp
+            self.keyed = self.keyed or key
             self.lengths.append(len(payload))
             self.rows.append((number, 0x80 if marker else 0, timestamp, payload))
             self.stamps.add(timestamp)

@@ -26,9 +26,9 @@ Out = list[tuple[str, int, list[Sent]]]
 
 
 class Strand:
-    """Feed `packets` and `sender_report`; call `repairs` every 20 ms and `tick` too; send what they return.
+    """Feed `packets` and `sender_report`; call `repairs` every 20 ms while packets are missing; send what they return.
 
-    Whenever `wish.due` says so, ask the source for a key frame of this track.
+    `tick` belongs to the stream's. Whenever `wish.due` says so, ask the source for a key frame of this track.
     """
 
     def __init__(self, stream: str, name: str) -> None:
@@ -73,6 +73,11 @@ class Strand:
         """The codec that arrives, None before the first packet."""
         return None if self.ingest is None or self.ingest.codec is None else self.ingest.codec.name
 
+    def condition(self, now: float) -> tuple[object, ...]:
+        """Return what the stream's tick looks at: where a packet changes it, the tick must not wait."""
+        ingest = self.ingest
+        return (None, 0) if ingest is None or not self.live(now) else (ingest.codec, ingest.generation)
+
     def packets(self, packets: Iterable[Packet], now: float) -> Out:
         """Forward packets of the track, in the order they came."""
         media = [] if self.ingest is None else self.ingest.take(packets, now)
@@ -87,19 +92,15 @@ class Strand:
         return asked, self._forward(fillers, now, lost=True) if fillers else []
 
     def _forward(self, packets: Sequence[Media], now: float, *, lost: bool = False) -> Out:
-        gop, source = self.gop, self._source
+        gop, source, run = self.gop, self._source, Run(packets)
         if self.video:
-            for media in packets:
-                gop.add(media)
-                if media.key:
-                    self.wish.came()
-            self.whole = packets[-1].marker
+            self._keep(run)
+            self.whole = run.last.marker
         for tap in self.taps:
             tap.take(self.name, packets, source, lost=lost)
         out: Out = []
         if not self.legs:
             return out
-        run = Run(packets)
         for leg in self.legs:
             sent = leg.take(run, gop, source, now)
             if leg.catching_up and leg not in self._catching:
@@ -107,6 +108,14 @@ class Strand:
             if sent:
                 out.append((leg.owner, leg.plan.ssrc, sent))
         return out
+
+    def _keep(self, run: Run) -> None:
+        if run.plain and not run.keyed and self.gop.extend(run.packets, run.octets):
+            return
+        for media in run.packets:
+            self.gop.add(media)
+            if media.key:
+                self.wish.came()
 
     def sender_report(self, info: SenderInfo, now: float) -> list[tuple[str, SenderInfo]]:
         """Take the source's report; returns the legs' own, which keep sound and picture together at the viewer."""

@@ -11,22 +11,23 @@ class KeyFrameWish:
 
     def __init__(self) -> None:
         self._sent: float | None = None
-        self._wanted = False
+        self.wanted = False
+        """Whether a wish was noted that is not sent yet."""
 
     def ask(self) -> None:
         """Note the wish."""
-        self._wanted = True
+        self.wanted = True
 
     def due(self, now: float) -> bool:
         """Tell whether a noted wish is to be sent now; call after `ask` and about every 25 ms."""
-        if not self._wanted or (self._sent is not None and now - self._sent < EVERY_S):
+        if not self.wanted or (self._sent is not None and now - self._sent < EVERY_S):
             return False
-        self._sent, self._wanted = now, False
+        self._sent, self.wanted = now, False
         return True
 
     def came(self) -> None:
         """Note that a key frame has begun: wishes so far are met."""
-        self._wanted = False
+        self.wanted = False
 
     def overdue(self, now: float) -> bool:
         """Tell whether the last request is so old that whoever still waits may ask again."""

@@ -17,6 +17,10 @@ def packet(ssrc: int, payload_type: int = 96, mid: bytes | None = None) -> Packe
     return Packet(payload_type, False, 1, 1, ssrc, b"x", extension_block({} if mid is None else {9: mid}))
 
 
+def track(demux: Demux, heard: Packet) -> str | None:
+    return demux.track_of(heard, heard.extensions)
+
+
 @pytest.mark.parametrize(
     ("heard", "name"),
     [
@@ -32,18 +36,18 @@ def packet(ssrc: int, payload_type: int = 96, mid: bytes | None = None) -> Packe
     ],
 )
 def test_mid_before_source_before_payload_type(heard: Packet, name: str | None) -> None:
-    assert Demux((MAIN, THUMB, AUDIO)).track_of(heard) == name
+    assert Demux((MAIN, THUMB, AUDIO)).track_of(heard, heard.extensions) == name
 
 
 def test_a_source_that_named_its_mid_once_is_known_and_the_memory_is_bounded() -> None:
     demux = Demux((MAIN, THUMB, AUDIO))
-    assert demux.track_of(packet(50, mid=b"0")) == "main"
-    assert demux.track_of(packet(50)) == "main"
+    assert track(demux, packet(50, mid=b"0")) == "main"
+    assert track(demux, packet(50)) == "main"
     for ssrc in range(100, 100 + MAX_LEARNED):
-        demux.track_of(packet(ssrc, mid=b"1"))
-    assert demux.track_of(packet(50)) is None
-    assert demux.track_of(packet(100)) == "thumb"
+        track(demux, packet(ssrc, mid=b"1"))
+    assert track(demux, packet(50)) is None
+    assert track(demux, packet(100)) == "thumb"
 
 
 def test_one_picture_needs_neither_mid_nor_announcement() -> None:
-    assert Demux((Track("video", "", 0, VP8, {}, 0, name="main"),)).track_of(packet(7)) == "main"
+    assert track(Demux((Track("video", "", 0, VP8, {}, 0, name="main"),)), packet(7)) == "main"
