@@ -140,6 +140,7 @@ class Gateway:
             batch_window_ms=media.batch_window_ms,
             trust=self._trust_above,
         )
+        self.engine.workers = media.processes
         self.engine.uplink_bps = media.uplink_kbps * 1000
         now, wanted = self.clock.now(), self.settings.broker
         self.authority = Authority.load(self.settings.pki_dir, self.node, now)

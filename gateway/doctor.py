@@ -146,9 +146,12 @@ def _wanted(settings: Settings) -> Iterator[tuple[str, int, str, int]]:
     wanted = [
         ("http.port", tcp, settings.http.host, settings.http.port),
         ("management.port", tcp, settings.management.host, settings.management.port),
-        ("media.port", udp, settings.media.host, settings.media.port),
-        *([("media.port by TCP", tcp, settings.media.host, settings.media.port)] if settings.media.tcp else []),
     ]
+    media = settings.media
+    for number in media.ports:
+        wanted.append(("media.port", udp, media.host, number))
+        if media.tcp:
+            wanted.append(("media.port by TCP", tcp, media.host, number))
     if settings.broker.url is None:
         wanted.append(("broker.port", tcp, settings.broker.host, settings.broker.port))
     return (one for one in wanted if one[3])

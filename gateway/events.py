@@ -100,9 +100,13 @@ class ReportChanged:
 
 @dataclass(frozen=True, slots=True)
 class MediaRestarted:
-    """The media worker was replaced: viewers of `streams` must come again."""
+    """A media worker was replaced: whoever had one of these sessions there must come again.
+
+    `streams` are what they showed or sent; other sessions of the same streams go on.
+    """
 
     streams: tuple[str, ...]
+    sessions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from gateway.alarms.tables import alarms
 from gateway.metrics import LiveSample, Metrics
 from gateway.ports.broker import Broker
-from gateway.ports.media import EngineStats, MediaEngine, SessionStats, StreamStats
+from gateway.ports.media import EngineStats, MediaEngine, SessionStats, StreamStats, WorkerStats
 from gateway.ports.store import Store
 from gateway.registry.service import Link, Registry
 from protocols.aio.clock import Clock
@@ -181,6 +181,9 @@ def _install_media(parts: Parts, figures: Figures) -> None:
     live("media_packets_dropped_total", lambda: [((why,), n) for why, n in _dropped(figures).items()])
     live("media_worker_restarts_total", lambda: _single(figures, lambda media: media.worker_restarts))
     live("media_worker_loop_lag_seconds", lambda: _single(figures, lambda media: media.loop_lag_ms / 1000))
+    live("media_worker_up", lambda: _each(figures, lambda worker: worker.up))
+    live("media_worker_sessions", lambda: _each(figures, lambda worker: worker.sessions))
+    live("media_worker_bridges", lambda: _each(figures, lambda worker: worker.bridges))
 
 
 def _install_pictures(parts: Parts, figures: Figures) -> None:
@@ -207,6 +210,10 @@ def _install_pictures(parts: Parts, figures: Figures) -> None:
 
 def _single(figures: Figures, value: Callable[[EngineStats], float]) -> Samples:
     return [] if figures.media is None else [((), value(figures.media))]
+
+
+def _each(figures: Figures, value: Callable[[WorkerStats], float]) -> Samples:
+    return [((worker.worker,), float(value(worker))) for worker in (figures.media.workers if figures.media else ())]
 
 
 def _rtt_s(line: SessionStats) -> float | None:

@@ -43,7 +43,7 @@ def renderers(
         return Message("catalogue.changed", {"node": event.node})
 
     async def restarted(event: MediaRestarted) -> Message:
-        return Message("media.restart", {"streams": list(event.streams)})
+        return Message("media.restart", {"streams": list(event.streams), "sessions": list(event.sessions)})
 
     async def slot(event: WallSlotChanged) -> Message:
         told = asdict(event)

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from contextlib import suppress
 from functools import partial
 
@@ -83,10 +83,10 @@ class Carrier:
         if relay is not None and relay.session_id == session_id:
             self._perform(stream, relay.ended(session_id, self._clock.monotonic()))
 
-    def all_ended(self) -> None:
-        """Take that every session is lost."""
+    def lost(self, sessions: Container[str]) -> None:
+        """Take that these sessions are lost."""
         for stream, relay in tuple(self._relays.items()):
-            if relay.session_id is not None:
+            if relay.session_id is not None and relay.session_id in sessions:
                 self.ended(stream, relay.session_id)
 
     @property

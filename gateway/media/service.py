@@ -455,13 +455,15 @@ class MediaService:
 
     def _engine_restarted(self, event: EngineRestarted) -> None:
         logger.warning("media worker replaced", extra={"streams": len(event.streams)})
-        for stream, demand in self._demands.items():
-            self._perform(stream, demand.hurry(self._clock.monotonic(), fresh=True))
-        for session_id in tuple(self._sessions):
+        for stream in event.sources:
+            demand = self._demands.get(stream)
+            if demand is not None:
+                self._perform(stream, demand.hurry(self._clock.monotonic(), fresh=True))
+        for session_id in event.sessions:
             self._forget(session_id)
-        self.relays.all_ended()
-        self.pulls.all_ended()
-        self._bus.publish(MediaRestarted(event.streams))
+        self.relays.lost(event.sessions)
+        self.pulls.lost(event.sessions)
+        self._bus.publish(MediaRestarted(event.streams, event.sessions))
 
     async def _follow_links(self) -> None:
         async with self._bus.subscribe(LinkChanged) as changes:

@@ -51,6 +51,8 @@ class SessionKind(StrEnum):
     WALL = "wall"  # a viewer with several slots came to us
     RELAY = "relay"  # we publish to another gateway (WHIP client)
     PULL = "pull"  # we view at another gateway (WHEP client)
+    BRIDGE = "bridge"  # one worker of this engine sends a stream to another one; neither viewer nor relay
+    BRIDGED = "bridged"  # the other end of a bridge
 
 
 class EndReason(StrEnum):
@@ -187,6 +189,17 @@ class RecordingFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerStats:
+    """One worker process. `bridges` are the streams that it sends to other workers."""
+
+    worker: str
+    up: bool
+    sessions: int
+    bridges: int
+    loop_lag_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStats:
     """All streams, and what the engine dropped by name (`replay`, `spoofed`, `unknown_address`, `malformed`, ...)."""
 
@@ -198,6 +211,8 @@ class EngineStats:
     modes: dict[str, str] = field(default_factory=dict)  # e.g. {"backend": "batched", "gso": "on"}
     lines: tuple[SessionStats, ...] = ()
     recordings: tuple[RecordingFigures, ...] = ()
+    workers: tuple[WorkerStats, ...] = ()
+    bridges: int = 0  # streams brought from one worker to another, each once; in no other figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +239,15 @@ class SessionEnded:
 
 @dataclass(frozen=True, slots=True)
 class EngineRestarted:
-    """A worker died and was replaced: publishers must publish again, viewers must come again."""
+    """A worker died and is being replaced. What other workers carry goes on.
+
+    `streams` had sessions there, whose viewers must come again; `sources` are those of them that must be published
+    again; `sessions` are the ids that are forgotten.
+    """
 
     streams: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

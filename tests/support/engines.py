@@ -163,9 +163,10 @@ class PaperEngine:
 
     def die(self) -> None:
         streams = tuple(sorted({stream for stream, _ in self.sessions.values()}))
-        for session_id in tuple(self.sessions):
+        sessions = tuple(self.sessions)
+        for session_id in sessions:
             self.lose(session_id, EndReason.WORKER_LOST)
-        self.tell(EngineRestarted(streams))
+        self.tell(EngineRestarted(streams, streams, sessions))
 
     def of(self, kind: SessionKind) -> list[str]:
         return [session_id for session_id, (_, found) in self.sessions.items() if found is kind]

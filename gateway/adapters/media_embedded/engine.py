@@ -8,22 +8,25 @@ import contextlib
 import logging
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from gateway.adapters.media_embedded import identity, moment, sdp
+from gateway.adapters.media_embedded.bridges import Bridges
 from gateway.adapters.media_embedded.broadcast import Broadcast
+from gateway.adapters.media_embedded.negotiation import Known, accept, credentials, ssrcs, warm_up, warm_up_later
 from gateway.adapters.media_embedded.pictures import Pictures
 from gateway.adapters.media_embedded.recordings import Recordings
 from gateway.adapters.media_embedded.rules import fragment as fragments
 from gateway.adapters.media_embedded.rules import zones
-from gateway.adapters.media_embedded.rules.description import Agreement, Local
-from gateway.adapters.media_embedded.rules.ice import Credentials
+from gateway.adapters.media_embedded.rules.description import SENDING, Agreement, Local
+from gateway.adapters.media_embedded.rules.placement import LEGS_PER_WORKER, Placement
 from gateway.adapters.media_embedded.rules.stun import TCP
 from gateway.adapters.media_embedded.stills import Stills
+from gateway.adapters.media_embedded.summing import summed
 from gateway.adapters.media_embedded.wire import (
     Answer,
     Assign,
@@ -43,6 +46,7 @@ from gateway.adapters.media_embedded.wire import (
     Wanted,
 )
 from gateway.adapters.media_embedded.worker_link import WorkerLink
+from gateway.adapters.media_embedded.workers import Crew
 from gateway.ports.media import (
     Capability,
     EndReason,
@@ -69,7 +73,6 @@ from protocols.errors import (
     ConfigError,
     LinkError,
     NotFoundError,
-    RefusedError,
     WrongMomentError,
 )
 from protocols.ids import split_stream
@@ -78,42 +81,25 @@ logger = logging.getLogger(__name__)
 BACKENDS = ("batched", "reference")
 CAPABILITIES = frozenset(Capability)
 STATS_S = 0.2
-WARM_UP_AFTER_S = 5.0
 CONNECT_S = 15.0
 """An upward session that carries no media keys by then has failed."""
 
 
-@dataclass(slots=True)
-class Known:
-    """A session as control knows it."""
-
-    session: str
-    kind: SessionKind
-    stream: str
-    local: Local
-    etag: str = ""
-    mids: tuple[str, ...] = ()
-    first_kind: str = "video"
-    slots: tuple[str, ...] = ()
-    remote: Credentials | None = None
-    address: str | None = None
-    """Where its HTTP request came from."""
-    client: WhipClient | None = None
-    up: asyncio.Event = field(default_factory=asyncio.Event)
-    over: EndReason | None = None
-
-
 class EmbeddedMediaEngine:
-    """`gateway.ports.media.MediaEngine`, embedded. Start it with `async with`; leaving ends the worker.
+    """`gateway.ports.media.MediaEngine`, embedded. Start it with `async with`; leaving ends the workers.
 
     `state_dir` keeps the engine's own files (made if absent). `advertise` lists the addresses written into answers as
     host candidates, some of them for one network alone (`rules.zones`). `host` is the address to bind; without one,
-    loopback alone binds loopback alone and anything else binds all interfaces. `port` is the worker's one UDP port (0:
-    any free one, kept over a worker's restart). `tcp` lets peers connect to the same number by TCP too, where UDP does
-    not pass. `backend` chooses the packet path, `batch_window_ms` how long packets are collected. `trust` gives the TLS
-    context for relays to and pulls from another gateway over https; None trusts the system's authorities. Raises
-    ConfigError for a backend or an address that cannot be used, and at the start for a port that is taken.
-    All relays together send at most `uplink_bps`, if that is set before the start.
+    loopback alone binds loopback alone and anything else binds all interfaces. `port` is the first worker's one UDP
+    port, each further worker has the next number (0: any free ones, kept over a worker's restart). `tcp` lets peers
+    connect to the same numbers by TCP too, where UDP does not pass. `backend` chooses the packet path,
+    `batch_window_ms` how long packets are collected. `trust` gives the TLS context for relays to and pulls from another
+    gateway over https; None trusts the system's authorities. Raises ConfigError for a backend or an address that cannot
+    be used, and at the start for a port that is taken.
+
+    Before the start may be set: `workers`, how many processes forward packets; `legs_per_worker`,
+    beyond which viewers go to other workers than their stream's home; `uplink_bps`, what all relays together send at
+    most.
     """
 
     def __init__(
@@ -134,7 +120,7 @@ class EmbeddedMediaEngine:
         self.advertise = tuple(advertise)
         self.backend, self._window_s = backend, batch_window_ms / 1000
         self._tcp = tcp
-        self.uplink_bps = 0
+        self.workers, self.legs_per_worker, self.uplink_bps = 1, LEGS_PER_WORKER, 0
         self._trust = trust
         self._zones = zones.read(self.advertise)
         self._bind = zones.binding(self._zones.addresses, host)
@@ -143,8 +129,13 @@ class EmbeddedMediaEngine:
         self._sessions: dict[str, Known] = {}
         self._stills = Stills()
         self._pictures = Pictures(self._stills, self._ask_picture)
-        self.recordings = Recordings(state_dir, self._ask_worker, self._broadcast.publish)
-        self._link: WorkerLink | None = None
+        self.recordings = Recordings(state_dir, self._tap, self._recorded)
+        self._placement = Placement()
+        self._crew = Crew(self._placement, self._heard, self._worker_lost)
+        self._bridges = Bridges(self._crew, self._bind, self._wanted_at)
+        self._wanted: dict[str, dict[str, frozenset[Layer]]] = {}
+        self._wanted_told: dict[str, frozenset[Layer]] = {}
+        self._offered: dict[str, frozenset[str]] = {}
         self._identity: identity.Identity | None = None
         self._tasks = Supervisor("media engine")
         self._stats: tuple[float, EngineStats] | None = None
@@ -156,31 +147,40 @@ class EmbeddedMediaEngine:
 
     @property
     def port(self) -> int:
-        """The worker's UDP port; the wished one before the start."""
-        return self._link.port if self._link is not None else self._wished_port
+        """The first worker's UDP port; the wished one before the start."""
+        return next(iter(self.ports), self._wished_port)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The workers' UDP ports; none before the start."""
+        return tuple(link.port for link in self._crew.links.values())
 
     @property
     def worker_pid(self) -> int | None:
-        """Process id of the living worker, for the process list and for tests."""
-        return self._link.process_id if self._link is not None else None
+        """Process id of the first worker, None while it is not alive."""
+        return next(iter(self.worker_pids), None)
+
+    @property
+    def worker_pids(self) -> tuple[int | None, ...]:
+        """Process ids of all workers, None for those that are being replaced; for the process list and for tests."""
+        return tuple(link.process_id for link in self._crew.links.values())
+
+    def worker_of(self, session_id: str) -> str | None:
+        """Name the worker that has a session, for tests."""
+        return self._placement.member(session_id)
 
     async def __aenter__(self) -> Self:
         self._identity = identity.load_or_make(self.state_dir / "media-certificate.pem", datetime.now(UTC))
-        link = WorkerLink(
-            self._identity,
-            self._bind,
-            self._wished_port,
-            (self.backend, self._window_s),
-            self._heard,
-            self._worker_lost,
-            tcp=self._tcp,
-            uplink_bps=self.uplink_bps,
-        )
-        self._link = await link.__aenter__()
-        self._tasks.start("warm up", _warm_up_later, restart=False)
+        self._crew.uplink_bps, self._placement.limit = self.uplink_bps, self.legs_per_worker
+        path = (self.backend, self._window_s)
+        ports = [self._wished_port and self._wished_port + number for number in range(self.workers)]
+        await self._crew.start(self._identity, self._bind, ports, path, tcp=self._tcp)
+        self._bridges.start(self._identity.fingerprint)
+        self._tasks.start("warm up", warm_up_later, restart=False)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self._bridges.stop()
         clients = [known.client for known in self._sessions.values() if known.client is not None]
         for known in list(self._sessions.values()):
             self._forget(known, EndReason.SHUTDOWN)
@@ -190,8 +190,7 @@ class EmbeddedMediaEngine:
         await self._tasks.stop()
         await self.recordings.close()
         await self._stills.close()
-        if self._link is not None:
-            await self._link.__aexit__()
+        await self._crew.stop()
 
     # -- viewers and publishers that come to us -------------------------------------------------------------------
 
@@ -217,7 +216,9 @@ class EmbeddedMediaEngine:
                 raise BadMediaError(f"the wall has no slot {slot.kind}/{slot.index}; it has {', '.join(known.slots)}")
             if slot.stream is not None:
                 split_stream(slot.stream)
-        reply, _ = await self._worker().request(Assign(session_id, tuple(slots)))
+        known.shows.update({f"{slot.kind}/{slot.index}": slot.stream or "" for slot in slots})
+        self._sit(known)
+        reply, _ = await self._worker(known).request(Assign(session_id, tuple(slots)))
         if not reply.ok:
             raise NotFoundError("the wall is over; make a new one")
 
@@ -237,36 +238,35 @@ class EmbeddedMediaEngine:
         if kind is not SessionKind.WALL:
             split_stream(stream)
         opened_at = moment.now()
-        local = self._door(client)
-        await _warm_up()
-        agreed = sdp.answer(offer, local, kind, _ssrcs())
-        known = self._known(kind, stream, local, agreed)
-        known.address = client
+        worker = self._place(kind, stream)
+        local = self._door(worker, client)
+        await warm_up()
+        agreed = sdp.answer(offer, local, kind, ssrcs())
+        known = Known(secrets.token_hex(16), kind, stream, worker, local, secrets.token_hex(8), address=client)
+        known.agree(agreed)
         await self._open(known, agreed, opened_at, dtls_server=True)
         return SessionAnswer(known.session, stream, agreed.sdp, known.etag)
 
-    def _door(self, client: str | None) -> Local:
-        """Where a peer that comes to us finds the worker: at the addresses of its zone, by UDP first, then by TCP."""
-        worker = self._worker()
+    def _place(self, kind: SessionKind, stream: str) -> str:
+        """Return the worker for a new session; raises LinkError while there is none."""
+        match kind:
+            case SessionKind.WALL:
+                return self._crew.wall()
+            case SessionKind.WHEP:
+                return self._crew.viewer(stream)
+            case _:
+                return self._crew.home(stream)
+
+    def _door(self, name: str, client: str | None) -> Local:
+        """Where a peer that comes to us finds a worker: at the addresses of its zone, by UDP first, then by TCP."""
+        worker = self._crew.links[name]
         told = self._zones.told_to(client)
         return self._local([kind + host for kind in (("", TCP) if worker.tcp else ("",)) for host in told], worker.port)
 
     def _local(self, hosts: Sequence[str], port: int) -> Local:
         if self._identity is None:
             raise AssertionError("the engine is used inside `async with`")
-        return Local(_credentials(), self._identity.fingerprint, tuple((host, port) for host in hosts))
-
-    def _known(self, kind: SessionKind, stream: str, local: Local, agreed: Agreement) -> Known:
-        known = Known(secrets.token_hex(16), kind, stream, local, secrets.token_hex(8))
-        self._agree(known, agreed)
-        return known
-
-    @staticmethod
-    def _agree(known: Known, agreed: Agreement) -> None:
-        known.mids = tuple(track.mid for track in agreed.tracks if track.mid)
-        known.first_kind = agreed.tracks[0].kind
-        known.slots = tuple(track.name for track in agreed.tracks)
-        known.remote = agreed.remote.credentials
+        return Local(credentials(), self._identity.fingerprint, tuple((host, port) for host in hosts))
 
     async def _open(self, known: Known, agreed: Agreement, opened_at: float, *, dtls_server: bool) -> None:
         spec = Open(
@@ -282,15 +282,35 @@ class EmbeddedMediaEngine:
             candidates=agreed.remote.candidates if known.client is not None else (),
         )
         self._sessions[known.session] = known
+        self._sit(known)
         try:
-            reply, _ = await self._worker().request(spec)
+            reply, _ = await self._worker(known).request(spec)
         except BaseException:
-            self._sessions.pop(known.session, None)
-            self._tell_close(known.session)
+            self._rise(known)
+            self._tell_close(known.session, known.worker)
             raise
         if not reply.ok:
-            self._sessions.pop(known.session, None)
+            self._rise(known)
             raise LinkError("the media worker did not take the session")
+
+    def _sit(self, known: Known) -> None:
+        """Note what a session uses at its worker: streams are brought there, or stay, while it does."""
+        streams = {stream for stream in (known.stream, *known.shows.values()) if stream}
+        pictures = sum(1 for slot, stream in known.shows.items() if stream and slot.startswith("video"))
+        legs = max(1, pictures) if known.kind in SENDING else 0
+        self._bridges.review(self._placement.sit(known.session, known.worker, streams, legs))
+        if known.kind is SessionKind.RELAY:
+            self._share_uplink()
+
+    def _rise(self, known: Known) -> None:
+        if self._sessions.pop(known.session, None) is not None:
+            self._bridges.review(self._placement.rise(known.session))
+            if known.kind is SessionKind.RELAY:
+                self._share_uplink()
+
+    def _share_uplink(self) -> None:
+        relays = [known.worker for known in self._sessions.values() if known.kind is SessionKind.RELAY]
+        self._crew.share_uplink({worker: relays.count(worker) for worker in self._placement.members})
 
     async def trickle(self, session_id: str, fragment: str, etag: str | None) -> TrickleAnswer:
         """See the port. Candidates are checked and otherwise ignored: the other side's checks show its addresses."""
@@ -307,8 +327,8 @@ class EmbeddedMediaEngine:
             return TrickleAnswer(None, known.etag)
         if tag != "*":
             raise BadMediaError("the ice-ufrag is not that of the present ICE session; restart ICE with If-Match: *")
-        local = self._door(known.address)
-        reply, _ = await self._worker().request(Restart(session_id, local.credentials))
+        local = self._door(known.worker, known.address)
+        reply, _ = await self._worker(known).request(Restart(session_id, local.credentials))
         if not reply.ok:
             raise NotFoundError("the session is over; make a new one")
         known.local, known.remote, known.etag = local, heard.credentials, secrets.token_hex(8)
@@ -320,7 +340,7 @@ class EmbeddedMediaEngine:
         if known is None:
             raise NotFoundError("no such session; it may have ended by itself")
         self._forget(known, EndReason.CLOSED)
-        await self._worker().request(Close(session_id, EndReason.CLOSED))
+        await self._worker(known).request(Close(session_id, EndReason.CLOSED))
 
     # -- sessions towards another gateway -------------------------------------------------------------------------
 
@@ -330,7 +350,10 @@ class EmbeddedMediaEngine:
 
     async def carry(self, session_id: str, layers: frozenset[Layer]) -> None:
         """See the port."""
-        reply, _ = await self._worker().request(Carry(session_id, tuple(sorted(layers))))
+        known = self._sessions.get(session_id)
+        if known is None:
+            raise NotFoundError("no such relay; it may have ended by itself")
+        reply, _ = await self._worker(known).request(Carry(session_id, tuple(sorted(layers))))
         if not reply.ok:
             raise NotFoundError("no such relay; it may have ended by itself")
 
@@ -342,20 +365,22 @@ class EmbeddedMediaEngine:
         split_stream(stream)
         opened_at = moment.now()
         session = secrets.token_hex(16)
+        worker = self._crew.home(stream)
         try:
-            reserved, _ = await self._worker().request(Reserve(session))
+            reserved, _ = await self._crew.links[worker].request(Reserve(session))
             local = self._local([host for host in self._zones.plain if ":" not in host], reserved.port)
-            await _warm_up()
-            offer, ssrcs = sdp.offer(local, kind, _ssrcs())
+            await warm_up()
+            offer, numbers = sdp.offer(local, kind, ssrcs())
             answer = await client.offer(offer)
-            agreed = _accept(answer.sdp, kind, ssrcs)
-            known = Known(session, kind, stream, local, client=client)
-            self._agree(known, agreed)
+            agreed = accept(answer.sdp, kind, numbers)
+            known = Known(session, kind, stream, worker, local, client=client)
+            known.agree(agreed)
             await self._open(known, agreed, opened_at, dtls_server=agreed.remote.setup == "active")
             await self._connected(known)
         except BaseException:
-            self._sessions.pop(session, None)
-            self._tell_close(session)
+            if (made := self._sessions.get(session)) is not None:
+                self._rise(made)
+            self._tell_close(session, worker)
             self._hang_up_later(session, client)
             raise
         return session
@@ -379,24 +404,15 @@ class EmbeddedMediaEngine:
         return await self._pictures.still(stream, newer_than, timeout_s, width)
 
     async def stats(self) -> EngineStats:
-        """See the port. Raises LinkError while the worker is being restarted."""
+        """See the port. Raises LinkError while no worker lives."""
         now = moment.now()
         if self._stats is not None and now - self._stats[0] < STATS_S:
             return self._stats[1]
-        figures = await self._worker().figures()
-        dropped = dict(figures.dropped)
+        found = await self._crew.figures()
+        stats = summed(found, self._crew.home, self._crew.links, self._crew.restarts)
+        stats = replace(stats, recordings=self.recordings.figures())
         if self._broadcast.lost:
-            dropped["events"] = self._broadcast.lost
-        stats = EngineStats(
-            figures.streams,
-            figures.sessions,
-            dropped,
-            self._worker().restarts,
-            figures.loop_lag_ms,
-            figures.modes,
-            figures.lines,
-            self.recordings.figures(),
-        )
+            stats.dropped["events"] = self._broadcast.lost
         self._stats = (now, stats)
         return stats
 
@@ -406,41 +422,84 @@ class EmbeddedMediaEngine:
 
     # -- what the worker tells ------------------------------------------------------------------------------------
 
-    def _worker(self) -> WorkerLink:
-        if self._link is None:
-            raise AssertionError("the engine is used inside `async with`")
-        return self._link
+    def _worker(self, known: Known) -> WorkerLink:
+        return self._crew.links[known.worker]
 
     async def _ask_picture(self, request: Picture, within_s: float) -> tuple[Reply, bytes]:
-        return await self._worker().request(request, within_s=within_s)
+        return await self._crew.links[self._crew.home(request.stream)].request(request, within_s=within_s)
 
-    async def _ask_worker(self, _stream: str, request: Tap | Untap) -> Reply:
-        reply, _ = await self._worker().request(request)
+    async def _tap(self, stream: str, request: Tap | Untap) -> Reply:
+        """Lay a tap at a stream's home, which stays there while it is recorded."""
+        worker = self._crew.home(stream)
+        if isinstance(request, Tap):
+            self._bridges.review(self._placement.sit(request.tap, worker, [stream], 0))
+        reply, _ = await self._crew.links[worker].request(request)
         return reply
 
-    def _heard(self, answer: Answer) -> None:
+    def _recorded(self, ended: RecordingEnded) -> None:
+        self._bridges.review(self._placement.rise(ended.recording))
+        self._broadcast.publish(ended)
+
+    def _heard(self, worker: str, answer: Answer) -> None:
         match answer:
             case Up(session):
-                if (known := self._sessions.get(session)) is not None:
-                    known.up.set()
+                if not self._bridges.heard_up(session) and (known := self._sessions.get(session)) is not None:
+                    self._up(known)
             case Over(session, reason):
-                if (known := self._sessions.get(session)) is not None:
+                if not self._bridges.heard_over(session) and (known := self._sessions.get(session)) is not None:
                     self._forget(known, reason)
             case Changed(stream, state, first_frame_s):
+                if worker != self._placement.home(stream):
+                    return  # of its copies nobody need know
                 self._stills.watch(stream, live=state is StreamState.LIVE)
                 logger.info("stream changed", extra={"stream": stream, "state": state.value})
                 self._broadcast.publish(StreamChanged(stream, state, first_frame_s))
             case Wanted(stream, layers):
-                self._broadcast.publish(LayersWanted(stream, frozenset(layers)))
+                self._want(worker, stream, frozenset(layers))
             case Shows(session, kind, index, stream, showing):
                 self._broadcast.publish(SlotChanged(session, kind, index, stream, showing))
             case Reply():
                 raise AssertionError("replies are taken by the link")
 
+    def _up(self, known: Known) -> None:
+        known.up.set()
+        if known.kind not in SENDING:
+            self._offered[known.stream] = frozenset(known.slots)
+            self._bridges.review([known.stream])
+
+    def _want(self, worker: str, stream: str, layers: frozenset[Layer]) -> None:
+        """Note what the legs at one worker want, and tell what all together do."""
+        wanted = self._wanted.setdefault(stream, {})
+        wanted[worker] = layers
+        if not layers:
+            del wanted[worker]
+        self._tell_wanted(stream)
+        self._bridges.review([stream])
+
+    def _tell_wanted(self, stream: str) -> None:
+        every = frozenset(layer for worker in self._wanted[stream] for layer in self._wanted_at(stream, worker))
+        if every != self._wanted_told.get(stream, frozenset()):
+            self._wanted_told[stream] = every
+            self._broadcast.publish(LayersWanted(stream, every))
+        if not self._wanted[stream]:
+            self._wanted.pop(stream)
+            self._wanted_told.pop(stream, None)
+
+    def _wanted_at(self, stream: str, worker: str) -> frozenset[Layer]:
+        """Return the layers to bring to a worker: of those that there are the wanted ones, or what stands for them."""
+        wanted = self._wanted.get(stream, {}).get(worker, frozenset())
+        there = frozenset(layer for layer in Layer if layer.value in self._offered.get(stream, ()))
+        return wanted & there or (there if wanted and there else wanted)
+
     def _forget(self, known: Known, reason: EndReason) -> None:
         """Note the end of a session, tell everybody, and hang up at the other gateway."""
-        if self._sessions.pop(known.session, None) is None:
+        if known.session not in self._sessions:
             return
+        self._rise(known)
+        if known.kind not in SENDING and not any(
+            one.stream == known.stream and one.kind not in SENDING for one in self._sessions.values()
+        ):
+            self._offered.pop(known.stream, None)
         known.over = reason
         known.up.set()
         kind = known.kind.value
@@ -455,63 +514,32 @@ class EmbeddedMediaEngine:
         if not self._tasks.running(name):
             self._tasks.start(name, lambda: _hang_up(client), restart=False)
 
-    def _worker_lost(self) -> None:
-        streams = tuple(sorted({known.stream for known in self._sessions.values() if known.stream}))
-        for known in list(self._sessions.values()):
+    def _worker_lost(self, worker: str, moved: set[str]) -> None:
+        gone = [known for known in self._sessions.values() if known.worker == worker]
+        streams = {known.stream for known in gone if known.stream}
+        sources = {known.stream for known in gone if known.kind not in SENDING}
+        for known in gone:
             self._forget(known, EndReason.WORKER_LOST)
+        for stream in sources:
+            self._stills.watch(stream, live=False)
+        for stream in [stream for stream, wanted in self._wanted.items() if worker in wanted]:
+            del self._wanted[stream][worker]
+            self._tell_wanted(stream)
         self._stats = None
-        self.recordings.worker_lost()
-        self._broadcast.publish(EngineRestarted(streams))
+        self._bridges.lost(worker)
+        self.recordings.worker_lost(moved)
+        sessions = tuple(known.session for known in gone)
+        self._broadcast.publish(EngineRestarted(tuple(sorted(streams)), tuple(sorted(sources)), sessions))
+        self._bridges.review(moved)
 
-    def _tell_close(self, session: str) -> None:
+    def _tell_close(self, session: str, worker: str) -> None:
         async def close() -> None:
             with contextlib.suppress(LinkError):
-                await self._worker().request(Close(session, EndReason.CLOSED))
+                await self._crew.links[worker].request(Close(session, EndReason.CLOSED))
 
         name = f"close[{session}]"
         if not self._tasks.running(name):
             self._tasks.start(name, close, restart=False)
-
-
-def _credentials() -> Credentials:
-    """Make ICE credentials of 48 and 144 random bits, in ice-chars (RFC 8839 section 5.4)."""
-    return Credentials(secrets.token_hex(6), secrets.token_hex(16))
-
-
-def _ssrcs() -> Iterator[int]:
-    """Draw SSRCs, each once (RFC 3550 section 8.1)."""
-    drawn = {0}
-    while True:
-        ssrc = secrets.randbits(32)
-        if ssrc not in drawn:
-            drawn.add(ssrc)
-            yield ssrc
-
-
-def _accept(text: str, kind: SessionKind, ssrcs: dict[str, int]) -> Agreement:
-    try:
-        agreed = sdp.accept(text, kind, ssrcs)
-    except BadMediaError as error:
-        raise RefusedError(f"the other gateway's answer cannot be used: {error}", "bad_answer") from error
-    if not agreed.remote.candidates:
-        raise RefusedError("the other gateway named no address for media", "bad_answer")
-    return agreed
-
-
-async def _warm_up() -> None:
-    """Load the SDP library outside the loop's turn: the first import takes half a second."""
-    import sys
-
-    if "aiortc.sdp" not in sys.modules:
-        from importlib import import_module
-
-        await asyncio.to_thread(import_module, "aiortc.sdp")
-
-
-async def _warm_up_later() -> None:
-    """Load what the first offer needs when the start is over, so that the first viewer does not wait for it."""
-    await asyncio.sleep(WARM_UP_AFTER_S)
-    await _warm_up()
 
 
 async def _hang_up(client: WhipClient) -> None:

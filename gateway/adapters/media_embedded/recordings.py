@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,9 +139,11 @@ class Recordings:
                 await self.stop(name)
             raise
 
-    def worker_lost(self) -> None:
-        """Tap everything anew: the worker that had the taps is gone."""
+    def worker_lost(self, streams: Container[str]) -> None:
+        """Tap these streams anew: the worker that had the taps is gone."""
         for recording in self._recordings.values():
+            if recording.stream not in streams:
+                continue
             logger.warning("recording interrupted", extra={"stream": recording.stream, "reason": "worker_lost"})
             self._tap(recording)
 

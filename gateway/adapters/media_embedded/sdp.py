@@ -24,6 +24,8 @@ KINDS = ("video", "audio")
 FEEDBACK = (("nack", None), ("nack", "pli"), ("ccm", "fir"), ("goog-remb", None), ("transport-cc", None))
 OFFERED_PROFILES = {96: "42e01f", 97: "42001f", 98: "4d001f", 99: "64001f"}
 OFFERED_VP8, OFFERED_OPUS, OFFERED_RTX = 100, 111, 101
+BRIDGED = {120: ("VP9", {"profile-id": "0"}), 121: ("AV1", {"profile": "0"}), 122: ("H265", {"profile-id": "1"})}
+"""What only our own workers offer each other: they pass on whatever a publisher and a viewer have in common."""
 """Payload types of our own offers; RTX has one for each picture codec, from 101 on."""
 OFFERED_MID, OFFERED_TRANSPORT, OFFERED_LEVEL = 1, 3, 10
 """Ids of header extensions in our own offers: one number means one thing in the whole BUNDLE."""
@@ -37,9 +39,12 @@ _NAMES = {
     SessionKind.WHIP: _PUBLISHED,
     SessionKind.WHEP: _VIEWED,
     SessionKind.WALL: _HUNG,
+    SessionKind.BRIDGED: _PUBLISHED,
 }
+_WHOLE = (("main", "video"), ("thumb", "video"), ("audio", "audio"))
 _OFFERED = {
-    SessionKind.RELAY: (("main", "video"), ("thumb", "video"), ("audio", "audio")),
+    SessionKind.RELAY: _WHOLE,
+    SessionKind.BRIDGE: _WHOLE,
     SessionKind.PULL: (("main", "video"), ("audio", "audio")),
 }
 
@@ -213,12 +218,12 @@ def _document(sections: "list[MediaDescription]", mids: list[str]) -> str:
 
 
 def offer(local: Local, kind: SessionKind, ssrcs: Iterator[int]) -> tuple[str, dict[str, int]]:
-    """Offer to relay (both layers and sound) or to pull: every forwardable codec; returns our SSRCs by track too."""
+    """Offer to relay or bridge (both layers and sound) or to pull; returns our SSRCs by track too."""
     from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
 
     sections, taken = [], {}
     for mid, (name, media_kind) in enumerate(_OFFERED[kind]):
-        codecs = _offered(media_kind)
+        codecs = _offered(media_kind, among_workers=kind is SessionKind.BRIDGE)
         media = _blank(media_kind, [number_of(codec) for codec in codecs], 9)
         media.rtp.codecs = codecs
         media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=OFFERED_MID, uri=MID_URI)]
@@ -236,7 +241,7 @@ def offer(local: Local, kind: SessionKind, ssrcs: Iterator[int]) -> tuple[str, d
     return _document(sections, [str(mid) for mid in range(len(sections))]), taken
 
 
-def _offered(kind: str) -> "list[RTCRtpCodecParameters]":
+def _offered(kind: str, *, among_workers: bool) -> "list[RTCRtpCodecParameters]":
     from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters
 
     if kind == "audio":
@@ -250,6 +255,11 @@ def _offered(kind: str) -> "list[RTCRtpCodecParameters]":
         for number, profile in OFFERED_PROFILES.items()
     ]  # fmt: skip
     codecs.append(RTCRtpCodecParameters("video/VP8", 90000, None, OFFERED_VP8, feedback))
+    if among_workers:
+        codecs += [
+            RTCRtpCodecParameters(f"video/{name}", 90000, None, number, feedback, dict(parameters))
+            for number, (name, parameters) in BRIDGED.items()
+        ]
     repairs = [
         RTCRtpCodecParameters("video/rtx", 90000, None, OFFERED_RTX + place, [], {"apt": number_of(codec)})
         for place, codec in enumerate(codecs)

@@ -67,9 +67,12 @@ class Seating:
         return stream
 
     def carry(self, session: Session, layers: frozenset[Layer], now: float) -> None:
-        """Let a relay send these layers alone, and sound while there is any; they count as wishes."""
+        """Let a relay send these layers alone, and sound while there is any; they count as wishes.
+
+        Sound always crosses a bridge: whoever asked for it there may show no picture.
+        """
         for name, seat in session.seats.items():
-            seat.resting = not (layers if seat.sound else name in layers)
+            seat.resting = not (layers or seat.inner if seat.sound else name in layers)
             seat.counts = True
         self.settle(self.stream(session.spec.stream), now)
 

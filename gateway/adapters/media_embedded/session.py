@@ -311,9 +311,10 @@ def plan_of(track: Track) -> Plan:
 
 def seat_of(leg: Leg, kind: SessionKind) -> Seat:
     """Make the seat of a leg: a relay passes on what there is, a viewer's one picture is shown whatever happens."""
-    if kind is SessionKind.RELAY:
+    if kind in {SessionKind.RELAY, SessionKind.BRIDGE}:
         seat = Seat(leg, Layer.THUMB if leg.plan.name == Layer.THUMB else Layer.MAIN, exact=True, counts=False)
         seat.priority = 1 if seat.wish is Layer.THUMB else 2  # a line that is too thin shows every camera small
+        seat.inner = kind is SessionKind.BRIDGE
         return seat
     seat = Seat(leg)
     if kind is SessionKind.WHEP:

@@ -10,6 +10,7 @@ from gateway.adapters.media_embedded.rules.shed import Shedder, order
 from gateway.adapters.media_embedded.session import Session
 from gateway.ports.media import Layer, SessionKind, Showing
 
+PASSING = frozenset({SessionKind.RELAY, SessionKind.BRIDGE})
 WIRE = 1.08
 """Headers and encryption add so much to a picture's packets."""
 SOUND_BPS = 24_000
@@ -49,8 +50,17 @@ class Sharing:
         self._shed(sending, self._shedder.share(late_s, now))
         return {name for session in sending for name in self.fit(session, now)}
 
+    def limit(self, uplink_bps: int) -> None:
+        """Let all relays together send at most so much from now on; 0 is no limit."""
+        self._uplink_bps = uplink_bps
+
     def fit(self, session: Session, now: float) -> set[str]:
-        """Find anew what one session may show; returns the streams where that changed."""
+        """Find anew what one session may show; returns the streams where that changed.
+
+        Bridges stay on this machine: no line of theirs is thin.
+        """
+        if session.spec.kind is SessionKind.BRIDGE:
+            return set()
         estimate = session.estimate(now)
         if self._plenty(session, estimate):
             return set()
@@ -100,7 +110,7 @@ class Sharing:
         return Claim(key, seat.priority, seat.wish, rates, exact=seat.exact, vital=seat.vital)
 
     def _shed(self, sending: list[Session], part: float) -> None:
-        """Choose who pauses: relays never, since whole tiers watch through them; of equals who came last."""
+        """Choose who pauses: never whom others watch through (relays, bridges); of equals who came last."""
         if not part:
             self._shedding.clear()
             return
@@ -108,7 +118,7 @@ class Sharing:
             seat
             for session in reversed(sending)
             for seat in session.seats.values()
-            if not seat.sound and seat.stream is not None and session.spec.kind is not SessionKind.RELAY
+            if not seat.sound and seat.stream is not None and session.spec.kind not in PASSING
         ]
         seats.sort(key=lambda seat: order(seat.wish, seat.priority))
         paused = set(seats[: round(part * len(seats))])

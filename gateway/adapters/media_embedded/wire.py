@@ -137,13 +137,21 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """Let all relays of this worker together send at most `uplink_bps`; 0 is no limit."""
+
+    uplink_bps: int
+    op: Literal["limit"] = "limit"
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """Give all figures."""
 
     op: Literal["measure"] = "measure"
 
 
-Request = Configure | Reserve | Open | Restart | Close | Assign | Carry | Tap | Untap | Picture | Measure
+Request = Configure | Reserve | Open | Restart | Close | Assign | Carry | Tap | Untap | Picture | Limit | Measure
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from gateway.adapters.media_embedded.wire import (
     Carry,
     Close,
     Configure,
+    Limit,
     Measure,
     Open,
     Picture,
@@ -178,6 +179,9 @@ class Worker:
                 return self.hub.assign(session, slots)
             case Carry(session, layers):
                 return self.hub.carry(session, frozenset(layers))
+            case Limit(uplink_bps):
+                self.hub.seating.sharing.limit(uplink_bps)
+                return True
             case Tap() | Untap():
                 self.hub.untap(request.tap)
                 self._taps.close(request.tap)

@@ -39,7 +39,7 @@ class WorkerLink:
     """Start with `async with`; `request` speaks with the worker; `on_event` and `on_lost` are called as things happen.
 
     `path` is the backend and how many seconds packets are collected. `on_lost` is called when a worker has died, before
-    the next one is started. Leaving ends the worker.
+    the next one is started, `on_up` whenever one takes requests. Leaving ends the worker.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class WorkerLink:
         self.process_id: int | None = None
         self._identity, self._bind, self._path, self._tcp = identity, bind, path, tcp
         self._uplink_bps = uplink_bps
+        self.on_up: Callable[[], None] = lambda: None
         self._on_event, self._on_lost = on_event, on_lost
         self._tasks = Supervisor("media worker", backoff=Backoff(base=0.2, cap=5.0, floor=0.05))
         self._writer: asyncio.StreamWriter | None = None
@@ -113,6 +114,7 @@ class WorkerLink:
             await self._configure(reader)
             self.process_id = process.pid
             logger.info("media worker up", extra={"pid": process.pid, "port": self.port})
+            self.on_up()
             while True:
                 answer, block = await read_answer(reader)
                 self._dispatch(answer, block)

@@ -17,11 +17,12 @@ from tests.support.house import ROOT
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
 
-pytestmark = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
+once = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
 
 ROOM = "320623/room"
 
 
+@once
 async def test_kill_minus_nine(engine: EmbeddedMediaEngine) -> None:
     events = engine.events()
     port, pid = engine.port, engine.worker_pid
@@ -45,6 +46,7 @@ async def test_kill_minus_nine(engine: EmbeddedMediaEngine) -> None:
     assert (await engine.stats()).worker_restarts == 1
 
 
+@once
 async def test_a_port_that_was_taken_meanwhile_is_let_go(engine: EmbeddedMediaEngine) -> None:
     port, pid = engine.port, engine.worker_pid
     assert pid is not None
@@ -69,6 +71,7 @@ async def test_a_port_that_is_taken_from_the_start_is_an_error(tmp_path: Path) -
                 raise AssertionError("it must not start")
 
 
+@once
 async def test_a_stopped_worker_is_stuck_and_replaced(
     engine: EmbeddedMediaEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,7 +91,11 @@ def test_beyond_loopback_there_is_no_plain_http(http, tls):
 
 @pytest.mark.parametrize(
     ("section", "key"),
-    [({"http": {"host": "0.0.0.0"}}, "http.public_url"), ({"media": {"host": "::"}}, "media.advertise")],
+    [
+        ({"http": {"host": "0.0.0.0"}}, "http.public_url"),
+        ({"media": {"host": "::"}}, "media.advertise"),
+        ({"media": {"port": 65534, "workers": 3}}, "media.workers"),
+    ],
 )
 def test_an_address_that_nobody_can_reach_is_a_start_up_error(section, key):
     with pytest.raises(ValueError, match=key):

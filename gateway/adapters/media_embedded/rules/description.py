@@ -7,7 +7,7 @@ from gateway.adapters.media_embedded.rules.ingest import Codec
 from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.ports.media import SessionKind
 
-SENDING = frozenset({SessionKind.WHEP, SessionKind.WALL, SessionKind.RELAY})
+SENDING = frozenset({SessionKind.WHEP, SessionKind.WALL, SessionKind.RELAY, SessionKind.BRIDGE})
 """Sessions in which we send media; in the others we receive it."""
 
 

@@ -43,7 +43,7 @@ class Placement:
     """
 
     def __init__(self, legs_per_worker: int = LEGS_PER_WORKER) -> None:
-        self._limit = legs_per_worker
+        self.limit = legs_per_worker
         self._members: dict[str, float] = {}
         self._seats: dict[str, _Seat] = {}
         self._users: dict[str, Counter[str]] = {}
@@ -79,9 +79,9 @@ class Placement:
     def viewer(self, stream: str) -> str:
         """Return where the next viewer of a stream goes: to its home, but beside it while that is full."""
         home = self.home(stream)
-        if self._legs[home] < self._limit:
+        if self._legs[home] < self.limit:
             return home
-        free = [member for member in ranking(stream, self._members) if self._legs[member] < self._limit]
+        free = [member for member in ranking(stream, self._members) if self._legs[member] < self.limit]
         return free[0] if free else self.least()
 
     def least(self) -> str:

@@ -18,14 +18,15 @@ class Seat:
 
     `exact` takes no other layer than the one wished for (relays, which pass on what there is). `counts`: the source
     shall send what is wished for. `resting` wishes for nothing. `limit` is the best that it is let show: main, thumb,
-    or why nothing. `vital`: shows what there is rather than nothing. `ready`: its session carries media.
+    or why nothing. `vital`: shows what there is rather than nothing. `ready`: its session carries media. `inner`: what
+    it sends stays inside the engine and is in no figure.
     """
 
     def __init__(self, leg: Leg, wish: Layer = Layer.MAIN, *, exact: bool = False, counts: bool = True) -> None:
         self.leg = leg
         self.wish, self.exact, self.counts = wish, exact, counts
         self.priority = 2
-        self.vital = self.resting = False
+        self.vital = self.resting = self.inner = False
         self.limit = Showing.MAIN
         self.ready = False
         self.stream: str | None = None
@@ -94,6 +95,8 @@ class Seat:
 
     def sent(self) -> tuple[int, int]:
         """Return packets and octets sent of the present strand."""
+        if self.inner:
+            return 0, 0
         return self.leg.packets - self._base[0], self.leg.octets - self._base[1]
 
     def showing(self, now: float) -> Showing:

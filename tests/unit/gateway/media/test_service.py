@@ -135,10 +135,11 @@ async def test_a_lost_worker_brings_fresh_publishers_and_tells_the_viewers(city)
     city.bus.listen(MediaRestarted, told.append)
     await city.view()
     await until(lambda: city.published)
+    sessions = tuple(city.engine.sessions)
     city.engine.die()
     await until(lambda: len(city.published) == 2)
     assert city.published[1].fresh
-    assert told == [MediaRestarted((STREAM,))]
+    assert told == [MediaRestarted((STREAM,), sessions)]
     await city.view()
     assert len(city.published) == 2
 

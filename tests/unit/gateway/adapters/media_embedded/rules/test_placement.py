@@ -24,7 +24,9 @@ def test_a_new_member_takes_streams_and_moves_no_other(crew: dict[str, float], k
 
 
 @given(crews, streams, st.data())
-def test_a_lost_member_moves_its_own_streams_alone(crew: dict[str, float], keys: list[str], data: st.DataObject) -> None:
+def test_a_lost_member_moves_its_own_streams_alone(
+    crew: dict[str, float], keys: list[str], data: st.DataObject
+) -> None:
     gone = data.draw(st.sampled_from(sorted(crew)))
     left = {name: weight for name, weight in crew.items() if name != gone}
     before = homes(crew, keys)
