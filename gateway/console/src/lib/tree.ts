@@ -85,3 +85,8 @@ export function pictureFault(camera: Pick<Camera, 'picture'> | undefined): strin
   const verdict = camera?.picture?.verdict
   return verdict && verdict !== 'live' ? verdict : null
 }
+
+/** What the agent names as wrong with a camera, its line or its sound; it may have a good picture all the same. */
+export function namedFault(camera: Pick<Camera, 'picture'> | undefined): string | null {
+  return camera?.picture?.fault ?? null
+}
