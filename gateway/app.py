@@ -39,6 +39,9 @@ from gateway.audit.service import Audit
 from gateway.dispatch.api import routes as dispatch_routes
 from gateway.dispatch.needs import DispatchNeeds
 from gateway.dispatch.service import DispatchRules, DispatchService
+from gateway.duty.api import routes as duty_routes
+from gateway.duty.needs import DutyNeeds
+from gateway.duty.service import DutyService
 from gateway.enrolment.api import routes as enrolment_routes
 from gateway.enrolment.authority import Authority
 from gateway.enrolment.service import Enrolment
@@ -53,6 +56,7 @@ from gateway.media.needs import MediaNeeds
 from gateway.media.service import MediaService
 from gateway.media.wall_api import routes as wall_routes
 from gateway.metrics import Metrics
+from gateway.open_items import Open
 from gateway.recordings.api import routes as recording_routes
 from gateway.recordings.machine import Quota
 from gateway.recordings.needs import RecordingNeeds
@@ -86,6 +90,7 @@ from protocols.aio.enrol import load_identity
 from protocols.aio.tasks import Supervisor
 from protocols.alarm import ALARM_TYPES
 from protocols.command import CALL_ENDED, CommandName
+from protocols.duty import DUTY_CURRENT
 from protocols.enrolment import BrokerPlace
 from protocols.escalation import DOWNWARD, ESCALATED, REOPENED
 from protocols.health import CATALOGUE, LINK_STATE
@@ -257,6 +262,19 @@ class Gateway:
             centre=self.node,
             key_file=self._state / "keys" / "session.key",
         )
+        self.duty = DutyService(
+            DutyNeeds(
+                store=self.store,
+                outgoing=self.links,
+                alarms=self.alarms,
+                area=self.registry,
+                items=Open(self.alarms, self.rollcall, self.dispatch),
+                signatures=self.users,
+                journal=self.audit,
+                clock=self.clock,
+                metrics=self.metrics,
+            )
+        )
         self.enrolment = Enrolment(
             self.store, self.authority, self.table, self.settings.enrolment, self._announced, self.metrics
         )
@@ -279,6 +297,7 @@ class Gateway:
         self.links.on_event(SENT, self.report_inbox)
         self.links.on_command(CommandName.REPORT_ANSWER, self.report_inbox.on_answer)
         self.links.on_event(CALL_ENDED, self.dispatch)
+        self.links.on_event(DUTY_CURRENT, self.duty)
         self.links.on_command(CommandName.MEDIA_PUBLISH, self.media.on_publish)
         self.links.on_command(CommandName.MEDIA_UNPUBLISH, self.media.on_unpublish)
         self.links.on_command(CommandName.CALL_RING, self.dispatch.on_ring)
@@ -297,6 +316,7 @@ class Gateway:
             report_routes(self.reports, self.report_inbox, Printer(self.settings.reports.font, self.table)),
             recording_routes(self.recordings),
             dispatch_routes(self.dispatch, self.media.holding(Kind.CALL)),
+            duty_routes(self.duty),
             user_routes(self.users, secure_cookie=secure),
             audit_routes(self.audit),
             enrolment_routes(self.enrolment),
@@ -353,6 +373,7 @@ class Gateway:
             await stack.enter_async_context(room)
         for node in await self.enrolment.nodes():
             await self.links.expect(node)
+        await stack.enter_async_context(self.duty)
         self.tasks.start("shelves", ShelfWatch(self.clock, self.alarms).run)
         self.tasks.start("report-clocks", self.reports.run)
         self.tasks.start("clock", ClockWatch(self.clock, self.alarms, self.metrics).run)

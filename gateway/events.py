@@ -99,6 +99,13 @@ class ReportChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DutyChanged:
+    """The roster, or who is on duty at a centre, changed."""
+
+    centre: str
+
+
+@dataclass(frozen=True, slots=True)
 class MediaRestarted:
     """A media worker was replaced: whoever had one of these sessions there must come again.
 

@@ -130,6 +130,8 @@ PEOPLE = (
     Metric("dispatch_calls_total", _C, "Calls ended, by reason", ("reason",)),
     Metric("reports", _G, "Incident reports by state", ("state",)),
     Metric("report_clocks_overdue", _G, "Reporting clocks past their time without a delivery"),
+    Metric("duty_people", _G, "People on duty now, by the roster", ("centre",)),
+    Metric("duty_gaps", _G, "Shifts of this centre that lack people, now or soon"),
     Metric("login_failures_total", _C, "Refused logins", ("reason",)),
     Metric("sessions", _G, "Logins that have not ended"),
     Metric("audit_records_total", _C, "Audit records written"),

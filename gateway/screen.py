@@ -10,6 +10,7 @@ from gateway.events import (
     CallChanged,
     CameraChanged,
     CatalogueChanged,
+    DutyChanged,
     LinkChanged,
     MediaRestarted,
     ReportChanged,
@@ -55,6 +56,7 @@ def renderers(
         CameraChanged: camera,
         CatalogueChanged: catalogue,
         **_by_id(),
+        DutyChanged: _duty,
         MediaRestarted: restarted,
         WallSlotChanged: slot,
     }
@@ -73,3 +75,7 @@ def _by_id() -> Mapping[type[Any], Renderer]:
         return Message("report.changed", {"id": event.report_id, "percent": event.percent})
 
     return {RollCallChanged: roll_call, CallChanged: call, ReportChanged: report}
+
+
+async def _duty(event: DutyChanged) -> Message:
+    return Message("duty.changed", {"centre": event.centre})

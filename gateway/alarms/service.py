@@ -91,8 +91,12 @@ class Alarms:
     async def report(self, type_: str, data: AlarmData) -> str:
         """Raise or clear an alarm of this gateway itself; returns the event's id."""
         async with self._store.unit() as uow:
-            event = uow.mint(type_, data.model_dump(mode="json"), subject=data.alarm_key)
-            await self._outgoing.emit(uow, event, lane_for(data.severity))
+            return await self.report_within(uow, type_, data)
+
+    async def report_within(self, uow: UnitOfWork, type_: str, data: AlarmData) -> str:
+        """Do the same inside a unit of work, so that what made the alarm and the alarm are one; returns its id."""
+        event = uow.mint(type_, data.model_dump(mode="json"), subject=data.alarm_key)
+        await self._outgoing.emit(uow, event, lane_for(data.severity))
         return event.id
 
     @property

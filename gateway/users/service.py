@@ -154,6 +154,13 @@ class Users:
 
     async def login(self, name: str, password: str) -> Login:
         """Open a login; raises LockedError, NotAuthenticatedError. Failures are counted and logged."""
+        return await self._open(await self._proven(name, password))
+
+    async def confirm(self, name: str, password: str) -> str:
+        """Prove a signature: returns the person's shown name and opens no login. Fails and locks as `login` does."""
+        return (await self._proven(name, password)).user.display_name
+
+    async def _proven(self, name: str, password: str) -> _Account:
         account = self._accounts.get(name)
         door = account.door if account is not None else self._strangers.get(name, Door())
         wait = door.wait_s(self._clock.now())
@@ -164,7 +171,7 @@ class Users:
         if account is None or not right or account.user.disabled:
             await self._failed(name)
             raise NotAuthenticatedError(_WRONG)
-        return await self._open(account)
+        return account
 
     async def authenticate(self, token: str) -> Caller:
         """Return the person behind a token; raises NotAuthenticatedError. From memory: it never waits for the disk."""
