@@ -69,6 +69,5 @@ def test_an_alarm_is_shelved_with_a_reason_and_the_list_folds(open_screen: OpenS
     page.locator("[data-test=fold]").click()
     groups = page.locator("[data-test=alarm-groups] .group")
     expect(groups.first).to_be_visible(timeout=MINUTE)
-    page.screenshot(path="/tmp/groups.png")
     groups.filter(has_text="通州区").first.click()
     expect(page.locator("[data-test=alarm-list]")).to_contain_text("通州区")
