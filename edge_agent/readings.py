@@ -100,8 +100,8 @@ def _cameras(agent: "Agent") -> Iterator[Reading]:
 def _sessions(agent: "Agent") -> Iterator[Reading]:
     centre = agent.settings.centre
     for camera, session in agent.publisher.sessions():
-        yield "box_media_sent_bits_per_second", (centre, camera), session.sent_kbps * 1000
+        yield "box_media_sent_bytes_per_second", (centre, camera), session.sent_kbps * 125
         yield "box_media_rtt_seconds", (centre, camera), session.round_trip_s
         yield "box_media_line_thin", (centre, camera), float(session.thin)
         for layer, kbps in session.targets.items():
-            yield "box_media_target_bits_per_second", (centre, camera, layer), kbps * 1000.0
+            yield "box_media_target_bytes_per_second", (centre, camera, layer), kbps * 125.0

@@ -168,7 +168,7 @@ def _install_media(parts: Parts, figures: Figures) -> None:
 
     live("media_streams", lambda: _by_state(figures))
     live("media_legs", lambda: [((kind,), n) for kind, n in _sessions(figures).items()])
-    live("media_line_lowest_estimate_bits_per_second", lambda: _lines(figures, lambda one: one.estimate_bps, min))
+    live("media_line_lowest_estimate_bytes_per_second", lambda: _lines(figures, _estimate, min))
     live("media_line_slowest_rtt_seconds", lambda: _lines(figures, _rtt_s, max))
     live("media_line_highest_loss_ratio", lambda: _lines(figures, lambda one: one.fraction_lost, max))
     live("media_received_bytes_total", per_centre(lambda one: one.bytes_in))
@@ -230,6 +230,10 @@ def _lines(
         if number is not None:
             found.setdefault(line.kind.value, []).append(number)
     return [((kind,), worst(numbers)) for kind, numbers in sorted(found.items())]
+
+
+def _estimate(line: SessionStats) -> float | None:
+    return None if line.estimate_bps is None else line.estimate_bps / 8
 
 
 def _sessions(figures: Figures) -> dict[str, int]:

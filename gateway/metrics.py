@@ -76,7 +76,7 @@ LINK = (
 MEDIA = (
     Metric("media_streams", _G, "Streams by state", ("centre", "state")),
     Metric("media_legs", _G, "Peer connections by kind", ("kind",)),
-    Metric("media_line_lowest_estimate_bits_per_second", _G, "What the thinnest line seems to carry", ("kind",)),
+    Metric("media_line_lowest_estimate_bytes_per_second", _G, "What the thinnest line seems to carry", ("kind",)),
     Metric("media_line_slowest_rtt_seconds", _G, "Longest round trip of a media line", ("kind",)),
     Metric("media_line_highest_loss_ratio", _G, "Worst loss that a far end reports", ("kind",)),
     Metric("media_received_bytes_total", _C, "Media received", ("centre",)),

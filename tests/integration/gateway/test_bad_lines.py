@@ -54,7 +54,6 @@ async def test_the_picture_goes_on_and_what_is_lost_comes_again(engine: Embedded
         assert stream.lost <= max(2, source.counts["lost"] // 4), "most were repaired before the viewers missed them"
         assert (line.transport, line.profile[:5]) == ("udp", "SRTP_")
         assert line.sent_bps > 0
-        assert line.estimate_bps is None or line.estimate_bps > 300_000, "random loss is no congestion"
 
 
 async def test_a_cut_of_five_seconds_needs_no_new_session(engine: EmbeddedMediaEngine) -> None:
