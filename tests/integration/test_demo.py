@@ -80,9 +80,12 @@ def test_every_panel_shows_data(demo):
         method="POST",
         headers={"authorization": f"Bearer {place['users']['dispatcher']['token']}"},
     )
-    with urllib.request.urlopen(play, timeout=20):  # somebody looks, so there is a stream
-        pass
-    until(lambda: value('silian_link_up{job=~"$job",instance=~"$instance"}'))
+
+    def seen(expression):
+        with urllib.request.urlopen(play, timeout=20):  # somebody looks, so there is a stream
+            return value(expression)
+
+    until(lambda: seen('silian_link_up{job=~"$job",instance=~"$instance"}'))
     board = json.loads((GRAFANA / "four_tier_links.json").read_text("utf-8"))
     empty = {}
     for panel in board["panels"]:
@@ -90,7 +93,7 @@ def test_every_panel_shows_data(demo):
             continue
         for target in panel["targets"]:
             try:
-                until(lambda expression=target["expr"]: value(expression), 40)
+                until(lambda expression=target["expr"]: seen(expression), 40)
             except AssertionError:
                 empty[panel["title"]] = target["expr"]
     assert not empty
