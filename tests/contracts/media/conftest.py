@@ -7,8 +7,15 @@ import pytest
 
 from gateway.adapters.media_embedded.engine import BACKENDS, EmbeddedMediaEngine
 
+PAIR = "pair"
+"""Two workers, each of which is full at once: viewers and walls sit beside the home of 320623/room."""
+
 
 @pytest.fixture(params=BACKENDS)
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EmbeddedMediaEngine]:
-    async with EmbeddedMediaEngine(state_dir=tmp_path / "engine", backend=request.param) as made:
+    pair = request.param == PAIR
+    made = EmbeddedMediaEngine(state_dir=tmp_path / "engine", backend="batched" if pair else request.param)
+    if pair:
+        made.workers, made.legs_per_worker = 2, 0
+    async with made:
         yield made

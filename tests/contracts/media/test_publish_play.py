@@ -17,8 +17,10 @@ from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
 
 ROOM = "320623/room"
+over_bridges_too = pytest.mark.parametrize("engine", ["batched", "reference", "pair"], indirect=True)
 
 
+@over_bridges_too
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 async def test_picture_and_sound_pass_through(engine: MediaEngine, codec: str) -> None:
     async with (
@@ -34,6 +36,7 @@ async def test_picture_and_sound_pass_through(engine: MediaEngine, codec: str) -
     ]
 
 
+@over_bridges_too
 async def test_a_joiner_starts_at_the_kept_key_frame(engine: MediaEngine) -> None:
     """Key frames are a minute apart: without the kept group there would be no picture."""
     async with publisher(whip(engine, ROOM), key_frame_s=60), viewer(whep(engine, ROOM)) as first:
@@ -43,6 +46,7 @@ async def test_a_joiner_starts_at_the_kept_key_frame(engine: MediaEngine) -> Non
             await until(lambda: late.age_ms() < 1000)
 
 
+@over_bridges_too
 async def test_a_viewer_may_come_before_the_source(engine: MediaEngine) -> None:
     async with viewer(whep(engine, ROOM)) as seen:
         async with publisher(whip(engine, ROOM), codec="VP8"):
@@ -51,6 +55,7 @@ async def test_a_viewer_may_come_before_the_source(engine: MediaEngine) -> None:
             await seen.sees("320612", 3)
 
 
+@over_bridges_too
 async def test_a_new_publisher_replaces_the_old_one(engine: MediaEngine) -> None:
     events = engine.events()
     async with publisher(whip(engine, ROOM), "320623"), viewer(whep(engine, ROOM)) as seen:
@@ -65,6 +70,7 @@ async def test_a_new_publisher_replaces_the_old_one(engine: MediaEngine) -> None
             assert (await engine.stats()).sessions == {"whip": 1, "whep": 1}
 
 
+@over_bridges_too
 async def test_events_tell_how_a_stream_comes_and_goes(engine: MediaEngine) -> None:
     events = engine.events()
     told = []

@@ -16,6 +16,7 @@ from tests.support.peers import THUMB, TONE_HZ, Publisher, Viewer, publisher, un
 from tests.support.posts import whep, whip
 from tests.support.walls import Wall, wall
 
+over_bridges_too = pytest.mark.parametrize("engine", ["batched", "reference", "pair"], indirect=True)
 UNDECODED = "failed to decode"
 CODES = ["320623", "320612", "320685", "320681"]
 
@@ -140,6 +141,7 @@ async def test_a_line_tells_what_goes_over_it(engine: EmbeddedMediaEngine) -> No
         assert lines[SessionKind.WHIP].sent_bps < 10_000
 
 
+@over_bridges_too
 async def test_layers_change_at_key_frames(engine: EmbeddedMediaEngine, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     async with AsyncExitStack() as stack:
@@ -169,6 +171,7 @@ async def test_layers_change_at_key_frames(engine: EmbeddedMediaEngine, caplog: 
     assert UNDECODED not in caplog.text
 
 
+@over_bridges_too
 async def test_a_slot_outlives_its_source_and_waits_for_one(engine: EmbeddedMediaEngine) -> None:
     async with wall(engine, 1, sounds=1) as hung:
         pane = hung.panes[0]

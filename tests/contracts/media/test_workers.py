@@ -12,7 +12,7 @@ import pytest
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.adapters.media_embedded.rules.placement import ranking
 from gateway.ports.media import EngineRestarted, Layer, LayersWanted, SessionEnded, Showing, StreamState
-from tests.support.peers import TONE_HZ, Viewer, publisher, until, viewer
+from tests.support.peers import THUMB, TONE_HZ, Viewer, publisher, until, viewer
 from tests.support.posts import whep, whip
 from tests.support.walls import wall
 
@@ -105,6 +105,38 @@ async def test_viewers_beyond_the_limit_cost_one_bridge(two: EmbeddedMediaEngine
                 if not event.layers:
                     break
     assert wanted == [{Layer.MAIN}, frozenset()]
+
+
+async def test_a_layer_crosses_only_while_it_is_watched_there(two: EmbeddedMediaEngine) -> None:
+    """And where the camera has no thumb, its main picture stands for it."""
+    layered, plain = codes_of("1")
+    events = two.events()
+    told: dict[str, frozenset[Layer]] = {}
+
+    async def listen() -> None:
+        async for event in events:
+            if isinstance(event, LayersWanted):
+                told[event.stream] = event.layers
+
+    async with AsyncExitStack() as stack:
+        listening = asyncio.ensure_future(listen())
+        stack.callback(listening.cancel)
+        for code in (layered, plain):
+            post = whip(two, room(code))
+            await stack.enter_async_context(publisher(post, code, rate=6, thumb=code == layered, key_frame_s=0.5))
+        hung = await stack.enter_async_context(wall(two, 2))
+        await hung.show(0, room(layered), Layer.THUMB, 3)
+        await hung.show(1, room(plain), Layer.THUMB, 3)
+        await hung.says(0, Showing.THUMB)
+        await hung.says(1, Showing.MAIN)
+        await asyncio.gather(hung.panes[0].sees(layered, 2), hung.panes[1].sees(plain, 2))
+        assert {width for _, width in hung.panes[0].history} == {THUMB[0]}
+        await until(lambda: told == {room(layered): {Layer.THUMB}, room(plain): {Layer.MAIN}})
+        await hung.show(0, room(layered), Layer.MAIN)
+        await hung.says(0, Showing.MAIN)
+        await until(lambda: told[room(layered)] == {Layer.MAIN})
+        await hung.show(0, None)
+        await until(lambda: not told[room(layered)])
 
 
 @pytest.mark.parametrize("dies", ["home", "far"])

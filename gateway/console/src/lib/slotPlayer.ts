@@ -69,6 +69,10 @@ export class SlotPlayer {
     // The wall restarts as a whole.
   }
 
+  lost(): void {
+    // So it does when its media worker died.
+  }
+
   close(): void {
     this.closed = true
     window.clearInterval(this.lookTimer)

@@ -2,6 +2,7 @@ import { api } from '@/api/client'
 import { Backoff } from './backoff'
 import { fragmentOf, restartedAnswer } from './iceRestart'
 import { endSession, localOffer, postOffer, SignalError } from './signal'
+import { isGone, type MediaRestart } from './mediaRestart'
 
 export type SlotKind = 'video' | 'audio'
 export type LayerName = 'main' | 'thumb'
@@ -113,7 +114,12 @@ export class WallSession {
     this.state = 'closed'
   }
 
-  /** Make a new wall at once, for instance because the media worker was restarted. */
+  /** Begin anew at once if the media worker that died had this session. */
+  lost(event: MediaRestart): void {
+    if (isGone(event, this.session)) this.restart('media_restart')
+  }
+
+  /** Make a new wall at once. */
   restart(reason: string): void {
     if (this.state === 'closed') return
     this.backoff.reset()

@@ -1,5 +1,6 @@
 import { Backoff } from './backoff'
 import { endSession, localOffer, mediaUrl, postOffer, SignalError } from './signal'
+import { isGone, type MediaRestart } from './mediaRestart'
 
 /**
  * What one pane truthfully shows. `live` is said only after a decoded frame, `stalled` once none came for a while;
@@ -71,7 +72,12 @@ export class WhepPlayer {
     void this.connect()
   }
 
-  /** Begin a new session at once, for instance because the media worker was restarted. */
+  /** Begin anew at once if the media worker that died had this session. */
+  lost(event: MediaRestart): void {
+    if (isGone(event, this.session)) this.restart('media_restart')
+  }
+
+  /** Begin a new session at once. */
   restart(reason: string): void {
     if (this.report.state === 'closed') return
     this.backoff.reset()

@@ -1,5 +1,6 @@
 import { Backoff } from './backoff'
 import { endSession, localOffer, postOffer, SignalError } from './signal'
+import { isGone, type MediaRestart } from './mediaRestart'
 
 export type PublishState = 'connecting' | 'live' | 'retrying' | 'closed'
 
@@ -24,6 +25,11 @@ export class WhipPublisher {
 
   open(): void {
     void this.connect()
+  }
+
+  /** Begin anew at once if the media worker that died had this session. */
+  lost(event: MediaRestart): void {
+    if (isGone(event, this.session)) this.restart()
   }
 
   restart(): void {

@@ -4,6 +4,7 @@ import { api } from '@/api/client'
 import type { Call } from '@/api/types'
 import { DeviceError, openDevices, type DeviceFault } from '@/lib/permission'
 import { joined } from '@/lib/throttle'
+import type { MediaRestart } from '@/lib/mediaRestart'
 import { WhipPublisher, type PublishReport } from '@/lib/whip'
 
 /** Dispatch calls: the one this seat is in, those that ring here, and the past ones. */
@@ -103,9 +104,9 @@ export const useCalls = defineStore('calls', () => {
     local.value?.getVideoTracks().forEach((track) => (track.enabled = !on))
   }
 
-  /** The media worker came back: send again at once. */
-  function mediaRestarted(): void {
-    publisher?.restart()
+  /** A media worker died: send again at once, if to that one. */
+  function mediaRestarted(event: MediaRestart): void {
+    publisher?.lost(event)
   }
 
   return {

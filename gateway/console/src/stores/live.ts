@@ -10,6 +10,7 @@ import { useAlarms } from './alarms'
 import { useCalls } from './calls'
 import { useRollCalls } from './rollcalls'
 import { useSession } from './session'
+import type { MediaRestart } from '@/lib/mediaRestart'
 
 const SKEW_MS = 2000
 
@@ -27,7 +28,7 @@ export const useLive = defineStore('live', () => {
   const skewMs = ref(0)
   const version = ref<string | null>(null)
   const newVersion = ref(false)
-  const mediaRestart = shallowRef<{ streams: string[]; at: number }>({ streams: [], at: 0 })
+  const mediaRestart = shallowRef<MediaRestart>({ sessions: [], at: 0 })
   const slotListeners = new Set<(event: SlotEvent) => void>()
   let events: EventStream | null = null
 
@@ -99,8 +100,8 @@ export const useLive = defineStore('live', () => {
     'call.changed': (data) => useCalls().changed(data),
     'wall.slot': (data) => slotListeners.forEach((listen) => listen(data as SlotEvent)),
     'media.restart': (data) => {
-      const streams = (data as { streams?: string[] } | null)?.streams ?? []
-      mediaRestart.value = { streams, at: Date.now() }
+      const sessions = (data as { sessions?: string[] } | null)?.sessions ?? []
+      mediaRestart.value = { sessions, at: Date.now() }
     },
     resync: () => reloadAll(),
   }

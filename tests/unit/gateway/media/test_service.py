@@ -11,7 +11,7 @@ from gateway.media.machine import Kind, Trouble
 from gateway.media.needs import MediaNeeds
 from gateway.media.service import MediaService
 from gateway.metrics import Metrics
-from gateway.ports.media import EndReason, Layer, LayersWanted, SessionKind, StreamChanged, StreamState
+from gateway.ports.media import EndReason, EngineRestarted, Layer, LayersWanted, SessionKind, StreamChanged, StreamState
 from gateway.web.media_tokens import MediaDirection, MediaTokens
 from protocols.aio.clock import ManualClock, new_ulid
 from protocols.command import Command, MediaPublish, MediaUnpublish
@@ -128,6 +128,21 @@ async def test_the_returning_link_is_asked_at_once(city):
     city.bus.publish(LinkChanged("320612-box", LinkStatus.UP))
     await until(lambda: city.published)
     assert city.media.trouble(STREAM) is None
+
+
+async def test_a_lost_worker_leaves_the_sessions_of_others_alone(city):
+    """The publisher was elsewhere: it is not asked again."""
+    told: list[MediaRestarted] = []
+    city.bus.listen(MediaRestarted, told.append)
+    await city.view()
+    await city.view()
+    await until(lambda: city.published)
+    gone, _ = city.engine.of(SessionKind.WHEP)
+    city.engine.lose(gone, EndReason.WORKER_LOST)
+    city.engine.tell(EngineRestarted((STREAM,), (), (gone,)))
+    await until(lambda: told)
+    assert told == [MediaRestarted((STREAM,), (gone,))]
+    assert len(city.published) == 1
 
 
 async def test_a_lost_worker_brings_fresh_publishers_and_tells_the_viewers(city):
