@@ -42,7 +42,7 @@ setup-interop: setup-system
 	@cd tests/support/interop && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 
 test: setup-system setup-interop check
-	$(BIN)/python -m pytest -q tests/contracts tests/simulation tests/integration
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/contracts tests/simulation tests/integration
 	$(BIN)/python -m pytest -q tests/browser
 
 format: setup-dev

@@ -63,7 +63,7 @@ async def fresh(viewer: Listener) -> float:
         mark = (viewer.report()["picture"] or {}).get("mark")
         return mark is not None and mark["code"] == "320623" and mark["age_ms"] < (time.time() - began) * 1000
 
-    await until(seen, 40)
+    await until(seen, 80)
     return time.time() - began
 
 
