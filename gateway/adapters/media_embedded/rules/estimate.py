@@ -11,10 +11,9 @@ not believed for a while after they promised too much.
 """
 
 from collections import deque
-from collections.abc import Iterable
-from itertools import takewhile
-from statistics import median
+from collections.abc import Sequence
 
+from gateway.adapters.media_embedded.rules.flight import Flight
 from gateway.adapters.media_embedded.rules.rtp import Unwrapper
 from gateway.adapters.media_embedded.rules.transport_feedback import REFERENCE_TICKS, TICK_S, TransportFeedback
 
@@ -39,7 +38,6 @@ FEW_TRAINS, MANY_TRAINS = 3, 6
 LOSS_S, LOSS_PACKETS, TOO_MUCH_LOSS, LITTLE_LOSS = 1.0, 50, 0.12, 0.02
 REORDERED = 32
 """A number that is not told of is lost when so many later ones have arrived."""
-IN_FLIGHT = 8192
 NEVER, INFINITE = -1e9, 1e18
 BOUND_S = 10.0
 """A REMB holds so long."""
@@ -52,8 +50,7 @@ class Estimator:
         self.fraction_lost: float | None = None
         self._bitrate: float | None = None
         self._bound: tuple[float, float] | None = None
-        self._flight: dict[int, tuple[float, int]] = {}
-        self._newest_sent = self._highest = -1
+        self._flight = Flight()
         self._reference = Unwrapper(24)
         self._looked_at: float | None = None
         self._quickest: float | None = None
@@ -83,57 +80,44 @@ class Estimator:
 
     # -- transport-wide feedback -----------------------------------------------------------------------------------
 
-    def sent(self, first: int, at: float, sizes: Iterable[int]) -> None:
-        """Note packets that left at once: their transport-wide numbers from `first` on, which never wrap here."""
-        flight = self._flight
-        number = first - 1
-        for number, size in enumerate(sizes, first):
-            flight[number] = (at, size)
-        self._newest_sent = max(self._newest_sent, number)
-        while len(flight) > IN_FLIGHT:
-            del flight[next(iter(flight))]
+    def sent(self, first: int, at: float, lengths: Sequence[int], around: int = 0) -> None:
+        """Note packets that left at once: their transport-wide numbers from `first` on, which never wrap here.
+
+        Each is `around` bytes longer on the wire than its length says.
+        """
+        self._flight.sent(first, at, lengths, around)
 
     def feedback(self, told: TransportFeedback, now: float) -> None:
         """Take what the far end says of arrivals; numbers that were never sent mean nothing."""
         reference = self._reference.unwrap(told.reference) * REFERENCE_TICKS
-        if not self._arrive(reference, told.arrivals, now):
+        if not self._arrive(reference, told, now):
             return
-        self._count_losses()
+        self._lost += self._flight.lost(REORDERED)
         if self._bitrate is None:
             self._bitrate = float(START)
         self._look(now)
         self._weigh_losses(now)
         self._grow(now)
 
-    def _arrive(self, reference: int, arrivals: tuple[tuple[int, int], ...], now: float) -> int:
-        """Take arrivals train by train; returns how many were known. All that is done for each packet is here."""
-        pop, newest, highest = self._flight.pop, self._newest_sent, self._highest
+    def _arrive(self, reference: int, told: TransportFeedback, now: float) -> int:
+        """Take arrivals train by train; returns how many were known."""
         quickest = INFINITE if self._quickest is None else self._quickest
         began, earliest, latest, octets, leading, length, known = -INFINITE, 0.0, 0.0, 0, 0, 0, 0
-        for low, ticks in arrivals:
-            number = newest - ((newest - low) & 0xFFFF)
-            found = pop(number, None)
-            if found is None:
-                continue
-            at, size = found
-            came = (reference + ticks) * TICK_S
+        for at, count, size, first, soonest, last in self._flight.told(told.base, told.runs):
+            came, ended = (reference + soonest) * TICK_S, (reference + last) * TICK_S
             quickest = min(quickest, came - at)
-            highest = max(highest, number)
-            known += 1
+            known += count
             if -TRAIN_GAP_S <= at - began <= TRAIN_GAP_S:
                 octets += size
-                length += 1
-                if came > latest:
-                    latest = came
-                elif came < earliest:
-                    earliest = came
+                length += count
+                earliest, latest = min(earliest, came), max(latest, ended)
                 continue
             if length:
                 self._end_train(length, octets, leading, latest - earliest, latest, now)
-            began, earliest, latest, octets, leading, length = at, came, came, size, size, 1
+            began, earliest, latest, octets, leading, length = at, came, ended, size, first, count
         if known:
             self._end_train(length, octets, leading, latest - earliest, latest, now)
-            self._quickest, self._highest = quickest, highest
+            self._quickest = quickest
             self._looked_packets += known
             self._arrived += known
         return known
@@ -183,12 +167,6 @@ class Estimator:
         self._trains.clear()
         self._bitrate, self._lowered_at = to, now
 
-    def _count_losses(self) -> None:
-        gone = list(takewhile(lambda number: number <= self._highest - REORDERED, self._flight))
-        for number in gone:
-            del self._flight[number]
-        self._lost += len(gone)
-
     def _weigh_losses(self, now: float) -> None:
         self._counted_at = now if self._counted_at is None else self._counted_at
         total = self._arrived + self._lost
@@ -212,10 +190,12 @@ class Estimator:
             return
         if now - self._lowered_at > LONGEST_DISTRUST_S:
             self._distrust_s = DISTRUST_S
-        rates = [rate for at, rate in self._trains if now - at <= TRAINS_S] if now >= self._distrust_until else []
+        rates = (
+            [] if now < self._distrust_until else sorted([rate for at, rate in self._trains if now - at <= TRAINS_S])
+        )
         delivered = self._rate()
         self._bitrate = max(self._bitrate, delivered * LEFT_OVER)  # it came, and nothing waited
-        seen = median(rates) * TRAIN_TRUST if len(rates) >= FEW_TRAINS else 0.0
+        seen = middle(rates) * TRAIN_TRUST if len(rates) >= FEW_TRAINS else 0.0
         if seen > self._bitrate:
             self._bitrate = min(seen, self._bitrate * FAST_GROWTH_A_S**passed) if self._lowered_at > NEVER else seen
         limit = max(delivered * HEADROOM + HEADROOM_BPS, seen)
@@ -224,7 +204,7 @@ class Estimator:
         if self._bitrate < limit:
             self._bitrate = min(self._bitrate * GROWTH_A_S**passed, limit)
         elif len(rates) >= MANY_TRAINS and delivered < self._bitrate / 2:
-            self._bitrate = min(self._bitrate, max(*rates, limit))
+            self._bitrate = min(self._bitrate, max(rates[-1], limit))
 
     # -- receiver reports, where that is all there is --------------------------------------------------------------
 
@@ -240,3 +220,9 @@ class Estimator:
         elif self._bitrate is not None and fraction < LITTLE_LOSS:
             self._bitrate = min(self._bitrate * GROWTH_A_S**passed, float(MOST))
         self._judge_loss(fraction, sent_bps * (1 - fraction), now)
+
+
+def middle(values: Sequence[float]) -> float:
+    """Return the median of sorted values; `statistics` would sort them again for every report of every viewer."""
+    half = len(values) // 2
+    return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gateway.adapters.media_embedded.rules import rtcp
 from gateway.adapters.media_embedded.rules.estimate import Estimator
-from gateway.adapters.media_embedded.rules.transport import Transport, sizes
+from gateway.adapters.media_embedded.rules.transport import AROUND, TAG, Transport
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 
 REPORTS = 128
@@ -78,8 +78,8 @@ class Line:
             return
         log = self._transport.log
         while log:
-            entry = log.popleft()
-            self._estimator.sent(entry[0], entry[1], sizes(entry))
+            first, at, lengths, head = log.popleft()
+            self._estimator.sent(first, at, lengths, head + TAG + AROUND)
         self._estimator.feedback(told, now)
 
     def _take_reports(self, reports: tuple[rtcp.Report, ...], now: float) -> None:

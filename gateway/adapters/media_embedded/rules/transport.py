@@ -30,10 +30,3 @@ class Transport:
         """Remember a batch that took its numbers from `next` on; `lengths` of payloads may be shared and is kept."""
         self.log.append((self.next, now, lengths, head))
         self.next += len(lengths)
-
-
-def sizes(entry: Entry) -> list[int]:
-    """Spell a batch out: bytes on the wire of each of its packets."""
-    _, _, lengths, head = entry
-    around = head + TAG + AROUND
-    return [around + length for length in lengths]

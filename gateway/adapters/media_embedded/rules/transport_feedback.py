@@ -5,7 +5,9 @@ Publishers are told by `Arrivals`; what viewers tell is read by `parse`. One fee
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from operator import sub
 
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
@@ -28,17 +30,33 @@ _ABSENT, _SMALL, _LARGE = 0, 1, 2
 _LONGEST_RUN = 0x1FFF
 _STEP = struct.Struct("!h").unpack_from
 _FEEDBACK = struct.Struct("!IIHHI")
+_FIRST = struct.Struct("!HHIH").unpack_from
+_DELTAS = 18
+"""Where deltas begin behind a single chunk."""
+
+
+Run = tuple[int, Sequence[int]]
+"""Numbers that came without a gap: the first one's distance to the base, ticks after the reference of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransportFeedback:
-    """One feedback packet, read: `arrivals` are pairs of 16-bit number and ticks after `reference` (in 64 ms)."""
+    """One feedback packet, read: `runs` of arrivals in the order of their numbers; `reference` counts in 64 ms."""
 
     base: int
     count: int
     reference: int
     sequence: int
-    arrivals: tuple[tuple[int, int], ...]
+    runs: tuple[Run, ...]
+
+    @property
+    def arrivals(self) -> tuple[tuple[int, int], ...]:
+        """Spell the runs out: pairs of 16-bit number and ticks after `reference`."""
+        return tuple(
+            ((self.base + offset + place) & 0xFFFF, came)
+            for offset, ticks in self.runs
+            for place, came in enumerate(ticks)
+        )
 
 
 class Arrivals:
@@ -147,21 +165,37 @@ def _chunks(statuses: list[int]) -> bytes:
 def parse(body: bytes) -> TransportFeedback:
     """Read the packet after its RTCP header and without padding; raises MalformedError."""
     try:
-        base, count, word = struct.unpack_from("!HHI", body, 8)
-        statuses, at = _statuses(body, count)
-        arrivals = []
-        ticks = 0
-        for offset, status in statuses:
-            if status == _SMALL:
-                ticks += body[at]
-                at += 1
-            else:
-                ticks += _STEP(body, at)[0]
-                at += 2
-            arrivals.append(((base + offset) & 0xFFFF, ticks))
+        base, count, word, chunk = _FIRST(body, 8)
+        if chunk & ~_LONGEST_RUN == _SMALL << 13 and count <= chunk & _LONGEST_RUN and count:
+            deltas = body[_DELTAS : _DELTAS + count]  # all came, each soon after the other: so it is nearly always
+            if len(deltas) < count:
+                raise MalformedError("transport feedback is cut off")
+            runs: tuple[Run, ...] = ((0, tuple(accumulate(deltas))),)
+        else:
+            runs = tuple(_runs(body, count))
     except (struct.error, IndexError) as error:
         raise MalformedError("transport feedback is cut off") from error
-    return TransportFeedback(base, count, word >> 8, word & 0xFF, tuple(arrivals))
+    return TransportFeedback(base, count, word >> 8, word & 0xFF, runs)
+
+
+def _runs(body: bytes, count: int) -> list[Run]:
+    statuses, at = _statuses(body, count)
+    found: list[Run] = []
+    run: list[int] = []
+    ticks, after = 0, -1
+    for offset, status in statuses:
+        if status == _SMALL:
+            ticks += body[at]
+            at += 1
+        else:
+            ticks += _STEP(body, at)[0]
+            at += 2
+        if offset != after:
+            run = []
+            found.append((offset, run))
+        run.append(ticks)
+        after = offset + 1
+    return found
 
 
 def _statuses(body: bytes, count: int) -> tuple[list[tuple[int, int]], int]:
