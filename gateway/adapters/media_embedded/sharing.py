@@ -63,7 +63,7 @@ class Sharing:
             return set()
         estimate = session.estimate(now)
         if self._plenty(session, estimate):
-            return set()
+            return self._pause(session) if self._shedding else set()
         line = self._lines.setdefault(session.spec.session, Allocator())
         given = line.share(estimate, self._claims(session), now)
         changed = set()
@@ -81,17 +81,29 @@ class Sharing:
         return changed
 
     def _plenty(self, session: Session, estimate: int | None) -> bool:
-        """Tell at a glance that nothing has to be left out: so it is nearly always, for hundreds of viewers."""
-        if self._shedding or (self._uplink_bps and session.spec.kind is SessionKind.RELAY):
+        """Tell at a glance that the line leaves nothing out: so it is nearly always, for hundreds of viewers.
+
+        That must hold while pictures are shed too: a worker that is late has no time to share what is not scarce.
+        """
+        if self._uplink_bps and session.spec.kind is SessionKind.RELAY:
             return False
         needed = 0
         for seat in session.seats.values():
-            if seat.limit is not Showing.MAIN:
+            if seat.limit is not Showing.MAIN and not (seat.limit is Showing.SHED and seat in self._shedding):
                 return False
             if seat.stream is not None:
                 measured = 0 if seat.strand is None else seat.strand.bitrate
                 needed += measured or (SOUND_BPS if seat.sound else ASSUMED[Layer.MAIN])
         return estimate is None or needed * WIRE * ROOM + SOUND_BPS <= estimate
+
+    def _pause(self, session: Session) -> set[str]:
+        """Shed pictures of a session whose line is no reason to leave any out; returns the streams that changed."""
+        changed = set()
+        for seat in session.seats.values():
+            if seat in self._shedding and seat.limit is not Showing.SHED and seat.stream is not None:
+                seat.limit = Showing.SHED
+                changed.add(seat.stream)
+        return changed
 
     def _claims(self, session: Session) -> list[Claim]:
         return [
