@@ -13,8 +13,8 @@
                            rules/seat: a leg (leg, ring) and where it sits: a stream, a layer, or nothing
 
 Control makes SDP and decides, and never touches a packet; the worker knows no users, tiers or tokens. `rules/` is pure:
-bytes and time in, effects out. Packets go in batches: what comes in within a window, at most until a frame is whole, is
-decrypted (`srtp_gcm`), passes the rules as one `Run` for all legs and leaves by `paths`, a frame in one send. A viewer
-keeps its SSRC, sequence numbers and time stamps over every change of source, layer or camera; it joins at the kept
-group of pictures. A wall is a session with many seats, whose streams are assigned without renegotiation.
+bytes and time in, effects out. Packets go in batches (`intake`): what comes in within a window, at most until a frame
+is whole, is decrypted (`srtp_gcm`), passes the rules as one `Run` for all legs and leaves by `paths`, a frame in one
+send. A viewer keeps its SSRC, sequence numbers and time stamps over every change of source, layer or camera; it joins
+at the kept group of pictures. A wall is a session with many seats, whose streams are assigned without renegotiation.
 """

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from OpenSSL import SSL
 
 from gateway.adapters.media_embedded import moment
+from gateway.adapters.media_embedded.intake import Intake
 from gateway.adapters.media_embedded.paths import PacketPath
 from gateway.adapters.media_embedded.rules import rtcp, rtp, stun
 from gateway.adapters.media_embedded.rules.forward import Stream
@@ -26,7 +27,6 @@ from gateway.adapters.media_embedded.rules.tapping import Tap
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 from gateway.adapters.media_embedded.seating import Seating
 from gateway.adapters.media_embedded.session import CNAME, Session
-from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.srtp import Keys, Secured
 from gateway.adapters.media_embedded.way import Way
 from gateway.adapters.media_embedded.wire import Changed, Open, Over, Shows, Up, Wanted
@@ -81,11 +81,9 @@ class Hub:
         self._early: dict[Address, tuple[float, list[bytes]]] = {}
         self._handshakes: deque[tuple[Session, bytes]] = deque()
         self._loop = asyncio.get_running_loop()
-        self._window_s = window_s
-        self._inboxes: deque[Session] = deque()
-        self._paused: list[SocketPort] = []
-        self._flush_at: asyncio.TimerHandle | None = None
-        self._frame_ended = False
+        self._intake = Intake(self._media, self._late, window_s)
+        self.drained = self._intake.drained
+        """Ports call this after a slice."""
         self._pacing = False
         self._ticker: asyncio.TimerHandle | None = None
         self._due_at = self._second_at = self._told_at = 0.0
@@ -227,35 +225,7 @@ class Hub:
 
     def waiting(self, session: Session, *, marked: bool) -> None:
         """Have the session's inbox emptied: with the batch, or after this slice if a frame's last packet is in."""
-        if len(session.inbox) == 1:
-            self._inboxes.append(session)
-            if self._flush_at is None:
-                self._flush_at = self._loop.call_later(self._window_s, self.flush)
-        self._frame_ended = self._frame_ended or marked
-
-    def drained(self, port: SocketPort) -> None:
-        """Note that a slice of the socket is over (ports call it): a frame that is whole goes out at once.
-
-        Else the port is left alone for the rest of the window, so that what comes meanwhile costs one wake-up.
-        """
-        if self._frame_ended:
-            self.flush()
-        elif self._inboxes and self._window_s:
-            port.pause()
-            self._paused.append(port)
-
-    def flush(self) -> None:
-        """Empty all inboxes: decrypt, forward, send."""
-        paused, self._paused = self._paused, []
-        for port in paused:
-            port.resume()
-        if self._flush_at is not None:
-            self._late(self._loop.time() - self._flush_at.when())
-            self._flush_at.cancel()
-        self._flush_at, self._frame_ended = None, False
-        while self._inboxes:  # one after the other is taken off: a fault in one leaves the others for the next time
-            session = self._inboxes.popleft()
-            self._media(session, session.opened())
+        self._intake.waiting(session, marked=marked)
 
     def _media(self, session: Session, packets: list[rtp.Packet]) -> None:
         """Forward packets of the stream's source, track by track."""

@@ -213,7 +213,7 @@ class Session:
             self._dtls.feed(data)
 
     def secured(self, data: bytes) -> None:
-        """Take an SRTP or SRTCP datagram from one of `addresses`; RTP waits in `inbox` until `opened` is called."""
+        """Take an SRTP or SRTCP datagram from one of `addresses`; RTP waits in `inbox` for `opened`."""
         if self.srtp is None:
             self._exchange.drop("before_keys")
             return
@@ -230,9 +230,11 @@ class Session:
         except MalformedError:
             self._exchange.drop("malformed")
 
-    def opened(self) -> list[rtp.Packet]:
-        """Empty the inbox: decrypt and read what is in it; what cannot be is counted."""
+    def opened(self, most: int) -> list[rtp.Packet]:
+        """Decrypt and read the first packets of the inbox, `most` of them; what cannot be is counted."""
         waiting, self.inbox = self.inbox, []
+        if len(waiting) > most:
+            waiting, self.inbox = waiting[:most], waiting[most:]
         return [] if self.srtp is None else self.srtp.read(waiting, self._exchange.drop)
 
     def by_track(self, packets: list[rtp.Packet], now: float) -> dict[str, list[rtp.Packet]]:

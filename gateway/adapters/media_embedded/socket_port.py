@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.adapters.media_embedded.rules.rush import Rush
 from gateway.adapters.media_embedded.rules.stun import Address
 
 BUFFER = 4 << 20
@@ -46,6 +47,7 @@ class SocketPort:
         self._sendmsg = self._socket.sendmsg
         self._segments: dict[int, Ancillary] = {}
         self._paused = self._closed = False
+        self.rush = Rush()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._drain)
 
@@ -57,34 +59,41 @@ class SocketPort:
             self._socket.setsockopt(socket.SOL_SOCKET, plain, BUFFER)
 
     def _drain(self) -> None:
+        self.rush.woken(self._loop.time())
         self._take()
         self._after(self)
 
-    def _take(self) -> None:
+    def _take(self) -> int:
+        """Take a slice; returns how many datagrams there were."""
         receive, recvfrom = self._receive, self._socket.recvfrom
-        for _ in range(SLICE):
+        for count in range(SLICE):
             try:
                 data, source = recvfrom(LONGEST)
             except BlockingIOError:
-                break
+                return count
             except OSError:
                 self.refused += 1  # the ICMP answer to an earlier datagram
                 continue
             if data:
                 receive(data, source[:2])
+        return SLICE
 
     def pause(self) -> None:
-        """Leave what comes in to the kernel's buffer until `resume`: one wake-up for all of it."""
+        """Leave what comes in to the kernel's buffer until `look`: one wake-up for all of it."""
         if not self._paused and not self._closed:
             self._paused = True
             self._loop.remove_reader(self._socket.fileno())
 
+    def look(self) -> None:
+        """Take a slice of what came in while paused (`after` is not called)."""
+        if self._paused and not self._closed:
+            self.rush.looked(self._loop.time(), found=self._take() > 0)
+
     def resume(self) -> None:
-        """Take a slice of what came in meanwhile (`after` is not called) and listen again."""
+        """Listen again."""
         if self._paused and not self._closed:
             self._paused = False
             self._loop.add_reader(self._socket.fileno(), self._drain)
-            self._take()
 
     def send(self, data: bytes, to: Address) -> None:
         """Send one datagram; a full buffer or an unreachable peer is counted, never raised."""

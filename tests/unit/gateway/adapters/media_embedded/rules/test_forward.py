@@ -160,3 +160,33 @@ def test_a_join_is_finished_by_and_by() -> None:
     while stream.catching:
         parts += len(stream.catch_up(1.0))
     assert parts == 3
+
+
+def test_a_tick_is_wanted_at_once_where_packets_change_something_and_else_not() -> None:
+    stream = watched(seat())
+    assert stream.restless, "a source has come"
+    stream.packets("main", [packet(1, KEY)], 0.1)
+    stream.first_picture()
+    stream.tick(0.1)
+    stream.packets("main", [packet(2)], 0.2)
+    assert not stream.restless
+    assert stream.troubled() == []
+    stream.packets("thumb", [packet(1, KEY)], 0.3)
+    assert stream.restless, "another layer arrives"
+    stream.tick(0.3)
+    stream.packets("main", [packet(3, kind=97)], 0.4)
+    assert stream.restless, "another codec"
+    stream.tick(0.4)
+    stream.packets("main", [packet(5)], 0.5 + STALLED_AFTER_S)
+    assert stream.restless, "it goes on after a silence"
+    assert stream.troubled() == [stream.strands["main"]], "packet 4 is missing"
+
+
+def test_a_wish_for_a_key_frame_is_seen_until_it_is_sent() -> None:
+    stream = Stream("s")
+    stream.tick(0.0)
+    assert not stream.wishing
+    stream.strands["thumb"].wish.ask()
+    assert stream.wishing
+    assert stream.strands["thumb"].wish.due(1.0)
+    assert not stream.wishing

@@ -95,3 +95,31 @@ def test_the_group_is_always_in_order_and_of_one_generation(arrivals: list[tuple
         gop.key_frame()
         assert all(a < b for a, b in itertools.pairwise(numbers(gop)))
         assert not gop.packets or gop.packets[0].key
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=12), st.integers(0, 3), st.booleans())
+def test_packets_taken_at_once_are_packets_taken_one_by_one(runs: list[int], lost: int, whole: bool) -> None:
+    together, singly = Gop(), Gop()
+    for gop in (together, singly):
+        gop.add(media(1, 0, key=True, marker=whole))
+    at = 2 + lost
+    for frame, size in enumerate(runs, 1):
+        run = [media(at + place, frame, marker=place == size - 1) for place in range(size)]
+        at += size
+        if not together.extend(run, sum(len(packet.payload) for packet in run)):
+            for packet in run:
+                together.add(packet)
+        for packet in run:
+            singly.add(packet)
+    assert vars(together) == vars(singly)
+
+
+def test_what_is_not_simply_more_of_the_group_is_not_taken_at_once() -> None:
+    gop = Gop()
+    assert not gop.extend([media(1, 0)], 3), "there is no group"
+    gop.add(media(5, 1, key=True, marker=True))
+    gop.add(media(7, 2, marker=True))
+    assert not gop.extend([media(6, 2)], 3), "late"
+    assert not gop.extend([media(8, 3, generation=2)], 3), "another source"
+    assert not gop.extend([media(8, 3)], rule.MAX_BYTES), "too much"
+    assert numbers(gop) == [5, 7]
