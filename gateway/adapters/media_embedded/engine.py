@@ -8,7 +8,7 @@ import contextlib
 import logging
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +17,14 @@ from typing import Self
 from gateway.adapters.media_embedded import identity, moment, sdp
 from gateway.adapters.media_embedded.bridges import Bridges
 from gateway.adapters.media_embedded.broadcast import Broadcast
-from gateway.adapters.media_embedded.negotiation import Known, accept, credentials, ssrcs, warm_up, warm_up_later
+from gateway.adapters.media_embedded.negotiation import Feed, Known, accept, credentials, ssrcs, warm_up, warm_up_later
 from gateway.adapters.media_embedded.pictures import Pictures
 from gateway.adapters.media_embedded.recordings import Recordings
 from gateway.adapters.media_embedded.rules import fragment as fragments
 from gateway.adapters.media_embedded.rules import zones
-from gateway.adapters.media_embedded.rules.description import SENDING, Agreement, Local
+from gateway.adapters.media_embedded.rules.description import SENDING, Agreement, Local, Remote, Track
 from gateway.adapters.media_embedded.rules.placement import LEGS_PER_WORKER, Placement
-from gateway.adapters.media_embedded.rules.stun import TCP
+from gateway.adapters.media_embedded.rules.stun import TCP, Address
 from gateway.adapters.media_embedded.stills import Stills
 from gateway.adapters.media_embedded.summing import summed
 from gateway.adapters.media_embedded.wire import (
@@ -279,7 +279,8 @@ class EmbeddedMediaEngine:
             tracks=agreed.tracks,
             opened_at=opened_at,
             dtls_server=dtls_server,
-            candidates=agreed.remote.candidates if known.client is not None else (),
+            candidates=agreed.remote.candidates if known.client is not None or known.plain else (),
+            plain=known.plain,
         )
         self._sessions[known.session] = known
         self._sit(known)
@@ -394,6 +395,27 @@ class EmbeddedMediaEngine:
             raise LinkError(f"no media connection to the other gateway for {known.stream}") from error
         if known.over is not None:
             raise LinkError(f"the media connection for {known.stream} failed: {known.over.value}")
+
+    async def hear(self, feed: Feed, agree: Callable[[int], Awaitable[tuple[Address, tuple[Track, ...]]]]) -> None:
+        """Take a stream as plain RTP from another engine, which then is its publisher (`SessionKind.WHIP`).
+
+        `agree` is told the port that was opened for it; it has the other engine send there and returns where that one
+        hears RTCP, and the tracks with their SSRCs. Nothing is taken from another host. Raises LinkError.
+        """
+        split_stream(feed.stream)
+        worker = self._crew.home(feed.stream)
+        try:
+            reserved, _ = await self._crew.links[worker].request(Reserve(feed.session, feed.host))
+            if not reserved.ok:
+                raise ConfigError(f"plain RTP cannot be heard at {feed.host}; name an address of this machine")
+            source, tracks = await agree(reserved.port)
+            local = self._local((), reserved.port)
+            known = Known(feed.session, SessionKind.WHIP, feed.stream, worker, local, plain=True)
+            agreed = Agreement("", Remote(credentials(), "", "passive", (source,)), tracks)
+            await self._open(known, agreed, feed.opened_at, dtls_server=True)
+        except BaseException:
+            self._tell_close(feed.session, worker)
+            raise
 
     # -- stills, figures, events ----------------------------------------------------------------------------------
 

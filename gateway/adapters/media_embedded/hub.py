@@ -14,6 +14,7 @@ from OpenSSL import SSL
 from gateway.adapters.media_embedded import moment
 from gateway.adapters.media_embedded.intake import Intake
 from gateway.adapters.media_embedded.paths import PacketPath
+from gateway.adapters.media_embedded.plain import PlainSession
 from gateway.adapters.media_embedded.rules import rtcp, rtp, stun
 from gateway.adapters.media_embedded.rules.forward import Stream
 from gateway.adapters.media_embedded.rules.ice import Credentials, Send, refusal
@@ -102,7 +103,8 @@ class Hub:
             self.drop("too_many_sessions")
             return False
         now = moment.now()
-        session = Session(spec, self._shared, port, self, now)
+        made = PlainSession if spec.plain else Session
+        session = made(spec, self._shared, port, self, now)
         self.sessions[spec.session] = session
         self._by_ufrag[spec.local.ufrag] = session
         self.seating.open(session, now)

@@ -36,6 +36,8 @@ class Known:
     """What stands in the slots of a wall."""
     up: asyncio.Event = field(default_factory=asyncio.Event)
     over: EndReason | None = None
+    plain: bool = False
+    """Whether another engine sends it as plain RTP."""
 
     def agree(self, agreed: Agreement) -> None:
         """Keep what was agreed."""
@@ -43,6 +45,16 @@ class Known:
         self.first_kind = agreed.tracks[0].kind
         self.slots = tuple(track.name for track in agreed.tracks)
         self.remote = agreed.remote.credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A stream that another engine sends as plain RTP: under which session's name, and at which address it is heard."""
+
+    session: str
+    stream: str
+    host: str
+    opened_at: float
 
 
 def credentials() -> Credentials:

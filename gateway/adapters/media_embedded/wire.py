@@ -44,15 +44,22 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Open a socket for an upward session; the reply's `port` goes into our offer."""
+    """Open a socket for an upward session or for plain RTP; the reply's `port` is told to the other end.
+
+    It is bound to `host`, without one to the first address that the worker listens on.
+    """
 
     session: str
+    host: str = ""
     op: Literal["reserve"] = "reserve"
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Begin a session. With `candidates` it is controlling and uses its reserved socket, else it is ICE-lite."""
+    """Begin a session. With `candidates` it is controlling and uses its reserved socket, else it is ICE-lite.
+
+    `plain` takes RTP as it is, from the host of the one candidate alone, which is where its RTCP is heard.
+    """
 
     session: str
     kind: SessionKind
@@ -64,6 +71,7 @@ class Open:
     opened_at: float
     dtls_server: bool = True
     candidates: tuple[Address, ...] = ()
+    plain: bool = False
     op: Literal["open"] = "open"
 
 

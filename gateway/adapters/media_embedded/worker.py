@@ -18,6 +18,7 @@ from gateway.adapters.media_embedded.figures import figures_of
 from gateway.adapters.media_embedded.hub import Event, Hub
 from gateway.adapters.media_embedded.lineage import die_with_parent
 from gateway.adapters.media_embedded.paths import PATHS
+from gateway.adapters.media_embedded.plain import PlainSession
 from gateway.adapters.media_embedded.rules import h264, vp8
 from gateway.adapters.media_embedded.rules.gop import KeyFrame
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
@@ -115,11 +116,21 @@ class Worker:
     def _port(self, host: str, number: int, session: str | None = None) -> SocketPort:
         def receive(data: bytes, source: tuple[str, int]) -> None:
             own = None if session is None else self._own.get(session)
-            if session is None or own is not None:
+            if isinstance(own, PlainSession):
+                own.take(data, source)
+            elif session is None or own is not None:
                 self.hub.receive(port, data, source, own)
 
         port = SocketPort(host, number, receive, self.hub.drained)
         return port
+
+    def _reserve(self, number: int, session: str, host: str) -> Reply:
+        try:
+            port = self._port(host, 0, session)
+        except OSError:
+            return Reply(number, ok=False)
+        self._reserved[session] = port
+        return Reply(number, port=port.number)
 
     def _emit(self, event: Event) -> None:
         if event.op == "over":
@@ -155,10 +166,8 @@ class Worker:
 
     def _answer(self, ask: Ask) -> Reply:
         match ask.request:
-            case Reserve(session):
-                port = self._port(self._setup.bind[0], 0, session)
-                self._reserved[session] = port
-                return Reply(ask.number, port=port.number)
+            case Reserve(session, host):
+                return self._reserve(ask.number, session, host or self._setup.bind[0])
             case Open() as spec:
                 return Reply(ask.number, ok=self._open(spec))
             case Close(session, reason):

@@ -60,7 +60,7 @@ def srtp_build() -> str:
     return "unknown"
 
 
-def configuration(setup: JanusSetup, log: Path, admin_secret: str) -> dict[str, str]:
+def configuration(setup: JanusSetup, log: Path, admin_secret: str, secret: str) -> dict[str, str]:
     """Return the files of the configuration directory by name; plugins and transports that are not needed stay out."""
     disabled = {kind: ",".join(_others(kind, kept)) for kind, kept in KEPT.items()}
     listed = f'ice_enforce_list = "{setup.interface}"' if setup.interface else ""
@@ -73,6 +73,7 @@ general: {{
     log_to_stdout = false
     log_to_file = "{log}"
     debug_level = 3
+    api_secret = "{secret}"
     admin_secret = "{admin_secret}"
     {f"event_loops = {setup.event_loops}" if setup.event_loops else ""}
 }}
@@ -113,9 +114,11 @@ async def janus_server(setup: JanusSetup) -> AsyncIterator[JanusServer]:
     program = find_janus()
     setup.directory.mkdir(parents=True, exist_ok=True)
     log = setup.directory / "janus.log"
-    admin_secret = secrets.token_hex(16)
-    for name, text in configuration(setup, log, admin_secret).items():
-        (setup.directory / name).write_text(text, encoding="utf-8")
+    admin_secret, secret = secrets.token_hex(16), secrets.token_hex(16)
+    for name, text in configuration(setup, log, admin_secret, secret).items():
+        file = setup.directory / name
+        file.touch(mode=0o600)
+        file.write_text(text, encoding="utf-8")
     parent = os.getpid()
     with (setup.directory / "output.log").open("ab") as output:
         process = await asyncio.create_subprocess_exec(
@@ -125,7 +128,7 @@ async def janus_server(setup: JanusSetup) -> AsyncIterator[JanusServer]:
         )  # fmt: skip
     base = f"http://127.0.0.1:{setup.port}"
     try:
-        client = JanusClient(f"{base}/janus", admin_url=f"http://127.0.0.1:{setup.port + 1}/admin",
+        client = JanusClient(f"{base}/janus", secret=secret, admin_url=f"http://127.0.0.1:{setup.port + 1}/admin",
                              admin_secret=admin_secret)  # fmt: skip
         async with client:
             await _ready(process, client, log)

@@ -22,6 +22,8 @@ class Forward:
     host: str
     port: int
     ssrc: int | None
+    rtcp_port: int = 0
+    """Where Janus hears RTCP for it, 0 where it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,22 @@ class VideoRoom:
         track: dict[str, Any] = {"mid": mid, "host": host, "port": port, "rtcp_port": port}
         track.update({k: v for k, v in (("ssrc", ssrc), ("pt", payload_type)) if v is not None})
         found = await self._do(
-            "rtp_forward", room=room, publisher_id=feed, streams=[track], **({"secret": secret} if secret else {})
+            "rtp_forward",
+            room=room,
+            publisher_id=feed,
+            host=host,
+            streams=[track],
+            **({"secret": secret} if secret else {}),
         )
         return [
-            Forward(int(f["stream_id"]), str(f["type"]), str(f["host"]), int(f["port"]), f.get("ssrc"))
+            Forward(
+                int(f["stream_id"]),
+                str(f["type"]),
+                str(f["host"]),
+                int(f["port"]),
+                f.get("ssrc"),
+                int(f.get("local_rtcp_port", 0)),
+            )
             for f in found.get("forwarders", [])
         ]
 

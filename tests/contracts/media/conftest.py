@@ -6,13 +6,19 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters.media_embedded.engine import BACKENDS, EmbeddedMediaEngine
+from gateway.ports.media import MediaEngine
+from tests.support.janus_stage import inside, janus_engine
 
 PAIR = "pair"
 """Two workers, each of which is full at once: viewers and walls sit beside the home of 320623/room."""
 
 
-@pytest.fixture(params=BACKENDS)
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EmbeddedMediaEngine]:
+@pytest.fixture(params=("janus",) if inside() else BACKENDS)
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MediaEngine]:
+    if inside():
+        async with janus_engine(tmp_path) as external:
+            yield external
+        return
     pair = request.param == PAIR
     made = EmbeddedMediaEngine(state_dir=tmp_path / "engine", backend="batched" if pair else request.param)
     if pair:
