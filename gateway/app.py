@@ -27,7 +27,7 @@ from fastapi import FastAPI
 
 from gateway.adapters.blob_files import FileBlobs
 from gateway.adapters.broker_choice import choose_broker
-from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
+from gateway.adapters.media_choice import choose_engine
 from gateway.adapters.store_sqlite import SqliteStore
 from gateway.alarms.api import routes as alarm_routes
 from gateway.alarms.bulletins import Bulletins
@@ -134,19 +134,7 @@ class Gateway:
         self._lock = StateLock(self._state / "gateway.lock")
         self.store = SqliteStore(self._state / "gateway.db", self.node, self.clock, self.events.publish)
         self.blobs = FileBlobs(self._state / "blobs")
-        media = self.settings.media
-        self.engine = EmbeddedMediaEngine(
-            state_dir=self._state / "media",
-            advertise=media.advertise or (media.host,),
-            host=media.host,
-            port=media.port,
-            tcp=media.tcp,
-            backend=media.backend,
-            batch_window_ms=media.batch_window_ms,
-            trust=self._trust_above,
-        )
-        self.engine.workers = media.processes
-        self.engine.uplink_bps = media.uplink_kbps * 1000
+        self.engine = choose_engine(self.settings, self._trust_above)
         now, wanted = self.clock.now(), self.settings.broker
         self.authority = Authority.load(self.settings.pki_dir, self.node, now)
         listener = self.authority.server_files("broker", (wanted.host, *wanted.names), now)
@@ -415,7 +403,7 @@ class Gateway:
         return Facts(
             version=version(),
             broker=BrokerFacts(kind=health.kind, production=health.production),
-            media=MediaFacts(engine="embedded", backend=self.settings.media.backend),
+            media=MediaFacts(engine=self.settings.media.engine, backend=self.settings.media.backend),
             prometheus_url=self.settings.prometheus.url,
         )
 

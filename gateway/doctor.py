@@ -17,18 +17,23 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gateway.adapters.broker_mosquitto import find_mosquitto
+from gateway.adapters.media_choice import janus_secret
 from gateway.adapters.media_embedded.rules import zones
+from gateway.adapters.media_janus.api import JanusClient
+from gateway.adapters.media_janus.connection import too_old
+from gateway.adapters.media_janus.server import find_janus, janus_version
 from gateway.audit.machine import Record, Verdict, verify
-from gateway.settings import BrokerKind, Settings
+from gateway.settings import BrokerKind, MediaEngineKind, Settings
 from gateway.state_lock import StateLock
 from gateway.web.assets import console_built
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, SilianError
 
 PACKAGES = ("gateway", "edge_agent", "protocols")
 LIBRARIES = {"av": "av", "cv2": "opencv-python-headless", "pylibsrtp": "pylibsrtp", "lxml": "lxml"}
 DISK_FREE_MB = 1024
 CLOCK_OFF_S = 2.0
 SOON_DAYS = 14
+JANUS_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ async def examine(settings: Settings) -> list[Finding]:
     running = is_running(settings)
     found += [ports(settings, running=running), media(settings), broker(settings), *certificates(settings)]
     found += [audit(settings), console(), first_login(settings)]
+    if settings.media.engine is MediaEngineKind.JANUS:
+        found.append(await janus(settings))
     if settings.upstream.url is not None:
         found += [identity(settings), await upstream(settings)]
     return found
@@ -139,6 +146,29 @@ def media(settings: Settings) -> Finding:
     by_zone = [f"{network}: {address}" for network, address in told.zoned]
     detail = f"listens on {', '.join(bound)}; told: {', '.join([*told.plain, *by_zone])}"
     return Finding("media", good=True, detail=detail)
+
+
+async def janus(settings: Settings) -> Finding:
+    """Check that Janus is there and not too old: before 1.4.1 it lacks known repairs."""
+    media = settings.media
+    advice = "sudo apt-get install janus, or set media.janus_url"
+    try:
+        if media.janus_url is None:
+            program = find_janus()
+            version = await asyncio.to_thread(janus_version, program)
+            detail = f"{program} {version}"
+        else:
+            advice = "start Janus there, or correct media.janus_url"
+            async with JanusClient(media.janus_url, secret=janus_secret(media), timeout_s=JANUS_S) as client:
+                async with asyncio.timeout(JANUS_S):
+                    version = (await client.info()).version
+            detail = f"{media.janus_url} answers, version {version}"
+    except (SilianError, TimeoutError) as error:
+        return Finding("janus", good=False, detail=str(error) or "Janus does not answer", advice=advice)
+    if too_old(version):
+        detail += ": before 1.4.1 there is no SRTP between two Januses, no check of consent, and known faults are open"
+        return Finding("janus", good=False, detail=detail, advice="install Janus 1.4.1 or later")
+    return Finding("janus", good=True, detail=detail)
 
 
 def _wanted(settings: Settings) -> Iterator[tuple[str, int, str, int]]:

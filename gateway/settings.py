@@ -134,6 +134,13 @@ class BrokerSection(Section):
     )
 
 
+class MediaEngineKind(StrEnum):
+    """Which engine publishers connect to."""
+
+    EMBEDDED = "embedded"
+    JANUS = "janus"
+
+
 class MediaBackend(StrEnum):
     """How the media worker forwards packets."""
 
@@ -214,6 +221,29 @@ class MediaSection(Section):
         default=0,
         ge=0,
         description="All pictures relayed to other gateways together take at most so many kbit/s; 0 is no limit.",
+    )
+
+    engine: MediaEngineKind = Field(
+        default=MediaEngineKind.EMBEDDED,
+        description="Where publishers connect: embedded, or janus (from 1.4.1 on; no walls, layers and recordings).",
+    )
+    janus_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="HTTP interface of a Janus that runs elsewhere, e.g. http://10.1.0.6:8088/janus; without it the "
+        "gateway runs the program janus itself.",
+    )
+    janus_secret_file: Path | None = Field(default=None, description="File that holds the api_secret of that Janus.")
+    janus_interface: str = Field(
+        default="",
+        pattern=r"^[0-9A-Fa-f.:]*$",
+        description="Address, or its beginning, at which publishers reach the own Janus, never loopback; default: all.",
+    )
+    janus_heard_at: str = Field(
+        default="127.0.0.1",
+        pattern=r"^[0-9.]+$",
+        description="IPv4 address of this machine to which Janus sends the streams as plain RTP: for a Janus elsewhere "
+        "one that it reaches, over a line that nobody else reads.",
     )
 
     @property

@@ -21,7 +21,7 @@ from protocols.backoff import Backoff
 from protocols.errors import ConfigError, LinkError, NeedsError, SilianError
 
 logger = logging.getLogger(__name__)
-START_S = 20.0
+START_S = 5.0
 LOOK_EVERY_S, SILENT_S = 0.5, 2.0
 """How often Janus is asked whether it still knows us, and how long it may take to say so."""
 PUBLISHERS = 4096
@@ -73,18 +73,20 @@ class JanusConnection:
         self._failure: SilianError | None = None
 
     async def __aenter__(self) -> "JanusConnection":
-        """Find Janus. Raises NeedsError where it or its videoroom is not there, LinkError where it does not answer."""
+        """Find Janus; one that does not answer is looked for further on, for alarms must not wait for it.
+
+        Raises NeedsError where the program or its videoroom is not there.
+        """
         self._tasks.start("janus", self._live)
         try:
             async with asyncio.timeout(START_S):
                 await self._ready.wait()
-        except TimeoutError as error:
-            await self._tasks.stop()
-            raise LinkError(f"Janus does not start: {self._failure or 'no answer'}") from error
+        except TimeoutError:
+            logger.error("janus is away", extra={"reason": str(self._failure or "no answer")})
         except BaseException:
             await self._tasks.stop()
             raise
-        if self._standing is None and self._failure is not None:
+        if self._standing is None and isinstance(self._failure, ConfigError | NeedsError):
             await self._tasks.stop()
             raise self._failure
         return self

@@ -77,7 +77,7 @@ class JanusMediaEngine:
         return CAPABILITIES
 
     async def __aenter__(self) -> Self:
-        """Start both. Raises as the worker does, NeedsError where Janus is missing, LinkError where it is silent."""
+        """Start both. Raises as the worker does, and NeedsError where Janus is missing."""
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.worker)
             told = self.worker.events()

@@ -7,8 +7,10 @@ without such an address it must be met in a network namespace. It dies with its 
 import asyncio
 import contextlib
 import os
+import re
 import secrets
 import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +50,21 @@ def find_janus() -> str:
     if found is None:
         raise NeedsError("the program janus is not here; on Debian: apt-get install janus")
     return found
+
+
+def janus_version(program: str) -> str:
+    """Ask the program for its version; raises LinkError where it does not tell."""
+    try:
+        # The program that `find_janus` found, with one fixed word.
+        done = subprocess.run(  # noqa: S603 - as said above
+            [program, "--version"], capture_output=True, text=True, check=False, timeout=START_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LinkError(f"{program} --version does not answer") from error
+    found = re.search(r"\b(\d+\.\d+\.\d+)\b", done.stdout + done.stderr)
+    if found is None:
+        raise LinkError(f"{program} --version names no version")
+    return found.group(1)
 
 
 def srtp_build() -> str:

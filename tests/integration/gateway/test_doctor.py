@@ -95,3 +95,27 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
     finding = doctor.state(settings(tmp_path))
     assert not finding.good
     assert "free disk space" in finding.advice
+
+
+async def test_janus_is_looked_for_where_it_is_wanted(tmp_path):
+    assert "janus" not in await found(settings(tmp_path / "state"))
+    away = {"engine": "janus", "janus_url": "http://127.0.0.1:9/janus"}
+    finding = (await found(settings(tmp_path / "state", media=away)))["janus"]
+    assert not finding.good
+    assert "does not answer" in finding.detail
+    assert "media.janus_url" in finding.advice
+    unreadable = away | {"janus_secret_file": tmp_path / "none"}
+    assert "janus_secret_file" in (await found(settings(tmp_path / "state", media=unreadable)))["janus"].detail
+
+
+@pytest.mark.parametrize(("version", "good"), [("1.1.2", False), ("1.4.1", True)])
+async def test_an_old_janus_is_named(tmp_path, monkeypatch, version, good):
+    program = tmp_path / "bin" / "janus"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho 'Janus version: 1 ({version})'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    finding = (await found(settings(tmp_path / "state", media={"engine": "janus"})))["janus"]
+    assert finding.good is good
+    assert version in finding.detail
+    assert ("SRTP" in finding.detail) is not good
