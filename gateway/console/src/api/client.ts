@@ -1,6 +1,6 @@
 import type {
   Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Enrolment, GapRow, LinkList, MediaGrant, OwnCentre,
-  Page, Publisher, QuarantineRow, Recording, Role, RollCall, Session, User, WallGrant,
+  Page, Publisher, QuarantineRow, Recording, Report, ReportContent, ReportHead, Role, RollCall, Session, User, WallGrant,
 } from './types'
 
 /** A problem (RFC 9457) that the gateway answered, or `network` where no answer came. `detail` is for the operator. */
@@ -114,6 +114,14 @@ export const api = {
   showAlarm: (id: string) => json<Alarm>('DELETE', `${v1}/alarms/${encodeURIComponent(id)}/shelve`),
   alarmEvents: (alarmKey: string, source: string) =>
     json<Page<AlarmEvent>>('GET', `${v1}/alarms/events${query({ alarm_key: alarmKey, source, limit: 1000 })}`),
+
+  reports: () => json<{ items: ReportHead[] }>('GET', `${v1}/reports`),
+  report: (id: string) => json<Report>('GET', `${v1}/reports/${id}`),
+  openReport: (body: { alarm_id?: string; drill?: boolean }) => json<Report>('POST', `${v1}/reports`, body),
+  saveReport: (id: string, content: ReportContent, reasons: Record<string, string>) =>
+    json<Report>('PUT', `${v1}/reports/${id}/draft`, { content, reasons }),
+  reportStep: (id: string, step: string, body: object = {}) => json<Report>('POST', `${v1}/reports/${id}/${step}`, body),
+  reportUrl: (id: string, version: number, form: 'pdf' | 'docx') => `${v1}/reports/${id}/versions/${version}/${form}`,
 
   rollCalls: () => list<RollCall>(`${v1}/roll-calls`),
   rollCall: (id: string) => json<RollCall>('GET', `${v1}/roll-calls/${id}`),

@@ -295,3 +295,85 @@ export interface Enrolment {
   expires_at: string
   ca_sha256: string
 }
+
+export interface ReportFigure {
+  value: number
+  source: string
+  verification: 'verified' | 'unverified'
+}
+
+/** What a version says; fields that this page does not edit are kept as they came. */
+export type ReportContent = Record<string, unknown>
+
+export interface ReportClock {
+  id: number
+  rule: string
+  to: string
+  form: string
+  grade: number
+  possible: boolean
+  since: string
+  due: string
+  article: string
+  late_at: string | null
+  stopped_at: string | null
+  late: boolean
+}
+
+export interface ReportDelivery {
+  id: string
+  version: number
+  to: string
+  way: 'link' | 'phone'
+  sent_at: string
+  delivered_at: string | null
+  receiver: string | null
+  acknowledged_at: string | null
+  acknowledged_by: string | null
+  returned_at: string | null
+  returned_by: string | null
+  reason: string
+}
+
+export interface ReportVersion {
+  version: number
+  kind: string
+  number: number
+  corrects: number | null
+  content: ReportContent
+  changed: string[]
+  reasons: Record<string, string>
+  signed_by: string | null
+  signed_at: string | null
+  sent_at: string | null
+}
+
+/** One line of the list of reports. */
+export interface ReportHead {
+  id: string
+  serial: string
+  origin: string
+  own: boolean
+  state: string
+  drill: boolean
+  known_at: string
+  title: string
+  place: string
+  kind: string
+  number: number
+  version: number
+  signed: boolean
+  sent: boolean
+  confirmed: number | null
+  possible: number | null
+  clock: ReportClock | null
+  overdue: number
+  undelivered: number
+  deliveries: ReportDelivery[]
+}
+
+export interface Report extends ReportHead {
+  versions: ReportVersion[]
+  clocks: ReportClock[]
+  log: { at: string; what: string; by: string; detail: string }[]
+}

@@ -8,6 +8,7 @@ import { joined } from '@/lib/throttle'
 import { buildTree, wallOrder } from '@/lib/tree'
 import { useAlarms } from './alarms'
 import { useCalls } from './calls'
+import { useReports } from '@/stores/reports'
 import { useRollCalls } from './rollcalls'
 import { useSession } from './session'
 import type { MediaRestart } from '@/lib/mediaRestart'
@@ -96,6 +97,7 @@ export const useLive = defineStore('live', () => {
     'camera.changed': upsertCamera,
     'catalogue.changed': () => reloadCameras(),
     'alarm.changed': (data) => useAlarms().changed(data),
+    'report.changed': (data) => useReports().changed(data),
     'rollcall.changed': (data) => useRollCalls().changed(data),
     'call.changed': (data) => useCalls().changed(data),
     'wall.slot': (data) => slotListeners.forEach((listen) => listen(data as SlotEvent)),
