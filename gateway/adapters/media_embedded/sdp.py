@@ -160,8 +160,8 @@ def _section(
             if (kind, parameter) in wanted and (kind != "transport-cc" or track.transport_extension)
         ]
     media.rtp.codecs = codecs
-    heard = 0 if kind in SENDING else track.level_extension
-    extensions = ((track.mid_extension, MID_URI), (track.transport_extension, TRANSPORT_URI), (heard, LEVEL_URI))
+    loudness = (track.level_extension, LEVEL_URI)
+    extensions = ((track.mid_extension, MID_URI), (track.transport_extension, TRANSPORT_URI), loudness)
     media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=n, uri=uri) for n, uri in extensions if n]
     _transport(media, track.mid, local, lite=True, setup="server")
     media.direction = "sendonly" if kind in SENDING else "recvonly"
@@ -227,7 +227,7 @@ def offer(local: Local, kind: SessionKind, ssrcs: Iterator[int]) -> tuple[str, d
         media = _blank(media_kind, [number_of(codec) for codec in codecs], 9)
         media.rtp.codecs = codecs
         media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=OFFERED_MID, uri=MID_URI)]
-        if media_kind == "audio" and kind not in SENDING:
+        if media_kind == "audio":
             media.rtp.headerExtensions.append(RTCRtpHeaderExtensionParameters(id=OFFERED_LEVEL, uri=LEVEL_URI))
         told = RTCRtpHeaderExtensionParameters(id=OFFERED_TRANSPORT, uri=TRANSPORT_URI)
         media.rtp.headerExtensions.append(told)

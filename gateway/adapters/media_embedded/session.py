@@ -307,7 +307,7 @@ def plan_of(track: Track) -> Plan:
     rtx = Rtx(track.repair_ssrc, track.sends_repairs, secrets.randbits(15)) if track.sends_repairs else None
     return Plan(
         track.kind, track.ssrc, track.payload_types(), elements, secrets.randbits(15), secrets.randbits(32), track.name,
-        track.transport_extension, rtx,
+        track.transport_extension, rtx, track.level_extension,
     )  # fmt: skip
 
 

@@ -43,6 +43,10 @@ async def test_three_engines_in_chain(chain: list[EngineFront], codec: str) -> N
             await seen.hears()
             await until(lambda: seen.age_ms() < 1000)
             stats = await county.stats()
+            loud = [(await tier.stats()).streams[0].audio_level for tier in (county, city, province)]
+            assert loud[0] is not None
+            assert loud == pytest.approx([loud[0]] * 3, rel=0.3), "every tier knows who speaks"
+            assert loud[0] > 0.1
         assert [(s.viewers, s.relays) for s in stats.streams] == [(0, 1)], "one stream crosses the link once"
         await county.end(first)
         await city.end(second)

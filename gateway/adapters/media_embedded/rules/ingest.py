@@ -29,6 +29,7 @@ class Media(NamedTuple):
     """One packet on its way to the legs. `number` never wraps in a `generation`; an empty payload is a probe.
 
     `codec` is `vp8`, `vp9`, `av1`, `h265`, `opus` or `h264/` and the first four digits of its profile-level-id.
+    `loudness` is what the source told of it (RFC 6464, the byte as it came), -1 where it told nothing.
     """
 
     generation: int
@@ -39,6 +40,7 @@ class Media(NamedTuple):
     payload: bytes
     key: bool
     at: float
+    loudness: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Ingest:
         self._repairers = frozenset(announced_repairs)
         self._pin = Pin(announced)
         self._level_extension = level_extension
+        self._loudness = -1
         self.counters = Reception()
         self.cadence = Cadence()
         self.meter = level.Meter()
@@ -183,9 +186,11 @@ class Ingest:
         self._starts_key_frame = key_frames.looked_for(self.kind, codec.name)
 
     def _hear(self, packet: Packet, now: float) -> None:
-        told = level.read(packet.extensions.get(self._level_extension, b""))
-        if told is not None:
-            self.meter.heard(told, now)
+        told = packet.extensions.get(self._level_extension, b"")
+        minus_dbov = level.read(told)
+        self._loudness = -1 if minus_dbov is None else told[0]
+        if minus_dbov is not None:
+            self.meter.heard(minus_dbov, now)
 
     def _repair(self, packet: Packet, payload_type: int, now: float) -> Media | None:
         """Unwrap RTX (RFC 4588 section 4): the original number stands before the payload."""
@@ -267,7 +272,7 @@ class Ingest:
             self.cadence.key_frame(now)
             self.damaged = False
         name = "" if self.codec is None else self.codec.name
-        return _new(Media, (self.generation, index, name, marker, timestamp, payload, key, now))
+        return _new(Media, (self.generation, index, name, marker, timestamp, payload, key, now, self._loudness))
 
     def _measure(self, timestamp: int, now: float) -> None:
         """Interarrival jitter in timestamp units (RFC 3550 appendix A.8)."""

@@ -26,6 +26,7 @@ SQUEEZED_MS = 1
 AGAIN_WITHIN_S, AGAIN_EVERY_S = 3.0, 0.2
 """A viewer that asks for a key frame right after its join gets the join's packets again."""
 LEAST_STEP_MS = 20
+SSRC = 4
 PADDING = b"\x01"
 """All that a probe carries."""
 
@@ -35,7 +36,8 @@ class Plan:
     """What the viewer negotiated for one track; `payload_types` by codec, `h264` also with its profile.
 
     `name` is the track's (see `description.Track`).
-    `elements` are the header extensions that every packet bears; `transport_extension` 0 means none.
+    `elements` are the header extensions that every packet bears; `transport_extension` 0 means none. Under
+    `level_extension` (0: none) sound bears the loudness that its source told (RFC 6464).
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Plan:
     name: str = ""
     transport_extension: int = 0
     rtx: Rtx | None = None
+    level_extension: int = 0
 
 
 class Leg:
@@ -61,6 +64,7 @@ class Leg:
         self.owner = owner
         self._transport = transport if plan.transport_extension else None
         self._first, self._tail, self._pack = _packer(plan, counted=self._transport is not None)
+        self._tails = {-1: self._tail}
         self.packets = self.octets = 0
         self.dropped: dict[str, int] = {}
         self.starved = plan.kind == "video"
@@ -100,6 +104,8 @@ class Leg:
     def _pass(self, run: Run, payload_type: int, now: float) -> list[Sent]:
         """Take a plain run in steady state: the way of nearly all packets, so everything is at hand here."""
         step, later, pack, first, tail = self._step, self._timestamp_step, self._pack, self._first, self._tail
+        if self.plan.level_extension:
+            tail = self._tail_of(run.first.loudness)
         rows = run.rows
         if run.first.codec == "vp8":
             if self._picture_steps != (0, 0):
@@ -195,9 +201,12 @@ class Leg:
         self._closed = max(self._closed, self._number - 1)
         return out
 
-    def _make(self, number: int, payload_type: int, timestamp: int, payload: bytes, now: float) -> list[Sent]:
+    def _make(
+        self, number: int, payload_type: int, timestamp: int, payload: bytes, now: float, loudness: int = -1
+    ) -> list[Sent]:
         """Build a packet (a probe, if there is nothing in it) and keep it; none where its number was used before."""
-        parts = (self._first, payload_type, number & 0xFFFF, timestamp, self._tail)
+        tail = self._tail_of(loudness) if self.plan.level_extension else self._tail
+        parts = (self._first, payload_type, number & 0xFFFF, timestamp, tail)
         if self._transport is None:
             head = self._pack(*parts)
         else:
@@ -211,6 +220,13 @@ class Leg:
             self._transport.note((len(payload),), len(head), now)
         self.packets += 1
         return [sent]
+
+    def _tail_of(self, loudness: int) -> bytes:
+        """Return what stands behind the timestamp of a sound of this loudness; always of one length."""
+        tail = self._tails.get(loudness)
+        if tail is None:
+            tail = self._tails[loudness] = _tail(self.plan, loudness, counted=self._transport is not None)
+        return tail
 
     def _align(self, first: Media, now: float) -> None:
         """Make the source's next packet follow on what was sent last."""
@@ -276,7 +292,7 @@ class Leg:
         if payload and media.codec == "vp8":
             payload = self._pictures(payload)
         marked = payload_type | (0x80 if media.marker else 0)
-        sent = self._make(number, marked, timestamp, payload, now)
+        sent = self._make(number, marked, timestamp, payload, now, media.loudness)
         if not sent:
             self._drop("repeated_number")
             return []
@@ -353,10 +369,18 @@ class Leg:
 
 def _packer(plan: Plan, *, counted: bool) -> tuple[int, bytes, Callable[..., bytes]]:
     """Return the header's first byte, what never changes behind the timestamp, and what packs a whole header."""
-    if counted:
-        block = rtp.counted_block(plan.elements, plan.transport_extension)
-    else:
-        block = rtp.extension_block(plan.elements)
-    tail = plan.ssrc.to_bytes(4, "big") + block
+    tail = _tail(plan, -1, counted=counted)
     layout = struct.Struct(f"!BBHI{len(tail)}s" + ("H" if counted else ""))
-    return 0x90 if block else 0x80, tail, layout.pack
+    return 0x90 if len(tail) > SSRC else 0x80, tail, layout.pack
+
+
+def _tail(plan: Plan, loudness: int, *, counted: bool) -> bytes:
+    """Return SSRC and extensions. A loudness that nobody told is padding: equal lengths let packets go together."""
+    elements = plan.elements
+    if plan.level_extension:
+        elements = elements | {plan.level_extension: bytes([max(0, loudness)])}
+    block = rtp.counted_block(elements, plan.transport_extension) if counted else rtp.extension_block(elements)
+    if plan.level_extension and loudness < 0:
+        at = rtp.place_of(elements, plan.level_extension)
+        block = block[:at] + bytes(2) + block[at + 2 :]
+    return plan.ssrc.to_bytes(SSRC, "big") + block

@@ -116,6 +116,11 @@ def extension_block(elements: dict[int, bytes]) -> bytes:
     return struct.pack("!HH", _ONE_BYTE, len(body) // 4) + body
 
 
+def place_of(elements: dict[int, bytes], name: int) -> int:
+    """Return where an element begins in a block of these elements."""
+    return 4 + sum(1 + len(value) for other, value in elements.items() if other < name)
+
+
 def counted_block(elements: dict[int, bytes], number: int) -> bytes:
     """Build the same with an element of two bytes and this id at the end, of which the two bytes are left away."""
     body = b"".join(bytes([name << 4 | len(value) - 1]) + value for name, value in sorted(elements.items()))

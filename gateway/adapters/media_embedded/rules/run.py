@@ -14,7 +14,7 @@ Row = tuple[int, int, int, bytes]
 
 
 class Run:
-    """At least one packet. `plain` runs (one generation and codec, ascending, nothing empty) go the fast way.
+    """At least one packet. `plain` runs (one generation, codec and loudness, ascending, nothing empty) go the fast way.
 
     `keyed` says that a key frame begins in it.
     """
@@ -28,13 +28,14 @@ class Run:
         self.first, self.last = packets[0], packets[-1]
         generation, before, codec, _, newest, *_ = self.first
         self.plain, self.keyed = True, False
+        loudness = self.first.loudness
         self.lengths: list[int] = []
         self.rows: list[Row] = []
         self.stamps: set[int] = set()
         self._moved: dict[tuple[int, int], tuple[list[Row], int]] = {}
         before -= 1
-        for own, number, name, marker, timestamp, payload, key, _ in packets:
-            if number <= before or own != generation or name != codec or not payload:
+        for own, number, name, marker, timestamp, payload, key, _, loud in packets:
+            if number <= before or own != generation or name != codec or not payload or loud != loudness:
                 self.plain = False
             before = number
             if 0 < (timestamp - newest) & 0xFFFFFFFF < 1 << 31:

@@ -69,7 +69,18 @@ def leg(owner: str) -> Leg:
     place = OWNERS.index(owner)
     rtx = Rtx(90, {100: 101}, 65534) if owner == "late" else None
     elements = {1: b"0"}
-    plan = Plan("video", 70 + place, {"vp8": 100}, elements, 65530 + place, 0xFFFFFF00, "main", place * 3, rtx)
+    plan = Plan(
+        "video",
+        70 + place,
+        {"vp8": 100},
+        elements,
+        65530 + place,
+        0xFFFFFF00,
+        "main",
+        place * 3,
+        rtx,
+        level_extension=7 if owner == "late" else 0,
+    )
     return Leg(plan, owner, Transport(65535))
 
 

@@ -57,6 +57,27 @@ class Bench:
         return [unwrapper.unwrap(packet.sequence) for packet in self.sent]
 
 
+@pytest.mark.parametrize("wide", [0, 5])
+def test_sound_bears_the_loudness_that_its_source_told(wide: int) -> None:
+    agreed = replace(plan("audio"), level_extension=2, transport_extension=wide, payload_types={"opus": 111})
+    heard, deaf = Leg(agreed, "viewer", Transport(0)), Leg(replace(agreed, level_extension=0), "other", Transport(0))
+    told = [0x80 | 30, 30, -1, 127, 30, 30]
+    sounds = [media(number, codec="opus")._replace(loudness=loud) for number, loud in enumerate(told)]
+    sent = [
+        one
+        for part in (sounds[:1], sounds[1:3], sounds[3:4], sounds[4:])
+        for one in heard.take(Run(part), Gop(), 1, 0.0)
+    ]
+    packets = read(sent)
+    assert [packet.extensions.get(2) for packet in packets] == [bytes([b]) if b >= 0 else None for b in told]
+    assert {packet.extensions[4] for packet in packets} == {b"0"}
+    assert len({len(head) for _, head, _ in sent}) == 1, "equal heads, so that packets can go together"
+    if wide:
+        assert [packet.extensions[wide] for packet in packets] == [bytes([0, n]) for n in range(6)]
+    others = read(deaf.take(Run(sounds), Gop(), 1, 0.0))
+    assert not any(2 in packet.extensions for packet in others)
+
+
 def test_a_viewer_waits_for_a_key_frame_and_has_its_own_header() -> None:
     bench = Bench()
     assert bench.feed(media(1)) == []
