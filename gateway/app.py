@@ -40,6 +40,7 @@ from gateway.dispatch.api import routes as dispatch_routes
 from gateway.dispatch.needs import DispatchNeeds
 from gateway.dispatch.service import DispatchRules, DispatchService
 from gateway.duty.api import routes as duty_routes
+from gateway.duty.deeds_api import deed_routes
 from gateway.duty.needs import DutyNeeds
 from gateway.duty.service import DutyService
 from gateway.enrolment.api import routes as enrolment_routes
@@ -305,6 +306,7 @@ class Gateway:
             recording_routes(self.recordings),
             dispatch_routes(self.dispatch, self.media.holding(Kind.CALL)),
             duty_routes(self.duty),
+            deed_routes(self.duty),
             user_routes(self.users, secure_cookie=secure),
             audit_routes(self.audit),
             enrolment_routes(self.enrolment),

@@ -169,6 +169,15 @@ class DutyService:
         self.changed(uow)
         return made
 
+    async def replace_within(self, uow: UnitOfWork, day: date, wanted: Wanted, *, by: str) -> Day:
+        """Put the named shifts in place of what is there, whatever its version; shifts not named stay."""
+        (known,) = await days_of(uow, self._centre, [day])
+        kept = {shift.name: [(seat.person, seat.role) for seat in shift.seats] for shift in known.shifts}
+        plan = await plan_of(uow) or DEFAULT_PLAN
+        names = {kind.name for kind in plan.shifts}
+        both = {name: seats for name, seats in {**kept, **wanted}.items() if name in names}
+        return await self.save_within(uow, day, both, known.version, by=by, note="import")
+
     def changed(self, uow: UnitOfWork) -> None:
         """After the commit: look anew at once, and tell the screens."""
         uow.after_commit(self._look_soon)

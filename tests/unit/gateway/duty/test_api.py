@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.duty.api import routes
+from gateway.duty.deeds_api import deed_routes
 from tests.support.duty_stage import DAY, duty_stage
 from tests.support.web_site import as_role, client
 
@@ -11,7 +12,10 @@ PLANNER, AUDITOR = as_role("duty_officer"), as_role("auditor")
 
 @pytest.fixture
 async def site(tmp_path):
-    async with duty_stage(tmp_path) as stage, client(routes(stage.room), centre="320623") as http:
+    async with (
+        duty_stage(tmp_path) as stage,
+        client(routes(stage.room), deed_routes(stage.room), centre="320623") as http,
+    ):
         yield stage, http
 
 
@@ -49,3 +53,23 @@ async def test_a_stretch_that_runs_backwards_is_refused(site):
     _, http = site
     answer = await http.get("/api/v1/duty/days", params={"from": "2026-02-01", "to": "2026-01-01"}, headers=AUDITOR)
     assert answer.status_code == 400
+
+
+async def test_a_sheet_is_taken_whole_or_not_at_all(site):
+    stage, http = site
+    await stage.staff()
+    span = {"from": "2026-11-24", "to": "2026-11-25"}
+    template = (await http.get("/api/v1/duty/roster.csv", params=span, headers=AUDITOR)).content.decode("utf-8-sig")
+    rows = template.splitlines()
+    good = [rows[0], "2026-11-24,全天,李局,,王强、赵敏,,", "2026-11-25,全天,陈局,,周立,,"]
+    bad = [*good[:2], "2026-11-25,全天,某人,,,,"]
+    refused = await http.post("/api/v1/duty/roster", content="\n".join(bad), headers=PLANNER)
+    assert refused.status_code == 422
+    assert (refused.json()["faults"][0]["row"], refused.json()["faults"][0]["column"]) == (3, "带班领导")
+    assert await stage.room.versions(DAY) == []
+    taken = await http.post("/api/v1/duty/roster", content="\n".join(good), headers=PLANNER)
+    assert taken.json() == {"days": 2, "faults": []}
+    book = await http.get("/api/v1/duty/roster.xlsx", params=span, headers=AUDITOR)
+    again = await http.post("/api/v1/duty/roster", content=book.content, headers=PLANNER)
+    assert again.json()["days"] == 2
+    assert [row["version"] for row in await stage.room.versions(DAY)] == [2, 1]
