@@ -13,6 +13,7 @@ export const router = createRouter({
     { path: '/reports', name: 'reports', component: () => import('@/pages/ReportsPage.vue') },
     { path: '/roll-call', name: 'rollcall', component: () => import('@/pages/RollCallPage.vue') },
     { path: '/dispatch', name: 'dispatch', component: () => import('@/pages/DispatchPage.vue') },
+    { path: '/duty', name: 'duty', component: () => import('@/pages/DutyPage.vue') },
     { path: '/recordings', name: 'recordings', component: () => import('@/pages/RecordingsPage.vue') },
     { path: '/links', name: 'links', component: () => import('@/pages/LinksPage.vue') },
     { path: '/system', name: 'system', component: () => import('@/pages/SystemPage.vue') },
