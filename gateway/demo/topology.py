@@ -8,7 +8,7 @@ offset  listener
 2       the nation 000000
 3       the county 如东 320623
 10-13   management listeners (metrics) in the same order
-20-23   media (UDP) in the same order
+20-23   media (UDP) in the same order, one worker each
 30-33   brokers in the same order
 40      Prometheus
 41      the RTSP camera

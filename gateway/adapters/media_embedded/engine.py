@@ -367,6 +367,7 @@ class EmbeddedMediaEngine:
         opened_at = moment.now()
         session = secrets.token_hex(16)
         worker = self._crew.home(stream)
+        self._bridges.review(self._placement.sit(session, worker, [stream], 0))  # the stream stays while we dial
         try:
             reserved, _ = await self._crew.links[worker].request(Reserve(session))
             local = self._local([host for host in self._zones.plain if ":" not in host], reserved.port)
@@ -381,6 +382,7 @@ class EmbeddedMediaEngine:
         except BaseException:
             if (made := self._sessions.get(session)) is not None:
                 self._rise(made)
+            self._bridges.review(self._placement.rise(session))
             self._tell_close(session, worker)
             self._hang_up_later(session, client)
             raise

@@ -64,7 +64,7 @@ class Crew:
 
     async def stop(self) -> None:
         """End all workers."""
-        await self._tasks.stop()
+        await self.stop_sharing()
         await asyncio.gather(*(link.__aexit__() for link in self.links.values()))
 
     def _came(self, name: str) -> None:
@@ -109,6 +109,10 @@ class Crew:
                 self._limits[name] = limit
                 if not self._tasks.running(f"limit[{name}]"):
                     self._tasks.start(f"limit[{name}]", partial(self._limit, name), restart=False)
+
+    async def stop_sharing(self) -> None:
+        """Tell no worker of limits any more."""
+        await self._tasks.stop()
 
     async def _limit(self, name: str) -> None:
         told = None
