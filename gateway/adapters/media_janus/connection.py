@@ -126,7 +126,7 @@ class JanusConnection:
     async def _met(self) -> AsyncIterator[tuple[JanusClient, str, int | None]]:
         place = self.place
         if place.url is None:
-            setup = JanusSetup(place.directory, _free_port(), place.interface)
+            setup = JanusSetup(place.directory, free_port(), place.interface)
             async with janus_server(setup) as server:
                 yield server.client, place.heard_at, server.pid
             return
@@ -159,7 +159,7 @@ class JanusConnection:
         raise LinkError("Janus has forgotten the session")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Find a port of loopback with another free one above it, for the admin interface."""
     while True:
         with socket.socket() as first, socket.socket() as second:

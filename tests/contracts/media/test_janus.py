@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
+from gateway.adapters.media_janus.connection import JanusPlace, free_port
 from gateway.adapters.media_janus.engine import JanusMediaEngine
+from gateway.adapters.media_janus.server import JanusSetup, janus_server
 from gateway.ports.media import (
     Capability,
     EndReason,
@@ -22,7 +24,7 @@ from gateway.ports.media import (
     Slot,
     StreamState,
 )
-from protocols.errors import BadMediaError, NeedsError, NotFoundError, WrongMomentError
+from protocols.errors import BadMediaError, LinkError, NeedsError, NotFoundError, WrongMomentError
 from tests.support.engine_front import TOKEN, EngineFront
 from tests.support.janus_stage import ADDRESS, inside, missing, namespaced
 from tests.support.peers import publisher, until, viewer
@@ -157,3 +159,22 @@ async def test_a_publisher_trickles_and_is_told_to_begin_anew(engine: JanusMedia
         await engine.end(answer.session_id)
         with pytest.raises(NotFoundError):
             await engine.trickle(answer.session_id, line, answer.etag)
+
+
+@within
+async def test_a_janus_that_runs_elsewhere_is_met_by_its_address(tmp_path: Path) -> None:
+    """While it is away, a publisher is refused with a sentence that says why."""
+    setup = JanusSetup(tmp_path / "elsewhere", free_port(), ADDRESS)
+    async with janus_server(setup) as server:
+        place = JanusPlace(tmp_path / "janus", server.client.url, server.client._secret)
+        worker = EmbeddedMediaEngine(state_dir=tmp_path / "engine", advertise=(ADDRESS,), host=ADDRESS)
+        async with (
+            JanusMediaEngine(worker, place) as engine,
+            publisher(whip(engine, ROOM)),
+            viewer(whep(engine, ROOM)) as seen,
+        ):
+            await seen.sees("320623", 3)
+            os.kill(server.pid, signal.SIGKILL)
+            await until(lambda: not back(engine))
+            with pytest.raises(LinkError, match="away"):
+                await publisher(whip(engine, ROOM)).__aenter__()
