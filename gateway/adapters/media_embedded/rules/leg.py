@@ -14,7 +14,7 @@ from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Media
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.repair import ASKED_AT_ONCE, Allowance, Repeater, Rtx
-from gateway.adapters.media_embedded.rules.ring import Ring, Sent
+from gateway.adapters.media_embedded.rules.ring import Recipe, Ring, Sent
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.run import Run
 from gateway.adapters.media_embedded.rules.transport import Transport
@@ -71,7 +71,7 @@ class Leg:
         self.catching_up = False
         self._allowance = Allowance()
         self._repeater = None if plan.rtx is None else Repeater(plan.rtx, self._transport)
-        self._ring = Ring(VIDEO_RING if plan.kind == "video" else AUDIO_RING)
+        self._ring = Ring(VIDEO_RING if plan.kind == "video" else AUDIO_RING, self._make_run)
         self._rate_ms = 90 if plan.kind == "video" else 48
         self._generation: tuple[int, int] | None = None
         self._begin = 0
@@ -103,29 +103,20 @@ class Leg:
 
     def _pass(self, run: Run, payload_type: int, now: float) -> list[Sent]:
         """Take a plain run in steady state: the way of nearly all packets, so everything is at hand here."""
-        step, later, pack, first, tail = self._step, self._timestamp_step, self._pack, self._first, self._tail
-        if self.plan.level_extension:
-            tail = self._tail_of(run.first.loudness)
-        rows = run.rows
+        rows, later = run.rows, self._timestamp_step
         if run.first.codec == "vp8":
             if self._picture_steps != (0, 0):
                 rows, malformed = run.moved(self._picture_steps)
                 if malformed:
                     self._drop("malformed", malformed)
             self._last_vp8 = rows[-1][3]
-        if self._transport is None:
-            sent = [
-                (n + step, pack(first, m | payload_type, n + step & 0xFFFF, t + later & 0xFFFFFFFF, tail), payload)
-                for n, m, t, payload in rows
-            ]
-        else:
-            pt = payload_type
-            sent = [
-                (n + step, pack(first, m | pt, n + step & 0xFFFF, t + later & 0xFFFFFFFF, tail, wide & 0xFFFF), payload)
-                for wide, (n, m, t, payload) in enumerate(rows, self._transport.next)
-            ]
+        wide = 0 if self._transport is None else self._transport.next
+        tail = self._tail_of(run.first.loudness) if self.plan.level_extension else self._tail
+        recipe = Recipe(rows, self._step, later, payload_type, wide, tail)
+        sent = self._make_run(recipe)
+        if self._transport is not None:
             self._transport.note(run.lengths, len(sent[0][1]), now)
-        self._ring.extend(sent)
+        self._ring.extend(recipe)
         self._number = sent[-1][0] + 1
         newest = (run.newest + later) & 0xFFFFFFFF
         if 0 < (newest - self._newest_timestamp) & 0xFFFFFFFF < 1 << 31:
@@ -136,6 +127,20 @@ class Leg:
         self.packets += len(sent)
         self.octets += run.octets
         return sent
+
+    def _make_run(self, recipe: Recipe) -> list[Sent]:
+        """Make the packets of a recipe: once to send them, and the very same ones again for who missed them."""
+        rows, step, later, pt, following, tail = recipe
+        pack, first = self._pack, self._first
+        if self._transport is None:
+            return [
+                (n + step, pack(first, m | pt, n + step & 0xFFFF, t + later & 0xFFFFFFFF, tail), payload)
+                for n, m, t, payload in rows
+            ]
+        return [
+            (n + step, pack(first, m | pt, n + step & 0xFFFF, t + later & 0xFFFFFFFF, tail, wide & 0xFFFF), payload)
+            for wide, (n, m, t, payload) in enumerate(rows, following)
+        ]
 
     def _take_singly(self, run: Run, gop: Gop, source: int, now: float) -> list[Sent]:
         out: list[Sent] = []

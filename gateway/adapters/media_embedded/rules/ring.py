@@ -1,28 +1,48 @@
 """What a leg sent lately, to answer NACKs: the very same bytes again, never others under the same number.
 
 **One sequence number, one content** (SRTP's nonce rule): a number that was used is refused for anything new.
+
+**Headers of a run are not kept but made again**, by what made them first. A hundred legs with a thousand packets each
+would be objects enough for the garbage collector to stop all pictures for a twentieth of a second.
 """
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 Sent = tuple[int, bytes, bytes]
 """A packet of a leg: its number (the SRTP index: sequence number and rollovers), its header with extensions, the rest.
 
 Header and rest stay apart until they are encrypted: the rest is the same object for every leg.
 """
+Row = tuple[int, int, int, bytes]
+"""A packet of the source: number, marker as the header's bit, timestamp, payload; legs share it."""
+
+
+class Recipe(NamedTuple):
+    """All that a leg's packets of one run were made of; there is at least one row. `wide` is the first wide number."""
+
+    rows: Sequence[Row]
+    step: int
+    later: int
+    payload_type: int
+    wide: int
+    tail: bytes
 
 
 class Ring:
-    """Keeps the last `size` packets by their number; `size` is a power of two."""
+    """Keeps the last `size` packets by their number; `size` is a power of two. `make` turns a recipe into packets."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, make: Callable[[Recipe], list[Sent]]) -> None:
         self._mask = size - 1
-        self._slots: list[Sent | None] = [None] * size
+        self._slots: list[Sent | Recipe | None] = [None] * size
+        self._make = make
         self.highest: int | None = None
 
     def put(self, sent: Sent) -> bool:
         """Keep a packet; False (and nothing kept) if its number was used before or is too old to know."""
         number = sent[0]
-        slot = self._slots[number & self._mask]
-        if slot is not None and slot[0] >= number:
+        kept = self._number_at(number & self._mask)
+        if kept is not None and kept >= number:
             return False
         if self.highest is not None and number <= self.highest - len(self._slots):
             return False
@@ -31,33 +51,59 @@ class Ring:
             self.highest = number
         return True
 
-    def extend(self, sent: list[Sent]) -> None:
-        """Keep packets of ascending numbers that are all higher than `highest`; not for any others."""
-        slots, mask = self._slots, self._mask
-        for packet in sent:
-            slots[packet[0] & mask] = packet
-        self.highest = sent[-1][0]
+    def extend(self, recipe: Recipe) -> None:
+        """Keep a run of ascending numbers that are all higher than `highest` and lie within `size`; not any others."""
+        slots, mask, rows, step = self._slots, self._mask, recipe.rows, recipe.step
+        for row in rows:
+            slots[row[0] + step & mask] = recipe
+        self.highest = rows[-1][0] + step
+
+    def _number_at(self, place: int) -> int | None:
+        slot = self._slots[place]
+        if not isinstance(slot, Recipe):
+            return None if slot is None else slot[0]
+        last = slot.rows[-1][0] + slot.step
+        return last - (last - place & self._mask)
+
+    def _here(self, number: int) -> bool:
+        return self._number_at(number & self._mask) == number
+
+    def _sent(self, number: int) -> Sent | None:
+        """Return the packet of a number that is here."""
+        slot = self._slots[number & self._mask]
+        if isinstance(slot, Recipe):
+            return next((sent for sent in self._make(slot) if sent[0] == number), None)
+        return slot
 
     def get(self, sequence: int) -> Sent | None:
         """Return the packet that last bore this 16-bit sequence number, if it is still here."""
         if self.highest is None:
             return None
         number = self.highest - ((self.highest - sequence) & 0xFFFF)
-        slot = self._slots[number & self._mask]
-        return slot if slot is not None and slot[0] == number else None
+        return self._sent(number) if self._here(number) else None
 
     def holes(self, begin: int, end: int) -> list[tuple[int, bytes]]:
         """Return the numbers in between that were never used, each with the head of the last one used before it."""
         found: list[tuple[int, bytes]] = []
-        before: bytes | None = None
+        before: int | None = None
         for number in range(max(begin, end - len(self._slots)), end):
-            slot = self._slots[number & self._mask]
-            if slot is not None and slot[0] == number:
-                before = slot[1]
-            elif before is not None and (slot is None or slot[0] < number):
-                found.append((number, before))
+            kept = self._number_at(number & self._mask)
+            if kept == number:
+                before = number
+            elif before is not None and (kept is None or kept < number):
+                sent = self._sent(before)
+                found += [] if sent is None else [(number, sent[1])]
         return found
 
     def since(self, number: int) -> list[Sent]:
         """Return the packets from `number` on that are still here, in order."""
-        return sorted(slot for slot in self._slots if slot is not None and slot[0] >= number)
+        found: list[Sent] = []
+        recipes: dict[int, Recipe] = {}
+        for slot in self._slots:
+            if isinstance(slot, Recipe):
+                recipes[id(slot)] = slot
+            elif slot is not None and slot[0] >= number:
+                found.append(slot)
+        for recipe in recipes.values():
+            found += [sent for sent in self._make(recipe) if sent[0] >= number and self._here(sent[0])]
+        return sorted(found)

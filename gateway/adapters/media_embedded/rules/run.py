@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from gateway.adapters.media_embedded.rules import vp8
 from gateway.adapters.media_embedded.rules.ingest import Media
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.ring import Row
 
-Row = tuple[int, int, int, bytes]
-"""Number, marker as the header's bit, timestamp, payload."""
+SPAN = 128
+"""A plain run lies within so many numbers: as many as the smallest ring of sent packets keeps."""
 
 
 class Run:
@@ -44,6 +45,7 @@ class Run:
             self.lengths.append(len(payload))
             self.rows.append((number, 0x80 if marker else 0, timestamp, payload))
             self.stamps.add(timestamp)
+        self.plain = self.plain and self.last.number - self.first.number < SPAN
         self.newest = newest
         self.octets = sum(self.lengths)
 

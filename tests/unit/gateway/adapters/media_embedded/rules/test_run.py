@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.adapters.media_embedded.rules.ingest import Media
-from gateway.adapters.media_embedded.rules.run import Run
+from gateway.adapters.media_embedded.rules.run import SPAN, Run
 
 
 def media(number: int, *, codec: str = "vp8", generation: int = 1, payload: bytes = b"x", timestamp: int = 0) -> Media:
@@ -13,6 +13,8 @@ def media(number: int, *, codec: str = "vp8", generation: int = 1, payload: byte
 
 def test_plain_is_one_kind_in_order_with_something_in_it() -> None:
     assert Run([media(1), media(2), media(5)]).plain
+    assert Run([media(1), media(SPAN)]).plain
+    assert not Run([media(1), media(1 + SPAN)]).plain, "longer than a ring"
     assert not Run([media(2), media(1)]).plain
     assert not Run([media(1), media(2, codec="h264")]).plain
     assert not Run([media(1), media(2, generation=2)]).plain
