@@ -4,7 +4,8 @@
 
     Gateway
     ├── store, blobs, media engine, broker          adapters, chosen from the settings
-    ├── registry, links, alarms, federation         the heart: what comes in, what is owed
+    ├── registry, links, alarms, escalation,
+    │   federation                                  the heart: what comes in, who is told, what is owed
     ├── reports                                     what is told upward, and until when
     ├── media, recordings, rollcall, dispatch       pictures and people
     ├── users, audit, enrolment                     who may
@@ -28,6 +29,7 @@ from fastapi import FastAPI
 from gateway.adapters.blob_files import FileBlobs
 from gateway.adapters.broker_choice import choose_broker
 from gateway.adapters.media_choice import choose_engine
+from gateway.adapters.notify_choice import choose_channels
 from gateway.adapters.store_sqlite import SqliteStore
 from gateway.alarms.api import routes as alarm_routes
 from gateway.alarms.bulletins import Bulletins
@@ -46,6 +48,9 @@ from gateway.duty.service import DutyService
 from gateway.enrolment.api import routes as enrolment_routes
 from gateway.enrolment.authority import Authority
 from gateway.enrolment.service import Enrolment
+from gateway.escalation.api import routes as escalation_routes
+from gateway.escalation.needs import EscalationNeeds
+from gateway.escalation.service import Escalation
 from gateway.events import EventBus
 from gateway.federation.service import Federation, Upstream
 from gateway.figures import Parts, install_figures
@@ -154,6 +159,8 @@ class Gateway:
         )
         self.alarms = Alarms(self.store, self.links, self.registry, self.metrics, self.clock)
         self.bulletins = Bulletins(self.store, self.links, self.registry)
+        self.escalation = self._chains()
+        self.alarms.follow(self.escalation.follow)
         self.federation = self._upstream()
         self.reports = Reports(
             ReportNeeds(self.store, self.links, self.registry, self.alarms, self.clock, self.metrics),
@@ -161,6 +168,19 @@ class Gateway:
             has_upper=self.settings.upstream.url is not None,
         )
         self.report_inbox = Inbox(self.reports)
+
+    def _chains(self) -> Escalation:
+        wanted = self.settings.notify
+        needs = EscalationNeeds(
+            store=self.store,
+            alarms=self.alarms,
+            area=self.registry,
+            channels=choose_channels(wanted, self.events, lambda: self.stream.subscribers),
+            clock=self.clock,
+            metrics=self.metrics,
+            has_upper=self.settings.upstream.url is not None,
+        )
+        return Escalation(needs, per_minute=wanted.per_minute)
 
     def _upstream(self) -> Federation | None:
         wanted = self.settings.upstream
@@ -299,6 +319,7 @@ class Gateway:
             registry_routes(self.registry, self.facts, self.upper, self.clock.now),
             links_routes(self.links),
             alarm_routes(self.alarms, self.bulletins),
+            escalation_routes(self.escalation),
             media_routes(self.media, self.settings.media.ice_servers),
             wall_routes(self.media, self.settings.media.ice_servers),
             rollcall_routes(self.rollcall),
@@ -359,6 +380,7 @@ class Gateway:
         self.tasks.start("loop-lag", partial(watch_loop, self.metrics))
         self.tasks.start("figures", install_figures(self._figured()).run)
         self._count_own()
+        await stack.enter_async_context(self.escalation)
         for room in (self.management, self.http, self.media, self.recordings, self.rollcall, self.dispatch, self.links):
             await stack.enter_async_context(room)
         for node in await self.enrolment.nodes():

@@ -63,6 +63,24 @@ class AlarmStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class EscalationChanged:
+    """The chain of an alarm moved on, or a message of it has a receipt."""
+
+    alarm_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleCalled:
+    """The consoles of this centre are to call the people of `role` to an alarm, with a sound."""
+
+    notice_id: str
+    role: str
+    severity: int
+    text: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogueChanged:
     """A node announced other cameras than before."""
 

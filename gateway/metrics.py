@@ -121,6 +121,9 @@ ALARMS = (
     Metric("alarm_delivery_duration_seconds", _H, "Origin to this gateway's commit", ("severity",), _DELIVERY),
 )
 PEOPLE = (
+    Metric("escalation_overdue_timers", _G, "Timers that nobody acted on, and chains without a timer; must be 0"),
+    Metric("escalation_notices_total", _C, "Messages by channel and what became of them", ("channel", "outcome")),
+    Metric("escalation_handed_up_total", _C, "Alarms handed to the tier above", ("severity",)),
     Metric("rollcall_sessions_total", _C, "Roll calls ended, by outcome", ("outcome",)),
     Metric("rollcall_participants", _G, "Points of the current or last roll call", ("state",)),
     Metric("rollcall_duration_seconds", _H, "Ring to result", (), (1.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0)),

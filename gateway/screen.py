@@ -10,7 +10,9 @@ from gateway.events import (
     CallChanged,
     CameraChanged,
     CatalogueChanged,
+    ConsoleCalled,
     DutyChanged,
+    EscalationChanged,
     LinkChanged,
     MediaRestarted,
     ReportChanged,
@@ -53,6 +55,8 @@ def renderers(
     return {
         LinkChanged: link,
         AlarmChanged: alarm,
+        EscalationChanged: _chain,
+        ConsoleCalled: _called,
         CameraChanged: camera,
         CatalogueChanged: catalogue,
         **_by_id(),
@@ -79,3 +83,12 @@ def _by_id() -> Mapping[type[Any], Renderer]:
 
 async def _duty(event: DutyChanged) -> Message:
     return Message("duty.changed", {"centre": event.centre})
+
+
+async def _chain(event: EscalationChanged) -> Message:
+    return Message("escalation.changed", {"id": event.alarm_id})
+
+
+async def _called(event: ConsoleCalled) -> Message:
+    told = {"id": event.notice_id, "role": event.role, "severity": event.severity, "text": event.text}
+    return Message("escalation.call", told | event.data)

@@ -322,6 +322,38 @@ class AnswerSection(Section):
     )
 
 
+class NotifySection(Section):
+    """Ways to the people whom an alarm calls; a channel without its address is not there (通知渠道)."""
+
+    smtp: str | None = Field(
+        default=None, pattern=r"^[^:/\s]+:[0-9]{1,5}$", description="host:port of the mail server."
+    )
+    smtp_tls: Literal["starttls", "direct", "none"] = Field(
+        default="starttls", description='"starttls", "direct" (port 465) or "none" (loopback or a trusted network).'
+    )
+    smtp_user: str | None = Field(default=None, description="Account at the mail server.")
+    smtp_password_file: Path | None = Field(default=None, description="File with the password of smtp_user.")
+    mail_from: str = Field(default="silian@localhost", pattern=r"^[^@\s]+@[^@\s]+$", description="Sender of mails.")
+    webhook_secret_file: Path | None = Field(
+        default=None, description="File with the secret (16 characters or more) that signs webhooks."
+    )
+    sms_url: str | None = Field(
+        default=None, pattern=r"^https?://\S+$", description="Where the SMS gateway takes messages by POST."
+    )
+    sms_body: str = Field(
+        default='{"to": "{to}", "text": "{text}", "id": "{id}"}',
+        description="Body of the request; {to}, {text} and {id} are filled in.",
+    )
+    sms_content_type: str = Field(default="application/json", description="Content type of that body.")
+    sms_headers: tuple[str, ...] = Field(
+        default=(), description='Further headers, such as ["Authorization: Bearer KEY"].'
+    )
+    sms_accepted: str = Field(
+        default="", description="Regular expression that an answer matches where the message was taken."
+    )
+    per_minute: int = Field(default=60, ge=1, description="Messages a minute by one channel; red alarms never wait.")
+
+
 class UsersSection(Section):
     """Accounts (账号)."""
 
@@ -373,6 +405,7 @@ class Settings(Section):
     rollcall: RollCallSection = RollCallSection()
     reports: ReportsSection = ReportsSection()
     answer: AnswerSection = AnswerSection()
+    notify: NotifySection = NotifySection()
     users: UsersSection = UsersSection()
     enrolment: EnrolmentSection = EnrolmentSection()
     prometheus: PrometheusSection = PrometheusSection()

@@ -26,6 +26,7 @@ ERRORS: Final[dict[str, tuple[str, str]]] = {
     "spool_full": ("磁盘配额已用完，请稍后重试。", "The disk quota is used up; retry later."),
     "link": ("无法连接对方。", "The other end cannot be reached."),
     "refused": ("对方拒绝了请求。", "The other end refused."),
+    "not_sent": ("通知未能发出。", "The message did not leave."),
     "needs": ("本系统缺少此项功能所需的组件。", "This installation lacks a part that is needed for this."),
     "config": ("配置有误。", "The settings cannot work."),
     "method_not_allowed": ("此地址不支持该请求方法。", "This address does not take that method."),

@@ -1,0 +1,152 @@
+"""Carries messages out: leases the timer, sends, notes the receipt, tries again with growing pauses.
+
+A message whose receipt could not be noted (the process died) is sent again after the lease: a person may be told twice,
+never not at all. Channels that know the message's id fold the repeat.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from gateway.escalation import texts, timers
+from gateway.escalation.bundles import retry_at, slot_at
+from gateway.escalation.needs import EscalationNeeds
+from gateway.escalation.post import NOTICE
+from gateway.escalation.tables import noticed, notices
+from gateway.escalation.timers import Timer
+from gateway.events import AlarmStanding, EscalationChanged
+from gateway.ports.notify import Channel, Notice, NotSentError, Receipt, Sent
+from gateway.ports.store import UnitOfWork
+from protocols.errors import NotFoundError
+
+logger = logging.getLogger(__name__)
+SEND_S = 20.0
+LEASE = timedelta(seconds=60)
+AT_ONCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that is on its way, and the alarms it speaks of."""
+
+    timer: Timer
+    notice: Notice
+    channel: Channel
+    attempts: int
+    alarms: tuple[str, ...]
+
+
+class Courier:
+    """Call `deliver_due` again and again."""
+
+    def __init__(self, needs: EscalationNeeds, per_minute: int) -> None:
+        self._needs = needs
+        self._per_minute = per_minute
+        self._recent: dict[Channel, deque[datetime]] = defaultdict(lambda: deque(maxlen=per_minute))
+
+    async def deliver_due(self) -> int:
+        """Send what is due, and return how many were tried."""
+        async with self._needs.store.reading() as reader:
+            due = await timers.due(reader, NOTICE, self._needs.clock.now(), AT_ONCE)
+        letters = [letter for timer in due if (letter := await self._prepare(timer)) is not None]
+        async with asyncio.TaskGroup() as group:
+            for letter in letters:
+                group.create_task(self._carry(letter), name=f"notice[{letter.notice.id}]")
+        return len(letters)
+
+    async def _prepare(self, timer: Timer) -> Letter | None:
+        async with self._needs.store.unit() as uow:
+            found = await uow.execute(select(notices).where(notices.c.id == timer.key))
+            row = found.one_or_none()
+            if row is None or row.state != Receipt.WAITING:
+                await timers.disarm(uow, NOTICE, [timer.key])
+                return None
+            channel = Channel(row.channel)
+            slot = slot_at(self._recent[channel], self._per_minute, row.severity, uow.now)
+            if slot > uow.now:
+                await timers.arm(uow, NOTICE, timer.key, slot)
+                return None
+            if not await timers.lease(uow, timer, uow.now + LEASE):
+                return None
+            letter = await self._written(uow, timer, row)
+            if letter is None:
+                await timers.disarm(uow, NOTICE, [timer.key])
+                await self._settle(uow, timer.key, Receipt.CANCELLED)
+                return None
+            said = {"attempts": letter.attempts, "text": letter.notice.text}
+            await uow.execute(update(notices).where(notices.c.id == timer.key).values(**said))
+            self._recent[channel].append(uow.now)
+            return letter
+
+    async def _written(self, uow: UnitOfWork, timer: Timer, row: Row[Any]) -> Letter | None:
+        """Write the text by what is true now; None where nothing is left to say."""
+        alarms: list[AlarmStanding] = []
+        ids = select(noticed.c.alarm_id).where(noticed.c.notice_id == timer.key).order_by(noticed.c.alarm_id)
+        for one in (await uow.execute(ids)).all():
+            try:
+                alarms.append(await self._needs.alarms.standing(uow, one.alarm_id))
+            except NotFoundError:
+                continue
+        if not alarms:
+            return None
+        first, table = alarms[-1], self._needs.area.table
+        place = table[first.centre].name if first.centre in table else first.centre
+        text = texts.text(row.purpose, first, place, by=row.said_by, more=len(alarms) - 1)
+        data = {
+            "alarms": [one.id for one in alarms],
+            "purpose": row.purpose,
+            "person": row.person,
+            "severity": first.severity,
+            "centre": first.centre,
+            "headline": first.headline,
+            "drill": first.drill,
+        }
+        notice = Notice(row.id, row.address, texts.subject(row.purpose, first), text, first.severity, data)
+        return Letter(timer, notice, Channel(row.channel), row.attempts + 1, tuple(one.id for one in alarms))
+
+    async def _carry(self, letter: Letter) -> None:
+        channel = self._needs.channels.get(letter.channel)
+        sent, why, retry = Sent(Receipt.FAILED), "", True
+        try:
+            if channel is None:
+                raise NotSentError("no_channel", retry=False)
+            async with asyncio.timeout(SEND_S):
+                sent = await channel.send(letter.notice)
+        except NotSentError as error:
+            why, retry = str(error), error.again
+        except TimeoutError:
+            why = f"no answer within {SEND_S:.0f} s"
+        except Exception as error:
+            logger.exception("channel failed", extra={"channel": letter.channel.value})
+            why = f"{type(error).__name__}: {error}"
+        await self._note(letter, sent, why, retry=retry)
+
+    async def _note(self, letter: Letter, sent: Sent, why: str, *, retry: bool) -> None:
+        failed, id_ = sent.receipt is Receipt.FAILED, letter.notice.id
+        async with self._needs.store.unit() as uow:
+            again = retry_at(letter.attempts, uow.now) if failed and retry else None
+            await timers.disarm(uow, NOTICE, [id_])
+            found = await uow.execute(select(notices.c.state).where(notices.c.id == id_))
+            cancelled = found.scalar_one_or_none() == Receipt.CANCELLED
+            if again is not None and not cancelled:
+                await timers.arm(uow, NOTICE, id_, again)
+                await uow.execute(update(notices).where(notices.c.id == id_).values(reason=why[:500]))
+            elif not (failed and cancelled):
+                await self._settle(uow, id_, sent.receipt, why=why, reference=sent.reference)
+            for alarm_id in letter.alarms:
+                uow.tell(EscalationChanged(alarm_id))
+        outcome = sent.receipt.value if again is None else "retried"
+        self._needs.metrics.count("escalation_notices_total", channel=letter.channel.value, outcome=outcome)
+        if failed:
+            logger.warning("message not sent", extra={"channel": letter.channel.value, "notice": id_, "why": why})
+
+    async def _settle(self, uow: UnitOfWork, id_: str, receipt: Receipt, *, why: str = "", reference: str = "") -> None:
+        values: dict[str, Any] = {"state": receipt.value, "settled_at": uow.now, "reason": why[:500]}
+        if receipt in {Receipt.SENT, Receipt.ACCEPTED, Receipt.DELIVERED}:
+            values |= {"sent_at": uow.now, "reference": reference[:128]}
+        await uow.execute(update(notices).where(notices.c.id == id_).values(**values))

@@ -1,0 +1,282 @@
+"""The escalation room: follows every change of an alarm in its own transaction, and acts when timers are due."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Self
+
+from sqlalchemy import func, insert, select
+
+from gateway.escalation import machine, timers
+from gateway.escalation.chains import Chain, Contact, Target, default_chain
+from gateway.escalation.courier import Courier
+from gateway.escalation.course import course_of
+from gateway.escalation.machine import Effect, HandUp, Note, Phase, Reopen, Run, Stop, Tell
+from gateway.escalation.needs import EscalationNeeds
+from gateway.escalation.post import NOTICE, Post
+from gateway.escalation.rows import load, row_of, seen_of
+from gateway.escalation.tables import chains, notices, runs
+from gateway.escalation.tables import timers as timer_rows
+from gateway.escalation.timers import Timer
+from gateway.events import AlarmStanding
+from gateway.ports.notify import Channel, Receipt
+from gateway.ports.store import Reader, UnitOfWork
+from protocols.aio.tasks import Supervisor
+from protocols.errors import NotFoundError, WrongMomentError
+from protocols.ids import is_gateway
+
+logger = logging.getLogger(__name__)
+RUN = "run"
+"""Kind of a chain's timer."""
+LOOK_S = 0.25
+AUDIT_S = 2.0
+AT_ONCE = 200
+
+
+class Escalation:
+    """The room. Register `follow` with the alarms; use it with `async with`: entering takes up what a restart left."""
+
+    def __init__(self, needs: EscalationNeeds, *, per_minute: int = 60) -> None:
+        self._needs = needs
+        self._post = Post(needs.clock)
+        self._courier = Courier(needs, per_minute)
+        self._tasks = Supervisor("escalation", clock=needs.clock)
+        self._chain = default_chain(needs.area.own().tier)
+        self.version = 0
+        self._overdue = 0
+        needs.metrics.live("escalation_overdue_timers", lambda: [((), float(self._overdue))])
+
+    async def __aenter__(self) -> Self:
+        await self.prepare()
+        self._tasks.start("chains", self._run_chains)
+        self._tasks.start("courier", self._run_courier)
+        self._tasks.start("auditor", self._run_auditor)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._tasks.stop()
+
+    async def prepare(self) -> None:
+        """Read the chain in force, and bring the runs in line with the alarms as they stand."""
+        async with self._needs.store.unit() as uow:
+            newest = select(chains).order_by(chains.c.version.desc()).limit(1)
+            row = (await uow.execute(newest)).one_or_none()
+            if row is not None:
+                self._chain, self.version = Chain.model_validate(row.chain), row.version
+            await self.follow(uow, await self._needs.alarms.active(uow))
+
+    # the chain as data
+
+    @property
+    def chain(self) -> Chain:
+        """The chain in force; version 0 is the one that was shipped."""
+        return self._chain
+
+    async def set_chain(self, chain: Chain, *, by: str) -> int:
+        """Put a new version in force, for what happens from now on; returns its number."""
+        async with self._needs.store.unit() as uow:
+            row = {"at": uow.now, "by": by, "chain": chain.model_dump(mode="json")}
+            await uow.execute(insert(chains), [row])
+            version = int((await uow.execute(select(func.max(chains.c.version)))).scalar_one())
+            uow.after_commit(lambda: self._in_force(chain, version))
+        return version
+
+    def _in_force(self, chain: Chain, version: int) -> None:
+        self._chain, self.version = chain, version
+
+    async def versions(self, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the versions, newest first."""
+        async with self._needs.store.reading() as reader:
+            rows = (await reader.execute(select(chains).order_by(chains.c.version.desc()).limit(limit))).all()
+        return [{"version": row.version, "at": row.at, "by": row.by, "chain": row.chain} for row in rows]
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The channels that this centre has set up."""
+        return sorted(self._needs.channels)
+
+    async def course(self, alarm_id: str) -> dict[str, Any]:
+        """Return what happened in the chain of an alarm, who was told, and what comes next."""
+        async with self._needs.store.reading() as reader:
+            return await course_of(reader, alarm_id, self._chain)
+
+    # alarms change
+
+    async def follow(self, uow: UnitOfWork, standings: Sequence[AlarmStanding]) -> None:
+        """Take part in the unit of work that changes alarms."""
+        known = await load(uow, {alarm.id for alarm in standings})
+        for alarm in standings:
+            before = known.get(alarm.id)
+            home = self._home(alarm.source)
+            if before is None and not self._chain.ladder(alarm.severity, handed=not home).steps:
+                continue
+            seen = seen_of(alarm, self._own, home=home)
+            outcome = machine.see(before, seen, self._chain, uow.now)
+            await self._carry_out(uow, alarm, before, *outcome)
+
+    @property
+    def _own(self) -> str:
+        return self._needs.area.own().code
+
+    def _home(self, source: str) -> bool:
+        """Tell whether no gateway below has this alarm too."""
+        hop = self._needs.area.hop_to(source)
+        return source == self._own or hop is None or not is_gateway(hop)
+
+    async def _carry_out(
+        self, uow: UnitOfWork, alarm: AlarmStanding, before: Run | None, run: Run | None, effects: Sequence[Effect]
+    ) -> None:
+        if run is not None and run != before:
+            # Stored before the effects: handing up changes the alarm and comes back here with this very run.
+            await uow.put(runs, [row_of(alarm.id, run)])
+            if run.due_at is not None:
+                await timers.arm(uow, RUN, alarm.id, run.due_at)
+            else:
+                await timers.disarm(uow, RUN, [alarm.id])
+        for effect in effects:
+            await self._perform(uow, alarm, before, effect)
+
+    async def _perform(self, uow: UnitOfWork, alarm: AlarmStanding, before: Run | None, effect: Effect) -> None:
+        post = self._post
+        match effect:
+            case Tell(step, number, round_):
+                for target in step.targets:
+                    await self._tell(uow, alarm, target, number, round_)
+            case HandUp(by, why):
+                await self._hand_up(uow, alarm, by, why)
+            case Reopen():
+                await post.line(uow, alarm.id, "time_out")
+                await self._needs.alarms.reopen(uow, alarm.id)
+            case Stop(why):
+                await post.withdraw(uow, alarm.id)
+                await post.line(uow, alarm.id, why, by=(alarm.acknowledged_by or "") if why == "acknowledged" else "")
+                if why == "cleared" and before is not None and before.phase is not Phase.HELD:
+                    await self._close(uow, alarm, before)
+            case Note(what):
+                await post.line(uow, alarm.id, what)
+
+    async def _tell(self, uow: UnitOfWork, alarm: AlarmStanding, target: Target, number: int, round_: int) -> None:
+        for contact in self._chain.people(target):
+            for channel in target.channels:
+                await self._post.write(uow, alarm, contact, channel, step=number, round_=round_)
+
+    async def _hand_up(self, uow: UnitOfWork, alarm: AlarmStanding, by: str, why: str) -> None:
+        own = self._needs.area.own()
+        if not self._needs.has_upper or own.parent is None:
+            await self._post.line(uow, alarm.id, "at_the_top", by=by, detail=why)
+            return
+        await self._post.line(uow, alarm.id, "handed_up", by=by, detail=why)
+        self._needs.metrics.count("escalation_handed_up_total", severity=str(alarm.severity))
+        await self._needs.alarms.hand_up(uow, alarm.id, to=own.parent, by=by, why=why)
+
+    async def _close(self, uow: UnitOfWork, alarm: AlarmStanding, run: Run) -> None:
+        """Tell those who were called that it is over."""
+        for row in await self._post.told(uow, alarm.id, run.began_at):
+            contact = Contact(name=row.person, role=row.role)
+            channel = Channel(row.channel)
+            if channel is not Channel.SOUND:
+                known = {Channel.SMS: "phone", Channel.EMAIL: "email", Channel.WEBHOOK: "url"}[channel]
+                contact = contact.model_copy(update={known: row.address})
+            await self._post.write(uow, alarm, contact, channel, purpose="cleared")
+
+    # people act
+
+    async def escalate(self, alarm_id: str, *, by: str, why: str) -> None:
+        """Hand an alarm up at once; at the top, take the next step. Raises NotFoundError, WrongMomentError."""
+        async with self._needs.store.unit() as uow:
+            alarm = await self._waiting(uow, alarm_id)
+            run = (await load(uow, [alarm_id])).get(alarm_id)
+            if run is None and self._needs.has_upper:
+                await self._hand_up(uow, alarm, by, why)
+                return
+            if run is None:
+                raise WrongMomentError("there is no tier above, and the chain of this severity has no steps")
+            top = not self._needs.has_upper
+            forced, effects = machine.force(run, self._chain, uow.now, by=by, why=why, top=top)
+            if not effects:
+                raise WrongMomentError("there is no tier above, and all steps of the chain are done")
+            if top:
+                await self._post.line(uow, alarm_id, "forced", by=by, detail=why)
+            await self._carry_out(uow, alarm, run, forced, effects)
+
+    async def assign(self, alarm_id: str, contact: Contact, channels: Sequence[Channel], *, by: str) -> None:
+        """Name a person who is to see to an alarm, and tell them at once. The chain goes on until they acknowledge."""
+        async with self._needs.store.unit() as uow:
+            alarm = await self._waiting(uow, alarm_id)
+            await self._post.line(uow, alarm_id, "assigned", by=by, detail=contact.name)
+            for channel in channels:
+                await self._post.write(uow, alarm, contact, channel, purpose="assigned", by=by)
+
+    async def _waiting(self, uow: UnitOfWork, alarm_id: str) -> AlarmStanding:
+        alarm = await self._needs.alarms.standing(uow, alarm_id)
+        if not alarm.active or alarm.acknowledged_at is not None:
+            raise WrongMomentError("the alarm is cleared or somebody has taken it in hand")
+        return alarm
+
+    # time passes
+
+    async def act_due(self) -> int:
+        """Act on the chains' timers that are due; returns how many."""
+        async with self._needs.store.reading() as reader:
+            due = await timers.due(reader, RUN, self._needs.clock.now(), AT_ONCE)
+        for timer in due:
+            try:
+                await self._ring(timer)
+            except Exception:
+                # One alarm that cannot be served must not hold up the others; the auditor counts its timer.
+                logger.exception("chain failed", extra={"alarm": timer.key})
+        return len(due)
+
+    async def _ring(self, timer: Timer) -> None:
+        async with self._needs.store.unit() as uow:
+            if not await timers.take(uow, timer):
+                return
+            run = (await load(uow, [timer.key])).get(timer.key)
+            try:
+                alarm = await self._needs.alarms.standing(uow, timer.key)
+            except NotFoundError:
+                return
+            if run is None:
+                return
+            seen = seen_of(alarm, self._own, home=self._home(alarm.source))
+            after, effects = machine.ring(run, seen, self._chain, uow.now)
+            if after == run:
+                raise AssertionError("a chain's timer that is due always changes its run")
+            await self._carry_out(uow, alarm, run, after, effects)
+
+    async def audit(self) -> int:
+        """Count what should have happened and did not, and chains and messages that wait without a timer."""
+        async with self._needs.store.reading() as reader:
+            return await self._count_overdue(reader, self._needs.clock.now())
+
+    async def _count_overdue(self, reader: Reader, now: datetime) -> int:
+        late = await timers.overdue(reader, now)
+        timed = select(timer_rows.c.key)
+        stalled = select(func.count()).select_from(runs).where(runs.c.due_at.is_not(None))
+        stalled = stalled.where(runs.c.alarm_id.not_in(timed.where(timer_rows.c.kind == RUN)))
+        mute = select(func.count()).select_from(notices).where(notices.c.state == Receipt.WAITING.value)
+        mute = mute.where(notices.c.id.not_in(timed.where(timer_rows.c.kind == NOTICE)))
+        orphans = select(func.count()).select_from(timer_rows).where(timer_rows.c.kind == RUN)
+        orphans = orphans.where(timer_rows.c.key.not_in(select(runs.c.alarm_id).where(runs.c.due_at.is_not(None))))
+        return late + sum([int((await reader.execute(one)).scalar_one()) for one in (stalled, mute, orphans)])
+
+    async def deliver_due(self) -> int:
+        """Send the messages that are due; returns how many were tried."""
+        return await self._courier.deliver_due()
+
+    async def _run_chains(self) -> None:
+        while True:
+            await self.act_due()
+            await self._needs.clock.sleep(LOOK_S)
+
+    async def _run_courier(self) -> None:
+        while True:
+            await self.deliver_due()
+            await self._needs.clock.sleep(LOOK_S)
+
+    async def _run_auditor(self) -> None:
+        while True:
+            self._overdue = await self.audit()
+            if self._overdue:
+                logger.error("timers overdue or orphaned", extra={"count": self._overdue})
+            await self._needs.clock.sleep(AUDIT_S)
