@@ -1,5 +1,5 @@
 import type {
-  Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Enrolment, GapRow, LinkList, MediaGrant, OwnCentre,
+  Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Channel, Enrolment, EscalationCourse, GapRow, LinkList, MediaGrant, OwnCentre,
   Page, Publisher, QuarantineRow, Recording, Report, ReportContent, ReportHead, Role, RollCall, Session, User, WallGrant,
 } from './types'
 
@@ -111,6 +111,11 @@ export const api = {
   alarmGroups: () => json<{ items: AlarmGroup[] }>('GET', `${v1}/alarms/groups`),
   shelve: (id: string, minutes: number | null, reason: string) =>
     json<Alarm>('POST', `${v1}/alarms/${encodeURIComponent(id)}/shelve`, { minutes, reason }),
+  escalation: (id: string) => json<EscalationCourse>('GET', `${v1}/alarms/${encodeURIComponent(id)}/escalation`),
+  escalate: (id: string, why: string) =>
+    json<EscalationCourse>('POST', `${v1}/alarms/${encodeURIComponent(id)}/escalate`, { why }),
+  assign: (id: string, person: Record<string, string>, channels: Channel[]) =>
+    json<EscalationCourse>('POST', `${v1}/alarms/${encodeURIComponent(id)}/assign`, { person, channels }),
   showAlarm: (id: string) => json<Alarm>('DELETE', `${v1}/alarms/${encodeURIComponent(id)}/shelve`),
   alarmEvents: (alarmKey: string, source: string) =>
     json<Page<AlarmEvent>>('GET', `${v1}/alarms/events${query({ alarm_key: alarmKey, source, limit: 1000 })}`),

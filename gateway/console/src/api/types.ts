@@ -133,6 +133,8 @@ export interface Alarm {
   unit: string | null
   condition: 'active' | 'cleared'
   acknowledged: { by: string; at: string; centre: string; note?: string } | null
+  escalated: { by: string; at: string; centre: string; to: string; why: string } | null
+  reopened_at: string | null
   visibility: 'shown' | 'shelved' | 'suppressed' | 'out_of_service'
   shelf: { by: string; at: string; until: string | null; reason: string } | null
   flapping: boolean
@@ -142,6 +144,27 @@ export interface Alarm {
   count: number
   drill: boolean
   label: string | null
+}
+
+export type Channel = 'sound' | 'email' | 'webhook' | 'sms'
+
+/** Who was told of an alarm, with which receipt, and what comes next; `phase` null: nobody is told of such alarms. */
+export interface EscalationCourse {
+  phase: string | null
+  due_at: string | null
+  lines: { at: string; what: string; by: string; detail: string }[]
+  notices: {
+    id: string
+    purpose: 'step' | 'assigned' | 'cleared'
+    channel: Channel
+    person: string
+    state: 'waiting' | 'sent' | 'accepted' | 'delivered' | 'failed' | 'cancelled'
+    reason: string
+    created_at: string
+    sent_at: string | null
+    settled_at: string | null
+  }[]
+  coming: { at: string; what: string; people: { person: string; channel: Channel }[]; upward: boolean }[]
 }
 
 /** One line of the folded list; `centre` or `event_type` null stands for several, `within` for all centres below. */

@@ -14,6 +14,8 @@ export const useAlarms = defineStore('alarms', () => {
   const loaded = ref(false)
   /** Grows whenever something changed; lists with their own filter watch it. */
   const revision = ref(0)
+  /** Grows whenever a chain of an alarm moved on. */
+  const chains = ref(0)
   const known = new Set<string>()
 
   const gravest = computed(() => {
@@ -42,11 +44,20 @@ export const useAlarms = defineStore('alarms', () => {
     reload()
   }
 
+  function chainMoved(): void {
+    chains.value += 1
+  }
+
+  /** The chain calls this console: sound until somebody looks is too much, once per call is what was decided. */
+  function called(data: unknown): void {
+    alarmSound((data as { severity: number }).severity)
+  }
+
   async function acknowledge(id: string, note = ''): Promise<Alarm> {
     const answer = await api.acknowledge(id, note)
     reload()
     return answer
   }
 
-  return { recent, totals, loaded, revision, gravest, load, changed, acknowledge }
+  return { recent, totals, loaded, revision, chains, gravest, load, changed, chainMoved, called, acknowledge }
 })

@@ -98,6 +98,8 @@ export const useLive = defineStore('live', () => {
     'catalogue.changed': () => reloadCameras(),
     'alarm.changed': (data) => useAlarms().changed(data),
     'report.changed': (data) => useReports().changed(data),
+    'escalation.changed': () => useAlarms().chainMoved(),
+    'escalation.call': (data) => useAlarms().called(data),
     'rollcall.changed': (data) => useRollCalls().changed(data),
     'call.changed': (data) => useCalls().changed(data),
     'wall.slot': (data) => slotListeners.forEach((listen) => listen(data as SlotEvent)),
