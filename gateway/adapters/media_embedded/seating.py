@@ -69,11 +69,14 @@ class Seating:
     def carry(self, session: Session, layers: frozenset[Layer], now: float) -> None:
         """Let a relay send these layers alone, and sound while there is any; they count as wishes.
 
+        Where the thumb alone is asked for and the source has none, its main picture goes in its place.
+
         Sound always crosses a bridge: whoever asked for it there may show no picture.
         """
         for name, seat in session.seats.items():
             seat.resting = not (layers or seat.inner if seat.sound else name in layers)
             seat.counts = True
+            seat.instead = name == "main" and layers == {Layer.THUMB} and not seat.inner
         self.settle(self.stream(session.spec.stream), now)
 
     def assign(self, session: Session, slots: Iterable[Slot], now: float) -> bool:

@@ -86,6 +86,17 @@ async def test_a_relay_that_carries_nothing_stays_connected_without_a_packet(cha
             await county.carry("nobody", frozenset())
 
 
+async def test_the_main_picture_goes_where_a_thumb_is_asked_for_and_there_is_none(chain: list[EngineFront]) -> None:
+    county, city, province = (front.engine for front in chain[:3])
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(publisher(whip(county, ROOM)))
+        seen = await stack.enter_async_context(viewer(whep(province, ROOM)))
+        for below, above in ((county, chain[1]), (city, chain[2])):
+            relay = await below.relay(ROOM, above.whip(ROOM), TOKEN)
+            await below.carry(relay, frozenset({Layer.THUMB}))
+        await seen.sees("320623", 5)
+
+
 async def test_pull_fetches_a_stream_from_above(chain: list[EngineFront]) -> None:
     county, city = chain[0].engine, chain[1].engine
     async with publisher(whip(city, "320600/call-1"), "320600", audio=True):

@@ -17,6 +17,8 @@ from gateway.adapters.media_embedded.rules.wish import KeyFrameWish
 from gateway.ports.media import Layer, StreamState
 
 STRANDS = ("main", "thumb", "audio")
+LONELY_S = 1.5
+"""A thumb that was asked for has so long to arrive beside the main picture before that is sent in its place."""
 
 
 @dataclass(slots=True)
@@ -51,10 +53,11 @@ class Stream:
         self.totals = Totals()
         self.state = StreamState.ABSENT
         self.unsettled = False
-        self.restless = False
+        self.restless = self.lonely = False
         """Whether the next tick matters at once: something changed that it looks at."""
         self._source_number = 0
         self._available: tuple[object, ...] = ()
+        self._alone_since: float | None = None
         self._pictured = False
 
     @property
@@ -159,10 +162,22 @@ class Stream:
         available = tuple((strand.live(now), strand.codec) for strand in self.pictures)
         if available != self._available:
             self._available, self.unsettled = available, True
+        self._watch_lonely(now)
         state = self._state(now)
         changed, self.state = state is not self.state, state
         self.restless = self.source is not None and (state is StreamState.STARTING or not self._pictured)
         return changed
+
+    def _watch_lonely(self, now: float) -> None:
+        """Note since when the main picture arrives and no thumb: a source that has none, or a relay of such a one."""
+        main, thumb = self.pictures
+        before = self.lonely
+        if not main.live(now) or thumb.live(now):
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
+        self.lonely = self._alone_since is not None and now - self._alone_since >= LONELY_S
+        self.unsettled = self.unsettled or self.lonely is not before
 
     def _state(self, now: float) -> StreamState:
         if self.source is None:
@@ -220,6 +235,7 @@ class Stream:
         """Find every seat's strand anew; returns the seats that have to move."""
         self.unsettled = False
         for seat in self.seats:
+            seat.relieve(alone=self.lonely)
             seat.aim(self._place(seat, now), now)
         return [seat for seat in self.seats if seat.goal is not seat.strand]
 

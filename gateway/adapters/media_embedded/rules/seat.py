@@ -19,14 +19,15 @@ class Seat:
     `exact` takes no other layer than the one wished for (relays, which pass on what there is). `counts`: the source
     shall send what is wished for. `resting` wishes for nothing. `limit` is the best that it is let show: main, thumb,
     or why nothing. `vital`: shows what there is rather than nothing. `ready`: its session carries media. `inner`: what
-    it sends stays inside the engine and is in no figure.
+    it sends stays inside the engine and is in no figure. `instead`: a relay's main picture that is sent where the thumb
+    was asked for and there is none.
     """
 
     def __init__(self, leg: Leg, wish: Layer = Layer.MAIN, *, exact: bool = False, counts: bool = True) -> None:
         self.leg = leg
         self.wish, self.exact, self.counts = wish, exact, counts
         self.priority = 2
-        self.vital = self.resting = self.inner = False
+        self.vital = self.resting = self.inner = self.instead = False
         self.limit = Showing.MAIN
         self.ready = False
         self.stream: str | None = None
@@ -52,6 +53,11 @@ class Seat:
         if self.wish is Layer.THUMB or self.limit is Showing.THUMB:
             return ("thumb", "main")
         return ("main", "thumb")
+
+    def relieve(self, *, alone: bool) -> None:
+        """Let the main picture go in the thumb's place while it arrives `alone`, and no longer."""
+        if self.instead:
+            self.resting = not alone
 
     def carries(self, strand: Strand) -> bool:
         """Tell whether the viewer offered the strand's codec."""
