@@ -7,6 +7,7 @@
     │   ├── BadIdentityError     a name that is not a centre, node, camera or event id
     │   ├── UnknownCentreError   a code that no row of the table of centres bears
     │   ├── BadSchemaError       JSON or fields that do not fit the type
+    │   ├── UnsignableError      a report that lacks what it must say before it is signed
     │   ├── BadTopicError        a topic outside the grammar, or another node's branch
     │   ├── BadClockError        a time too far from ours to be true
     │   ├── TooLargeError        a payload over its limit
@@ -23,6 +24,7 @@
     ├── LinkError                the other end cannot be reached or refused
     │   └── RefusedError         the other end answered no, with a code
     ├── NeedsError               a capability that this installation lacks ("needs X")
+    │   └── NeedsFontError       no font with Chinese to print with
     └── ConfigError              settings that cannot work; names the key and the remedy
 
 Each class has a stable `code` (API, log, receipt), an HTTP `status`, and `retry`: whether the same request may
@@ -64,6 +66,13 @@ class BadSchemaError(BadInputError):
     """JSON that does not parse or does not fit its type."""
 
     code: ClassVar[str] = "bad_schema"
+    status: ClassVar[int] = 422
+
+
+class UnsignableError(BadInputError):
+    """A report that lacks what it must say, or why a number changed."""
+
+    code: ClassVar[str] = "report_incomplete"
     status: ClassVar[int] = 422
 
 
@@ -186,6 +195,12 @@ class NeedsError(SilianError):
 
     code: ClassVar[str] = "needs"
     status: ClassVar[int] = 501
+
+
+class NeedsFontError(NeedsError):
+    """No font with Chinese for a printed report."""
+
+    code: ClassVar[str] = "needs_font"
 
 
 class ConfigError(SilianError):

@@ -21,7 +21,7 @@ verified                        acknowledged                 verified; 终报: c
 
 from enum import StrEnum
 
-from protocols.errors import BadInputError, WrongMomentError
+from protocols.errors import UnsignableError, WrongMomentError
 from protocols.report import Content, ReportKind, ReportState, missing_reasons
 
 
@@ -89,10 +89,10 @@ FIRST_NEEDED = ("occurred_at", "place", "summary", "reporter")
 
 
 def check_signable(content: Content, before: Content | None, reasons: dict[str, str]) -> None:
-    """Raise BadInputError, naming the fields, where a draft lacks what it must say or why a number changed."""
+    """Raise UnsignableError, naming the fields, where a draft lacks what it must say or why a number changed."""
     empty = [name for name in FIRST_NEEDED if getattr(content, name) in (None, "")]
     if empty:
-        raise BadInputError(f"fill in before signing: {', '.join(empty)}")
+        raise UnsignableError(f"fill in before signing: {', '.join(empty)}")
     wanted = missing_reasons(before, content, reasons) if before is not None else ()
     if wanted:
-        raise BadInputError(f"a number fell or rose by more than a half; give the reason for: {', '.join(wanted)}")
+        raise UnsignableError(f"a number fell or rose by more than a half; give the reason for: {', '.join(wanted)}")

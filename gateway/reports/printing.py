@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from gateway.reports import phrases
 from gateway.reports.deadlines import CHINA
-from protocols.errors import NeedsError, NotFoundError
+from protocols.errors import NeedsFontError, NotFoundError
 from protocols.report import NUMBERS, Content
 from protocols.tiers import CentreTable
 
@@ -52,7 +52,7 @@ class Printer:
         self._table = table
 
     async def printed(self, report: Mapping[str, Any], version: int, form: Literal["pdf", "docx"]) -> tuple[bytes, str]:
-        """Return one version and its media type; raises NotFoundError, NeedsError where no font has Chinese."""
+        """Return one version and its media type; raises NotFoundError, NeedsFontError where no font has Chinese."""
         sheet = self.sheet(report, version)
         made = await asyncio.to_thread(self._pdf if form == "pdf" else _word, sheet)
         return made, TYPES[form]
@@ -129,7 +129,7 @@ class Printer:
 
         font = self._font or next((path for path in SYSTEM_FONTS if path.is_file()), None)
         if font is None or not font.is_file():
-            raise NeedsError(phrases.NO_FONT)
+            raise NeedsFontError(phrases.NO_FONT)
         with tempfile.TemporaryDirectory(prefix="silian-print-") as name:
             folder = Path(name)
             (folder / "fonts").mkdir()
@@ -137,7 +137,7 @@ class Printer:
             fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[folder / "fonts"])
             families = fonts.families()
             if not families:
-                raise NeedsError(phrases.NO_FONT)
+                raise NeedsFontError(phrases.NO_FONT)
             wanted = next((one for one in families if one.endswith(("SC", "CN"))), families[0])
             (folder / "data.json").write_text(json.dumps(sheet, ensure_ascii=False), "utf-8")
             (folder / "main.typ").write_text(_TEMPLATE.replace("FAMILIES", json.dumps(wanted)), "utf-8")

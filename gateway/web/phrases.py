@@ -27,6 +27,14 @@ ERRORS: Final[dict[str, tuple[str, str]]] = {
     "link": ("无法连接对方。", "The other end cannot be reached."),
     "refused": ("对方拒绝了请求。", "The other end refused."),
     "not_sent": ("通知未能发出。", "The message did not leave."),
+    "needs_font": (
+        "打印需要中文字体：请安装 fonts-noto-cjk，或在 reports.font 指定字体文件；Word 不需要。",
+        "Printing needs a font with Chinese: install fonts-noto-cjk, or name a file in reports.font.",
+    ),
+    "report_incomplete": (
+        "签发前须填写事发时间、地点、简要情况和报告人；数字减少或增幅过半须写明原因。",
+        "Before signing: time, place, what happened, reporter, and the reason where a number fell or jumped.",
+    ),
     "needs": ("本系统缺少此项功能所需的组件。", "This installation lacks a part that is needed for this."),
     "config": ("配置有误。", "The settings cannot work."),
     "method_not_allowed": ("此地址不支持该请求方法。", "This address does not take that method."),
