@@ -5,6 +5,7 @@ It is the engine that the gateway runs, without the rooms around it; HTTP is the
 
 import argparse
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -69,7 +70,13 @@ class Host:
                 "streams": len(found.streams), "restarts": found.worker_restarts}  # fmt: skip
 
     async def stall(self, each_s: float, busy_s: float) -> Answer:
-        """Keep this process's loop busy for `busy_s` of every `each_s`; 0 ends that."""
+        """Keep this process's loop busy for `busy_s` of every `each_s`; 0 ends that.
+
+        It leaves the worker's core: what is measured is whether packets wait for the loop, not for the scheduler.
+        """
+        elsewhere = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
+        if elsewhere:
+            os.sched_setaffinity(0, elsewhere)
         if self._busy is not None:
             self._busy.cancel()
             self._busy = None
