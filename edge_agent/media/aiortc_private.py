@@ -6,9 +6,12 @@ Guarded by a contract test; `aiortc==1.16.*` is pinned for this. What it closes:
 - A key-frame request (PLI, FIR) only sets a flag for aiortc's own encoder: with coded packets it would be lost.
 - Coded sound carries no loudness: it is put on here.
 - A dead peer is noticed after 30 s: reports (RTCP) show it within seconds, consent checks within about ten.
+- A missing packet is asked for only when another gap is seen: on a thin stream one lost repeat hides the picture for
+  as long as 512 packets take. It is asked for until it comes.
 - aioice never offers 127.0.0.1: it is offered, and then alone, to a gateway that is reached over loopback.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +20,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aioice.ice
-from aiortc import RTCRtpSender, rtp
+from aiortc import RTCRtpReceiver, RTCRtpSender, rtp
 
 LOOPBACK = "127.0.0.1"
 CONSENT_INTERVAL_S = 2.5
 CONSENT_FAILURES = 4
+ASK_AGAIN_S = 0.2
 _loopback_only: ContextVar[bool] = ContextVar("loopback_only", default=False)
 _real_addresses: Callable[..., list[str]] = aioice.ice.get_host_addresses
 
@@ -54,6 +58,24 @@ def addresses_for(url: str) -> Iterator[None]:
         yield
     finally:
         _loopback_only.reset(token)
+
+
+async def ask_again(receiver: RTCRtpReceiver) -> None:
+    """Ask for what is missing every `ASK_AGAIN_S` until it comes; run it beside the track's reading and cancel it."""
+    private: Any = receiver
+    ask, asked = private._send_rtcp_nack, 0
+
+    async def remembered(ssrc: int, lost: list[int]) -> None:
+        nonlocal asked
+        asked = ssrc
+        await ask(ssrc, lost)
+
+    private._send_rtcp_nack = remembered
+    while True:
+        await asyncio.sleep(ASK_AGAIN_S)
+        missing = private._RTCRtpReceiver__nack_generator.missing
+        if missing:
+            await ask(asked, sorted(missing))
 
 
 class SenderWatch:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 RETRY = Backoff(base=0.3, cap=5.0, floor=0.1)
 SILENT_S = 8.0
+BLIND_S = 8.0
+"""A picture that was there and stays away for so long, while sound comes, is worth a new session."""
 GONE_S = 60.0
 
 
@@ -49,6 +51,7 @@ class Listener:
         self.speaker = Speaker(output)
         self.sessions = 0
         self._heard_at = 0.0
+        self._seen_at: float | None = None
         self._clock = clock
         self._verify = verify
 
@@ -79,20 +82,31 @@ class Listener:
             await part(peer, client)
 
     async def _read(self, peer: "RTCPeerConnection") -> None:
-        connected_at = time.monotonic()
+        from edge_agent.media.aiortc_private import ask_again
+
+        connected_at, self._seen_at = time.monotonic(), None
         async with asyncio.TaskGroup() as group:
             readers = [
                 group.create_task(self._track(receiver.track), name=f"call.{receiver.track.kind}")
                 for receiver in peer.getReceivers()
                 if receiver.track is not None
             ]
-            while peer.connectionState == "connected" and self._silence(connected_at) < SILENT_S:
+            readers += [
+                group.create_task(ask_again(receiver), name="call.repairs")
+                for receiver in peer.getReceivers()
+                if receiver.track is not None and receiver.track.kind == "video"
+            ]
+            while peer.connectionState == "connected" and self._silence(connected_at) < SILENT_S and not self._blind():
                 await self._clock.sleep(0.25)
             for reader in readers:
                 reader.cancel()
 
     def _silence(self, since: float) -> float:
         return time.monotonic() - max(since, self._heard_at)
+
+    def _blind(self) -> bool:
+        """Tell whether the picture of this session stays away while its sound goes on."""
+        return self._seen_at is not None and time.monotonic() - self._seen_at > BLIND_S
 
     async def _track(self, track: "MediaStreamTrack") -> None:
         from aiortc.mediastreams import MediaStreamError
@@ -102,6 +116,7 @@ class Listener:
                 frame: Any = await track.recv()
                 self._heard_at = time.monotonic()
                 if track.kind == "video":
+                    self._seen_at = self._heard_at
                     self.shelf = Shelf(frame, self._heard_at, self.shelf.frames + 1)
                 else:
                     await asyncio.to_thread(self.speaker.play, _mono(frame))

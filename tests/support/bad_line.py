@@ -78,7 +78,7 @@ async def run(state: Path) -> dict[str, float]:
         source = Source(camera.feed, tone.feed, camera.thumb, camera.bounds(), camera.steer)
         publisher = Publisher({STREAM: source}, SystemClock(), tasks)
         line(LOSSY)
-        until_ = SystemClock().now() + timedelta(seconds=120)
+        until_ = SystemClock().now() + timedelta(seconds=280)
         publisher.publish(MediaPublish(stream=STREAM, whip_url=http.url(STREAM), token="t", until=until_))
         viewer = Listener(ring(http), "null", SystemClock())
         tasks.start("viewer", viewer.run, restart=False)

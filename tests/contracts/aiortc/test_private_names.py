@@ -1,16 +1,20 @@
 """Every private or patched name of aiortc and aioice that the agent uses, as the pinned version has it."""
 
+import asyncio
 import inspect
 
 import aioice.ice
 import aiortc
-from aiortc import RTCRtpSender, rtcdtlstransport
+from aiortc import RTCRtpReceiver, RTCRtpSender, rtcdtlstransport
 from aiortc.codecs import HEADER_EXTENSIONS
 from aiortc.codecs.h264 import H264Encoder
+from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtcrtpsender import RTCEncodedFrame
-from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, pack_remb_fci, unpack_remb_fci
+from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtpPacket, pack_remb_fci, unpack_remb_fci
 
 from edge_agent.media import aiortc_private
+from protocols.aio.tasks import Supervisor
+from tests.support.until import until
 
 
 class RTCDtlsTransportLike:
@@ -39,6 +43,31 @@ async def test_reports_and_estimates_are_read_as_their_classes_have_them():
     router = inspect.getsource(rtcdtlstransport.RtpRouter.route_rtcp)
     assert "unpack_remb_fci" in router  # REMB reaches every sender that it names
     assert isinstance(RTCRtpSender("video", RTCDtlsTransportLike())._ssrc, int)
+
+
+async def test_what_is_missing_is_asked_for_until_it_comes(monkeypatch):
+    source = inspect.getsource(RTCRtpReceiver._handle_rtp_packet)
+    assert "await self._send_rtcp_nack(" in source
+    receiver = RTCRtpReceiver("video", RTCDtlsTransportLike())
+    sent = []
+
+    async def nack(ssrc, lost):
+        sent.append((ssrc, lost))
+
+    receiver._send_rtcp_nack = nack
+    receiver._RTCRtpReceiver__nack_generator = NackGenerator()
+    monkeypatch.setattr(aiortc_private, "ASK_AGAIN_S", 0.001)
+    async with Supervisor("t") as tasks:
+        tasks.start("again", lambda: aiortc_private.ask_again(receiver), restart=False)
+        await until(lambda: receiver._send_rtcp_nack is not nack)
+        for number in (1, 3):
+            receiver._RTCRtpReceiver__nack_generator.add(RtpPacket(sequence_number=number))
+        await receiver._send_rtcp_nack(7, [2])
+        await until(lambda: sent.count((7, [2])) >= 4)
+        receiver._RTCRtpReceiver__nack_generator.add(RtpPacket(sequence_number=2))
+        before = len(sent)
+        await asyncio.sleep(0.02)
+        assert len(sent) <= before + 1
 
 
 def test_a_packets_loudness_is_taken_from_its_frame_and_offered():
