@@ -167,7 +167,9 @@ async def test_a_roll_call_that_lay_too_long_is_closed_and_nobody_is_rung_late(s
     slow = Profile(**{**_values(PROFILE), "picture_within_s": 30.0})
     async with stage.service(slow) as service:
         started = await service.start(by="zhang", centres=["320681"])
-        await until(lambda: "320681/room" in stage.pictures.ever)
+        async with asyncio.timeout(30):
+            while (await service.get(started.record.id)).points[0].answered_at is None:
+                await asyncio.sleep(0.02)
     rung = len(stage.commands.asked)
     async with stage.store.unit() as uow:
         await uow.execute(update(ROLL_CALLS).values(started_at=uow.now - timedelta(minutes=20)))
