@@ -47,7 +47,10 @@ async def test_a_live_picture_is_judged_by_packets_and_proved_by_decoding():
         camera = _camera(server.url)
         await until(lambda: camera.health(*_now()).verdict is Verdict.LIVE)
         assert camera.health(*_now()).fault is None
-        health = await camera.prove(datetime.now(UTC))
+        for _ in range(6):  # a busy machine may decode too few pictures in one look: unproven, never anything else
+            health = await camera.prove(datetime.now(UTC))
+            if health.verdict is not Verdict.UNPROVEN:
+                break
         assert health.verdict is Verdict.LIVE
         assert health.frame_age_ms < 3000
         await camera.stop()
