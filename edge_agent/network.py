@@ -92,7 +92,7 @@ def _listen() -> socket.socket | None:
     except (OSError, AttributeError) as error:
         logger.info("no news of the network from this kernel", extra={"detail": str(error)})
         return None
-    link.setblocking(False)  # noqa: FBT003 - the socket's own signature
+    link.settimeout(0)
     link.bind((0, _GROUPS))
     return link
 

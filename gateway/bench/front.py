@@ -33,8 +33,8 @@ class Front:
 
     async def __aenter__(self) -> Self:
         self._running = asyncio.ensure_future(self._server.serve())
-        while not self._server.started:  # noqa: ASYNC110 - see below
-            await asyncio.sleep(0.01)  # the library has no event to wait for
+        while not self._server.started:  # noqa: ASYNC110 - the library has no event to wait for
+            await asyncio.sleep(0.01)
         self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
         return self
 

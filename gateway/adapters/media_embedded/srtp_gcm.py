@@ -61,7 +61,7 @@ class Replay:
     def take(self, index: int) -> None:
         """Note an authentic packet."""
         self.seen[index % WINDOW] = index
-        if index > self.highest:  # noqa: PLR1730 - max() takes five times as long, and this is done for every packet
+        if index > self.highest:  # noqa: PLR1730 - max() takes several times as long, and this is done for every packet
             self.highest = index
 
 

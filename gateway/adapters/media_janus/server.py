@@ -55,8 +55,7 @@ def find_janus() -> str:
 def janus_version(program: str) -> str:
     """Ask the program for its version; raises LinkError where it does not tell."""
     try:
-        # The program that `find_janus` found, with one fixed word.
-        done = subprocess.run(  # noqa: S603 - as said above
+        done = subprocess.run(  # noqa: S603 - the program that `find_janus` found, with one fixed word
             [program, "--version"], capture_output=True, text=True, check=False, timeout=START_S
         )
     except (OSError, subprocess.TimeoutExpired) as error:
