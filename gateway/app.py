@@ -30,6 +30,7 @@ from gateway.adapters.blob_files import FileBlobs
 from gateway.adapters.broker_choice import choose_broker
 from gateway.adapters.media_choice import choose_engine
 from gateway.adapters.notify_choice import choose_channels
+from gateway.adapters.paper_files import PaperFiles
 from gateway.adapters.store_sqlite import SqliteStore
 from gateway.alarms.api import routes as alarm_routes
 from gateway.alarms.bulletins import Bulletins
@@ -140,6 +141,7 @@ class Gateway:
         self._lock = StateLock(self._state / "gateway.lock")
         self.store = SqliteStore(self._state / "gateway.db", self.node, self.clock, self.events.publish)
         self.blobs = FileBlobs(self._state / "blobs")
+        self.paper = PaperFiles(self.settings.reports.font)
         self.engine = choose_engine(self.settings, self._trust_above)
         now, wanted = self.clock.now(), self.settings.broker
         self.authority = Authority.load(self.settings.pki_dir, self.node, now)
@@ -323,7 +325,7 @@ class Gateway:
             media_routes(self.media, self.settings.media.ice_servers),
             wall_routes(self.media, self.settings.media.ice_servers),
             rollcall_routes(self.rollcall),
-            report_routes(self.reports, self.report_inbox, Printer(self.settings.reports.font, self.table)),
+            report_routes(self.reports, self.report_inbox, Printer(self.paper, self.table)),
             recording_routes(self.recordings),
             dispatch_routes(self.dispatch, self.media.holding(Kind.CALL)),
             duty_routes(self.duty),

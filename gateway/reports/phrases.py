@@ -74,6 +74,3 @@ HEAD: Final = {
     "delivered": "送达时间",
     "acknowledged": "签收",
 }
-NO_FONT: Final = (
-    "needs a font with Chinese to print: install fonts-noto-cjk, or name a font file in reports.font; Word needs none"
-)

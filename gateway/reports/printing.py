@@ -1,64 +1,35 @@
-"""A version on paper: PDF by typst with the font embedded, and Word. Both print the same rows.
+"""A version on paper: what it says, as a document. A follow-up prints what changed first, with the reasons.
 
-A follow-up prints what changed first, with the reasons. Times are those of China on the 24-hour clock.
+Times are those of China on the 24-hour clock.
 """
 
-import asyncio
-import io
-import json
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
+from gateway.ports.paper import MEDIA_TYPES, Document, Facts, Paper
 from gateway.reports import phrases
 from gateway.reports.deadlines import CHINA
-from protocols.errors import NeedsFontError, NotFoundError
+from protocols.errors import NotFoundError
 from protocols.report import NUMBERS, Content
 from protocols.tiers import CentreTable
 
-Lines = list[tuple[str, str]]
-SYSTEM_FONTS = (
-    Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),
-    Path("/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc"),
-    Path("/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc"),
-    Path("/usr/share/fonts/google-noto-sans-cjk-fonts/NotoSansCJK-Regular.ttc"),
-)
-TYPES = {
-    "pdf": "application/pdf",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-}
-_TEMPLATE = """
-#let data = json("data.json")
-#set document(title: data.heading)
-#set page(paper: "a4", margin: 2cm, numbering: "1 / 1")
-#set text(font: FAMILIES, size: 11pt, lang: "zh", region: "cn", fallback: false)
-#align(center, text(size: 18pt, data.heading))
-#for line in data.notes { align(center, text(fill: red, line)) }
-#let block-of(lines) = table(columns: (4.2cm, 1fr), inset: 6pt,
-  ..lines.map(l => (text(fill: luma(70), l.at(0)), l.at(1))).flatten())
-#block-of(data.head)
-#if data.changed.len() > 0 [ #text(size: 13pt, data.changed_title) #block-of(data.changed) ]
-#block-of(data.body)
-"""
+Lines = tuple[tuple[str, str], ...]
 
 
 class Printer:
-    """Prints versions. `font` is a file with Chinese, None: Noto CJK of the system."""
+    """Prints versions."""
 
-    def __init__(self, font: Path | None, table: CentreTable) -> None:
-        self._font = font
+    def __init__(self, paper: Paper, table: CentreTable) -> None:
+        self._paper = paper
         self._table = table
 
     async def printed(self, report: Mapping[str, Any], version: int, form: Literal["pdf", "docx"]) -> tuple[bytes, str]:
         """Return one version and its media type; raises NotFoundError, NeedsFontError where no font has Chinese."""
-        sheet = self.sheet(report, version)
-        made = await asyncio.to_thread(self._pdf if form == "pdf" else _word, sheet)
-        return made, TYPES[form]
+        return await self._paper.printed(self.document(report, version), form), MEDIA_TYPES[form]
 
-    def sheet(self, report: Mapping[str, Any], version: int) -> dict[str, Any]:
-        """Return what is printed: heading, notes, and labelled lines."""
+    def document(self, report: Mapping[str, Any], version: int) -> Document:
+        """Return what is printed: heading, notes, and labelled lines; raises NotFoundError."""
         said = next((one for one in report["versions"] if one["version"] == version), None)
         if said is None:
             raise NotFoundError(f"report {report['serial']} has no version {version}")
@@ -73,14 +44,10 @@ class Printer:
             name: self._line(name, content[name]) for name in phrases.FIELDS if content[name] not in (None, "", [])
         }
         changed = [(phrases.FIELDS[n], self._change(n, content, said["reasons"])) for n in said["changed"]]
-        return {
-            "heading": heading.format(kind=kind, number=said["number"]),
-            "notes": notes,
-            "head": self._head(report, said, kind),
-            "changed_title": phrases.CHANGED,
-            "changed": changed,
-            "body": [(phrases.FIELDS[name], text) for name, text in lines.items()],
-        }
+        parts = [Facts(self._head(report, said, kind))]
+        parts += [Facts(tuple(changed), phrases.CHANGED)] if changed else []
+        parts.append(Facts(tuple((phrases.FIELDS[name], text) for name, text in lines.items())))
+        return Document(heading.format(kind=kind, number=said["number"]), tuple(parts), tuple(notes))
 
     def _change(self, name: str, content: Mapping[str, Any], reasons: Mapping[str, str]) -> str:
         value = content[name]
@@ -104,7 +71,7 @@ class Printer:
                 f"{one['acknowledged_by']} {_time(one['acknowledged_at'])}" for one in sent if one["acknowledged_at"]
             ),
         }
-        return [(phrases.HEAD[name], text) for name, text in values.items() if text]
+        return tuple((phrases.HEAD[name], text) for name, text in values.items() if text)
 
     def _line(self, name: str, value: Any) -> str:
         if name in NUMBERS:
@@ -123,57 +90,6 @@ class Printer:
 
     def _centre(self, code: str) -> str:
         return f"{self._table[code].name} {code}" if code in self._table else code
-
-    def _pdf(self, sheet: Mapping[str, Any]) -> bytes:
-        import typst
-
-        font = self._font or next((path for path in SYSTEM_FONTS if path.is_file()), None)
-        if font is None or not font.is_file():
-            raise NeedsFontError(phrases.NO_FONT)
-        with tempfile.TemporaryDirectory(prefix="silian-print-") as name:
-            folder = Path(name)
-            (folder / "fonts").mkdir()
-            (folder / "fonts" / font.name).symlink_to(font.resolve())
-            fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[folder / "fonts"])
-            families = fonts.families()
-            if not families:
-                raise NeedsFontError(phrases.NO_FONT)
-            wanted = next((one for one in families if one.endswith(("SC", "CN"))), families[0])
-            (folder / "data.json").write_text(json.dumps(sheet, ensure_ascii=False), "utf-8")
-            (folder / "main.typ").write_text(_TEMPLATE.replace("FAMILIES", json.dumps(wanted)), "utf-8")
-            made = typst.compile(
-                folder / "main.typ", root=folder, font_paths=[folder / "fonts"], ignore_system_fonts=True
-            )
-        return bytes(made)
-
-
-def _word(sheet: Mapping[str, Any]) -> bytes:
-    from docx import Document
-    from docx.oxml.ns import qn
-
-    document = Document()
-    style: Any = document.styles["Normal"]
-    style.font.name = "FangSong"
-    style.element.rPr.rFonts.set(qn("w:eastAsia"), "仿宋")
-    document.add_heading(sheet["heading"], 1)
-    for note in sheet["notes"]:
-        document.add_paragraph(note)
-    _table(document, sheet["head"])
-    if sheet["changed"]:
-        document.add_heading(sheet["changed_title"], 2)
-        _table(document, sheet["changed"])
-    document.add_paragraph()
-    _table(document, sheet["body"])
-    out = io.BytesIO()
-    document.save(out)
-    return out.getvalue()
-
-
-def _table(document: Any, lines: Lines) -> None:
-    table = document.add_table(rows=0, cols=2, style="Table Grid")
-    for label, text in lines:
-        cells = table.add_row().cells
-        cells[0].text, cells[1].text = label, text
 
 
 def _time(at: datetime | None) -> str:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.adapters.paper_files import PaperFiles
+from gateway.ports.paper import said
 from gateway.reports.printing import Printer
 from protocols.errors import NeedsError, NotFoundError
 from protocols.report import Content, Figure, Flag, Verification
@@ -53,16 +55,11 @@ REPORT = {"serial": "320623-20260301-0001", "drill": True, "known_at": AT, "vers
 
 
 def printer(font=None):
-    return Printer(font, CentreTable(NANTONG))
+    return Printer(PaperFiles(font), CentreTable(NANTONG))
 
 
 def squeezed(text):
     return "".join(text.split())
-
-
-def said(sheet):
-    lines = [*sheet["head"], *sheet["changed"], *sheet["body"]]
-    return [sheet["heading"], *sheet["notes"], *(part for line in lines for part in line)]
 
 
 @pytest.mark.external
@@ -71,7 +68,7 @@ async def test_the_pdf_reads_back_as_what_is_stored():
     program = shutil.which("pdftotext")
     assert program, "tests/support/system.sh installs poppler-utils"
     read = subprocess.run([program, "-raw", "-", "-"], input=content, capture_output=True, check=True).stdout.decode()
-    missing = [text for text in said(printer().sheet(REPORT, 2)) if squeezed(text) not in squeezed(read)]
+    missing = [text for text in said(printer().document(REPORT, 2)) if squeezed(text) not in squeezed(read)]
     assert not missing, (missing, read)
 
 
@@ -82,17 +79,18 @@ async def test_the_word_file_reads_back_as_what_is_stored():
     document = Document(io.BytesIO(content))
     read = [paragraph.text for paragraph in document.paragraphs]
     read += [cell.text for table in document.tables for row in table.rows for cell in row.cells]
-    assert set(said(printer().sheet(REPORT, 2))) <= set(read)
+    assert set(said(printer().document(REPORT, 2))) <= set(read)
 
 
-def test_the_sheet_shows_both_grades_the_drill_and_why_a_number_fell():
-    sheet = printer().sheet(REPORT, 2)
-    assert sheet["notes"] == ["【演练】"]
-    assert ("核定等级", "一般") in sheet["head"]
-    assert ("初判（可能）等级", "较大") in sheet["head"]
-    assert ("报送对象", "南通市 320600") in sheet["head"]
-    assert sheet["changed"] == [("死亡（人）", "2（已核实，县医院）；变动原因：一人重复统计")]
-    assert ("事发时间", "2026-03-01 09:10:00") in sheet["body"]
+def test_the_document_shows_both_grades_the_drill_and_why_a_number_fell():
+    made = printer().document(REPORT, 2)
+    head, changed, body = (part.lines for part in made.parts)
+    assert made.notes == ("【演练】",)
+    assert ("核定等级", "一般") in head
+    assert ("初判（可能）等级", "较大") in head
+    assert ("报送对象", "南通市 320600") in head
+    assert changed == (("死亡（人）", "2（已核实，县医院）；变动原因：一人重复统计"),)
+    assert ("事发时间", "2026-03-01 09:10:00") in body
 
 
 async def test_without_a_font_the_error_says_what_to_install(tmp_path):
@@ -105,4 +103,4 @@ async def test_without_a_font_the_error_says_what_to_install(tmp_path):
 
 def test_an_unknown_version_is_named():
     with pytest.raises(NotFoundError, match="version 9"):
-        printer().sheet(REPORT, 9)
+        printer().document(REPORT, 9)
