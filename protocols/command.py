@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from protocols.duty import DutyRole
 from protocols.envelope import event_type, first_fault
 from protocols.errors import BadSchemaError
 from protocols.health import BoxHealth, CameraHealth
@@ -22,6 +23,8 @@ COMMAND = event_type("command")
 REPLY = event_type("command", "reply")
 CALL_ENDED = event_type("call", "ended")
 """A callee hung up: goes up to the gateway that called, with the fields of `CallEnd`."""
+ROLLCALL_DETAILS = event_type("rollcall", "details")
+"""A county says more of its answer afterwards: goes up with the fields of `RollCallDetails`."""
 
 
 class CommandName(StrEnum):
@@ -30,6 +33,7 @@ class CommandName(StrEnum):
     MEDIA_PUBLISH = "media.publish"  # MediaPublish; idempotent, also renews the lease
     MEDIA_UNPUBLISH = "media.unpublish"  # MediaUnpublish
     ROLLCALL_RING = "rollcall.ring"  # RollCallRing -> RollCallAnswer
+    ROLLCALL_STAGE = "rollcall.stage"  # RollCallStage
     CALL_RING = "call.ring"  # CallRing -> CallAnswer
     CALL_END = "call.end"  # CallEnd
     REPORT_ANSWER = "report.answer"  # ReportAnswer
@@ -128,23 +132,74 @@ class MediaUnpublish(Args):
     stream: StreamId
 
 
+class RosterName(Args):
+    """One person whom the roster plans for now; without phones."""
+
+    name: str = Field(min_length=1, max_length=32)
+    role: DutyRole
+
+
 class RollCallRing(Args):
-    """Ring one point of a roll call."""
+    """Ring one point of a roll call.
+
+    `caller` (a person) and `caller_centre` are shown at the county, `kind` is that of the roll call, `roster` fills the
+    answer page in, `people_due` is how many must be there (domain.md 3.5 row 7).
+    """
 
     roll_call_id: Ulid
     centre: CentreCode
     camera: CameraName
     challenge: str | None = Field(default=None, max_length=8)
     drill: bool = False
+    caller: str = Field(default="", max_length=64)
+    caller_centre: CentreCode | None = None
+    kind: str = Field(default="", max_length=16)
+    roster: tuple[RosterName, ...] = Field(default=(), max_length=40)
+    people_due: int | None = Field(default=None, ge=0, le=99)
 
 
 class RollCallAnswer(Args):
-    """What the county's node answers: who, and the owner's own view of picture and box."""
+    """What the county's node answers: who, and the owner's own view of picture and box.
+
+    `by` tells a person from a box that answers by policy (None: an older node). Leader and head count are what the
+    county says; the roll call compares them with the roster.
+    """
 
     answered_by: str = Field(max_length=64)
     answered_at: AwareDatetime
     camera: CameraHealth
     box: BoxHealth = BoxHealth()
+    by: Literal["box", "person"] | None = None
+    leader: str = Field(default="", max_length=32)
+    people: int | None = Field(default=None, ge=0, le=99)
+    note: str = Field(default="", max_length=500)
+
+
+class RollCallStage(Args):
+    """Tell a county where it stands in a roll call: `on` stage, `off` it, or `over` with its `state`.
+
+    `muted`: whether the others cannot hear it. A challenge number that came late comes this way.
+    """
+
+    roll_call_id: Ulid
+    centre: CentreCode
+    camera: CameraName
+    stage: Literal["on", "off", "over"]
+    muted: bool = True
+    challenge: str | None = Field(default=None, max_length=8)
+    state: str = Field(default="", max_length=24)
+
+
+class RollCallDetails(Args):
+    """What a county adds to its answer, or corrects in it; the newest replaces the ones before."""
+
+    roll_call_id: Ulid
+    centre: CentreCode
+    answered_by: str = Field(max_length=64)
+    leader: str = Field(default="", max_length=32)
+    people: int | None = Field(default=None, ge=0, le=99)
+    note: str = Field(default="", max_length=500)
+    at: AwareDatetime
 
 
 class CallRing(Args):

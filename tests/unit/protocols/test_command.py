@@ -2,7 +2,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from protocols.command import CommandName, MediaPublish, parse_args, parse_command
+from protocols.command import (
+    CommandName,
+    MediaPublish,
+    RollCallAnswer,
+    RollCallRing,
+    RosterName,
+    parse_args,
+    parse_command,
+)
+from protocols.duty import DutyRole
 from protocols.errors import BadSchemaError
 from protocols.ids import ulid
 
@@ -41,3 +50,22 @@ def test_bad_commands_name_the_field(change):
 
 def test_unknown_names_still_parse():
     assert parse_command(raw(name="future.thing")).name == "future.thing"
+
+
+def test_an_older_county_answers_without_the_new_words():
+    answer = parse_args(
+        RollCallAnswer,
+        {"answered_by": "自动应答", "answered_at": NOW, "camera": {"verdict": "live", "checked_at": NOW}},
+    )
+    assert (answer.by, answer.leader, answer.people, answer.note) == (None, "", None, "")
+
+
+def test_a_ring_carries_names_without_phones():
+    ring = RollCallRing(
+        roll_call_id=ulid(1, bytes(10)),
+        centre="320623",
+        camera="room",
+        roster=(RosterName(name="王芳", role=DutyRole.LEADER),),
+    )
+    assert parse_args(RollCallRing, ring.model_dump(mode="json")) == ring
+    assert set(RosterName.model_fields) == {"name", "role"}
