@@ -1,7 +1,7 @@
 """HTTP of the roll-call room."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
@@ -11,17 +11,16 @@ from gateway.rollcall.records import PointRecord, RollCall
 from gateway.rollcall.service import PAGE, RollCallService
 from gateway.web.auth import EVERYBODY, Caller, Role, require
 from protocols.ids import CentreCode
-from protocols.rollcall import AbsenceReason, PointState, SessionState
+from protocols.rollcall import AbsenceReason, PointState, RollCallKind, SessionState
 
 STARTERS = (Role.CALLER, Role.DISPATCHER, Role.DUTY_OFFICER)
 SEERS = (Role.CALLER, Role.DISPATCHER, Role.DUTY_OFFICER, Role.OPERATIONS)
-RollCallKind = Literal["daily", "holiday", "flood", "random", "triggered", "makeup", "test"]
 
 
 class StartBody(BaseModel):
     """What to ring; nothing named = all counties of the subtree."""
 
-    kind: RollCallKind = "daily"
+    kind: RollCallKind = RollCallKind.DAILY
     centres: list[CentreCode] | None = Field(default=None, max_length=4000)
     drill: bool = False
 
@@ -51,7 +50,7 @@ class RollCallView(BaseModel):
     """One roll call with its points in order."""
 
     id: str
-    kind: str
+    kind: RollCallKind
     state: SessionState
     drill: bool
     started_at: datetime

@@ -27,7 +27,7 @@ def _cells(call: RollCallRecord, point: PointRecord) -> list[str]:
         point.name,
         point.centre,
         point.camera or "",
-        phrases.KINDS.get(call.kind, call.kind),
+        phrases.KINDS.get(call.kind, call.kind.value),
         _time(point.rung_at),
         _time(point.answered_at),
         _seconds_between(point.rung_at, point.answered_at),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel
 
@@ -10,10 +10,15 @@ from gateway.metrics import Metrics
 from gateway.ports.blob import BlobStore
 from gateway.ports.media import Still
 from gateway.ports.store import Store
+from gateway.rollcall.gathering import NO_GATHERING
 from protocols.aio.clock import Clock
-from protocols.command import Reply
+from protocols.command import Reply, RollCallAnswer
 from protocols.health import LinkReason, LinkStatus
+from protocols.rollcall import Cause, Check
 from protocols.tiers import Centre
+
+if TYPE_CHECKING:
+    from gateway.rollcall.records import PointRecord, RollCallRecord
 
 
 class KnownCamera(Protocol):
@@ -116,6 +121,50 @@ class Pictures(Protocol):
         ...
 
 
+class Gathering(Protocol):
+    """Whoever gathers the evidence of a point (`gateway.rollcall.gathering` has the one that gathers nothing).
+
+    All methods may raise SilianError: that is logged, counted and never changes a verdict. The calls for one point come
+    one after the other in this order, `seen` and `read_back` possibly never; after a restart `begin` comes again for a
+    point that had no end. `point` is the core's record: read it, do not write it.
+    """
+
+    async def begin(self, point: "PointRecord", *, drill: bool) -> None:
+        """Begin a round of the point: it is rung for the first time, or again in the make-up."""
+        ...
+
+    async def answered(self, point: "PointRecord", answer: RollCallAnswer) -> None:
+        """Take the county's answer; its stream is held from now on until `end` has returned."""
+        ...
+
+    async def seen(self, point: "PointRecord", still: Still) -> None:
+        """Take the first fresh picture decoded after the answer; it is `point.still` already."""
+        ...
+
+    async def read_back(self, point: "PointRecord", number: str) -> bool:
+        """Wait until the challenge number is read in the picture of the far side; False where it cannot be.
+
+        Cancelled when time is up or a person has confirmed the number.
+        """
+        ...
+
+    async def end(self, point: "PointRecord") -> Sequence[Check]:
+        """End the round and return all checks of it; the state in `point` is what was seen so far.
+
+        A picture check that is `bad` takes the verdict *present* away, an `issue` makes it passed_with_issues; no
+        check makes a missing point present.
+        """
+        ...
+
+
+class Causes(Protocol):
+    """Whoever knows why a point is missing (责任归因)."""
+
+    async def cause(self, point: "PointRecord", call: "RollCallRecord") -> Cause | None:
+        """Return the cause of a missing point's final state as it is known now; None where it has none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RollCallNeeds:
     """All that the room stands on."""
@@ -127,3 +176,5 @@ class RollCallNeeds:
     pictures: Pictures
     clock: Clock
     metrics: Metrics
+    gathering: Gathering = NO_GATHERING
+    causes: Causes | None = None

@@ -15,6 +15,7 @@ KINDS: Final = {
     "flood": "汛期加密",
     "random": "随机抽查",
     "triggered": "触发点名",
+    "relay": "上级下达",
     "makeup": "补点",
     "test": "测试",
 }
@@ -24,7 +25,16 @@ STATES: Final = {
     PointState.CONNECTING: "已接通",
     PointState.VERIFYING: "核验中",
     PointState.PASSED: "到",
+    PointState.PASSED_WITH_ISSUES: "到（有问题）",
+    PointState.PASSED_LATE: "补点到",
+    PointState.FAILED: "不合格",
+    PointState.NO_ANSWER: "未应答",
+    PointState.LINK_LOST: "链路中断",
+    PointState.MAKEUP: "待补点",
     PointState.ABSENT: "未到",
+    PointState.EXCUSED: "免点",
+    PointState.SKIPPED: "跳过",
+    PointState.UNREACHABLE: "平台未能到达",
 }
 REASONS: Final = {
     AbsenceReason.NO_LINK: "链路故障",
@@ -34,6 +44,8 @@ REASONS: Final = {
     AbsenceReason.BLACK: "黑屏",
     AbsenceReason.COVERED: "镜头遮挡",
     AbsenceReason.UNPROVEN: "画面无法证实",
+    AbsenceReason.REPLAY: "疑似回放",
+    AbsenceReason.BAD_PICTURE: "图像不合格",
 }
 PICTURE_GOOD: Final = "正常"
 PICTURE_UNSEEN: Final = "未见图像"

@@ -1,16 +1,36 @@
 """Rows of the roll-call room as objects."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
 from protocols.health import Verdict
-from protocols.rollcall import AbsenceReason, PointState, SessionState
+from protocols.rollcall import (
+    ASIDE,
+    FINAL,
+    MISSING,
+    PRESENT,
+    AbsenceReason,
+    Cause,
+    Check,
+    Mode,
+    PointState,
+    RollCallKind,
+    SessionState,
+)
 
 
 @dataclass(slots=True)
 class PointRecord:
-    """One point: what was asked, answered and seen. `link` is `up` or the reason why the way is down."""
+    """One point: what was asked, answered and seen, and the verdict.
+
+    `link` is `up` or the reason why the way is down. `why` is a person's reason for an excuse, a skip or a changed
+    verdict; `decided_by` is `auto` or the person whose verdict stands, `revision` how often a standing verdict was
+    changed. `makeup_at` is when the point was rung again in the make-up, `first_state` how its first round ended.
+    `delegate` is the gateway below that asks it for us, `heard` the number of that gateway's newest record, `late`
+    tells that its result came after this call had ended. `answer` is what the county said, `precheck` what was probed
+    before, `roster` the duty roster frozen at the start.
+    """
 
     roll_call_id: str
     centre: str
@@ -31,6 +51,22 @@ class PointRecord:
     link: str = "up"
     settled_at: datetime | None = None
     note: str = ""
+    cause: Cause | None = None
+    checks: tuple[Check, ...] = ()
+    score: float | None = None
+    revision: int = 0
+    decided_by: str | None = None
+    why: str = ""
+    makeup_at: datetime | None = None
+    first_state: PointState | None = None
+    late: bool = False
+    delegate: str | None = None
+    heard: int = 0
+    challenge: str | None = None
+    challenge_at: datetime | None = None
+    answer: dict[str, Any] | None = None
+    precheck: dict[str, Any] | None = None
+    roster: dict[str, Any] | None = None
 
     @property
     def stream(self) -> str | None:
@@ -44,29 +80,68 @@ class PointRecord:
 
     def row(self) -> dict[str, Any]:
         """Return the columns."""
-        return asdict(self)
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values["checks"] = [check.model_dump(mode="json") for check in self.checks]
+        return values
 
     @classmethod
     def read(cls, row: Any) -> "PointRecord":
-        """Build it from a row of the store."""
-        values = {field.name: row[field.name] for field in fields(cls)}
-        values["state"] = PointState(values["state"])
-        values["reason"] = AbsenceReason(values["reason"]) if values["reason"] is not None else None
-        values["told"] = Verdict(values["told"]) if values["told"] is not None else None
+        """Build it from a row of the store; what an older version did not write has its default."""
+        values = {one.name: row[one.name] for one in fields(cls) if row[one.name] is not None}
+        for name, kind in _POINT_ENUMS.items():
+            if name in values:
+                values[name] = kind(values[name])
+        values["checks"] = tuple(Check.model_validate(check) for check in values.get("checks", ()))
         return cls(**values)
+
+
+_POINT_ENUMS = {
+    "state": PointState,
+    "first_state": PointState,
+    "reason": AbsenceReason,
+    "told": Verdict,
+    "cause": Cause,
+}
 
 
 @dataclass(slots=True)
 class RollCallRecord:
-    """One roll call without its points."""
+    """One roll call without its points.
+
+    `rules` is the profile as it stood at the start, under its name and version. `draw` proves a random choice (seed,
+    pool and number), `trigger` names the alarm or warning that gave the reason. `upper_id` is the call of the tier
+    above that this one carries out, `upper_node` its gateway. `stage` is the centre that is named now (逐一点名),
+    `upcoming` the next one, `seat` the person who conducts.
+    """
 
     id: str
-    kind: str
+    kind: RollCallKind
     state: SessionState
     started_by: str
     started_at: datetime
     ended_at: datetime | None = None
     drill: bool = False
+    mode: Mode = Mode.PARALLEL
+    profile: str = "default"
+    profile_version: int = 0
+    rules: dict[str, Any] = field(default_factory=dict)
+    planned_at: datetime | None = None
+    schedule_id: str | None = None
+    draw: dict[str, Any] | None = None
+    trigger: dict[str, Any] | None = None
+    upper_id: str | None = None
+    upper_node: str | None = None
+    makeup_of: str | None = None
+    why: str = ""
+    stage: str | None = None
+    upcoming: str | None = None
+    seat: str | None = None
+    seat_at: datetime | None = None
+
+    @property
+    def root_id(self) -> str:
+        """Return the id under which all tiers know this call: that of the gateway that ordered it."""
+        return self.upper_id or self.id
 
     def row(self) -> dict[str, Any]:
         """Return the columns."""
@@ -74,10 +149,24 @@ class RollCallRecord:
 
     @classmethod
     def read(cls, row: Any) -> "RollCallRecord":
-        """Build it from a row of the store."""
-        values = {field.name: row[field.name] for field in fields(cls)}
-        values["state"] = SessionState(values["state"])
+        """Build it from a row of the store; what an older version did not write has its default."""
+        values = {one.name: row[one.name] for one in fields(cls) if row[one.name] is not None}
+        values["kind"], values["state"] = RollCallKind(values["kind"]), SessionState(values["state"])
+        values["mode"] = Mode(values.get("mode", Mode.PARALLEL))
         return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One change of a verdict that stood: from `before` to `after` (state, reason, cause, score)."""
+
+    centre: str
+    number: int
+    at: datetime
+    by: str
+    reason: str
+    before: dict[str, Any]
+    after: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +178,20 @@ class RollCall:
 
     @property
     def due(self) -> int:
-        """Points that were asked (应点)."""
-        return len(self.points)
+        """Points that count (应点): all but those excused or skipped."""
+        return sum(point.state not in ASIDE for point in self.points)
 
     @property
     def present(self) -> int:
         """Points that are there (实点)."""
-        return sum(point.state is PointState.PASSED for point in self.points)
+        return sum(point.state in PRESENT for point in self.points)
 
     @property
     def absent(self) -> int:
         """Points whose absence stands."""
-        return sum(point.state is PointState.ABSENT for point in self.points)
+        return sum(point.state in MISSING for point in self.points)
+
+    @property
+    def open(self) -> int:
+        """Points without a final verdict."""
+        return sum(point.state not in FINAL for point in self.points)

@@ -24,7 +24,7 @@ from gateway.rollcall.ways import due_centres, point_of
 from protocols.aio.clock import new_ulid
 from protocols.aio.tasks import Supervisor
 from protocols.errors import BadInputError, NotFoundError, WrongMomentError
-from protocols.rollcall import AbsenceReason, PointState, SessionState
+from protocols.rollcall import AbsenceReason, PointState, RollCallKind, SessionState
 from protocols.tiers import Centre
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,12 @@ class RollCallService:
         await self._supervisor.stop()
 
     async def start(
-        self, *, by: str, kind: str = "daily", centres: Sequence[str] | None = None, drill: bool = False
+        self,
+        *,
+        by: str,
+        kind: RollCallKind = RollCallKind.DAILY,
+        centres: Sequence[str] | None = None,
+        drill: bool = False,
     ) -> RollCall:
         """Ring the named counties, or all of the subtree. Raises NotFoundError, BadInputError, WrongMomentError."""
         chosen = self._chosen(centres)

@@ -1,6 +1,6 @@
 """Tables of the roll-call room. A point's row is written at every step, so a restart goes on where it was."""
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
 from gateway.ports.store import METADATA, UtcTime
 
@@ -14,7 +14,25 @@ ROLL_CALLS = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
     Column("drill", Boolean, nullable=False, default=False),
+    Column("mode", String(16)),
+    Column("profile", String(32)),
+    Column("profile_version", Integer),
+    Column("rules", JSON),
+    Column("planned_at", UtcTime),
+    Column("schedule_id", String(26)),
+    Column("draw", JSON),
+    Column("trigger", JSON),
+    Column("upper_id", String(26)),
+    Column("upper_node", String(32)),
+    Column("makeup_of", String(26)),
+    Column("why", Text),
+    Column("stage", String(6)),
+    Column("upcoming", String(6)),
+    Column("seat", String(64)),
+    Column("seat_at", UtcTime),
 )
+PLANNED_ONCE = Index("roll_calls_planned", ROLL_CALLS.c.schedule_id, ROLL_CALLS.c.planned_at, unique=True)
+OF_UPPER = Index("roll_calls_upper", ROLL_CALLS.c.upper_id)
 POINTS = Table(
     "roll_call_points",
     METADATA,
@@ -37,4 +55,67 @@ POINTS = Table(
     Column("link", String(16), nullable=False, default="up"),
     Column("settled_at", UtcTime),
     Column("note", Text, nullable=False, default=""),
+    Column("cause", String(16)),
+    Column("checks", JSON),
+    Column("score", Float),
+    Column("revision", Integer),
+    Column("decided_by", String(64)),
+    Column("why", Text),
+    Column("makeup_at", UtcTime),
+    Column("first_state", String(24)),
+    Column("late", Boolean),
+    Column("delegate", String(32)),
+    Column("heard", Integer),
+    Column("challenge", String(8)),
+    Column("challenge_at", UtcTime),
+    Column("answer", JSON),
+    Column("precheck", JSON),
+    Column("roster", JSON),
 )
+PROFILES = Table(
+    "roll_call_profiles",
+    METADATA,
+    Column("name", String(32), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("rules", JSON, nullable=False),
+)
+"""Every version of every profile; the newest of a name is in force, none is ever changed."""
+REVISIONS = Table(
+    "roll_call_revisions",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("roll_call_id", String(26), nullable=False),
+    Column("centre", String(6), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("before", JSON, nullable=False),
+    Column("after", JSON, nullable=False),
+)
+"""Changes of a verdict that stood: appended, never overwritten."""
+REVISIONS_OF = Index("roll_call_revisions_of", REVISIONS.c.roll_call_id, REVISIONS.c.centre)
+SCHEDULES = Table(
+    "roll_call_schedules",
+    METADATA,
+    Column("id", String(26), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("plan", JSON, nullable=False),
+)
+"""Calls that come again (`rules.schedule.Plan`)."""
+INSPECTIONS = Table(
+    "roll_call_inspections",
+    METADATA,
+    Column("roll_call_id", String(26), primary_key=True),
+    Column("by_centre", String(6), nullable=False),
+    Column("centres", JSON, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("began_at", UtcTime, nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+)
+"""Roll calls of the tiers above that reach counties of this subtree (上级正在抽查)."""
