@@ -35,6 +35,7 @@ from gateway.adapters.store_sqlite import SqliteStore
 from gateway.alarms.api import routes as alarm_routes
 from gateway.alarms.bulletins import Bulletins
 from gateway.alarms.clock_watch import ClockWatch
+from gateway.alarms.feeds import Feeds
 from gateway.alarms.service import Alarms
 from gateway.alarms.shelf_watch import ShelfWatch
 from gateway.audit.api import routes as audit_routes
@@ -160,7 +161,10 @@ class Gateway:
             has_upper=self.settings.upstream.url is not None,
         )
         self.alarms = Alarms(self.store, self.links, self.registry, self.metrics, self.clock)
-        self.bulletins = Bulletins(self.store, self.links, self.registry)
+        self.bulletins = Bulletins(self.store, self.links, self.registry, self.metrics)
+        warning = self.settings.warning
+        trust = ssl.create_default_context(cafile=warning.feeds_authority) if warning.feeds_authority else None
+        self.feeds = Feeds(warning.feeds, self.bulletins, self.alarms, self.clock, self.metrics, trust=trust)
         self.escalation = self._chains()
         self.alarms.follow(self.escalation.follow)
         self.federation = self._upstream()
@@ -390,6 +394,7 @@ class Gateway:
         await stack.enter_async_context(self.duty)
         self.tasks.start("shelves", ShelfWatch(self.clock, self.alarms).run)
         self.tasks.start("report-clocks", self.reports.run)
+        self.tasks.start("feeds", self.feeds.run)
         self.tasks.start("clock", ClockWatch(self.clock, self.alarms, self.metrics).run)
         if self.federation is not None:
             await stack.enter_async_context(self.federation)

@@ -12,6 +12,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from protocols.cap import CapMessage
 from protocols.command import Reply
 from protocols.health import LinkReason, LinkStatus
 
@@ -60,6 +61,21 @@ class AlarmStanding:
     acknowledged_at: datetime | None = None
     acknowledged_centre: str | None = None
     escalated_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WarningTaken:
+    """A public warning was taken in: told to followers inside the unit of work that took it.
+
+    `root` is the identifier of the first message of its chain, `merged` the roots of others that it replaces or
+    withdraws too, `centres` those of this subtree that it is for.
+    """
+
+    message: CapMessage
+    document: bytes
+    root: str
+    merged: tuple[str, ...]
+    centres: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,11 @@ ALARMS = (
     Metric("alarms_active", _G, "Alarms whose condition stands", ("severity",)),
     Metric("alarms_unacknowledged", _G, "Alarms that nobody has acknowledged", ("severity",)),
     Metric("alarm_oldest_unacknowledged_timestamp_seconds", _G, "Oldest alarm that waits for a person", ("severity",)),
+    Metric("cap_messages_total", _C, "Public warnings offered, by what became of them", ("outcome",)),
+    Metric("warning_feed_polls_total", _C, "Looks at a feed of warnings, by outcome", ("feed", "outcome")),
+    Metric("warning_feed_entries_total", _C, "New entries of a feed, by what became of them", ("feed", "outcome")),
+    Metric("warning_feed_last_success_timestamp_seconds", _G, "Last good look at a feed", ("feed",)),
+    Metric("warning_feed_updated_timestamp_seconds", _G, "The feed's own time", ("feed",)),
     Metric("alarm_delivery_duration_seconds", _H, "Origin to this gateway's commit", ("severity",), _DELIVERY),
 )
 PEOPLE = (

@@ -6,6 +6,7 @@ parameter `ColorCode`); else the CAP severity: Extreme, Severe, Moderate, Minor.
 
 import re
 from enum import StrEnum
+from itertools import pairwise
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -57,6 +58,7 @@ class CapInfo(BaseModel):
     event_code: str | None = None
     areas: tuple[str, ...] = ()
     geocodes: tuple[str, ...] = ()
+    polygons: tuple[str, ...] = ()
     onset: AwareDatetime | None = None
     expires: AwareDatetime | None = None
 
@@ -118,6 +120,27 @@ def severity_of(info: CapInfo) -> Severity:
                 if word in value or value.strip().lower() == english:
                     return severity
     return _SEVERITIES.get(info.severity.lower(), Severity.BLUE)
+
+
+def polygon_of(text: str) -> tuple[tuple[float, float], ...]:
+    """Read a CAP polygon: pairs `latitude,longitude`, the first repeated at the end; () where it is not one."""
+    pairs = [pair.split(",") for pair in text.split()]
+    try:
+        points = tuple((float(lat), float(lon)) for lat, lon in pairs)
+    except ValueError:
+        return ()
+    true = len(points) >= 4 and points[0] == points[-1] and all(abs(a) <= 90 and abs(b) <= 180 for a, b in points)
+    return points if true else ()
+
+
+def inside(point: tuple[float, float], polygon: tuple[tuple[float, float], ...]) -> bool:
+    """Tell whether a point (latitude, longitude) lies within a polygon, by the even-odd rule."""
+    lat, lon = point
+    found = False
+    for (lat1, lon1), (lat2, lon2) in pairwise(polygon):
+        if (lat1 > lat) != (lat2 > lat) and lon < (lon2 - lon1) * (lat - lat1) / (lat2 - lat1) + lon1:
+            found = not found
+    return found
 
 
 def division_codes(info: CapInfo) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def parse(xml: bytes) -> CapMessage:
     """
     if len(xml) > MAX_BYTES:
         raise TooLargeError(f"the CAP message has {len(xml)} bytes, the limit is {MAX_BYTES}")
-    root = _root(xml)
+    root = root_of(xml)
     namespace = root.tag.rpartition("}")[0].removeprefix("{")
     if root.tag.rpartition("}")[2] != "alert" or namespace not in NAMESPACES:
         raise BadSchemaError("the document element must be a CAP 1.2 alert")
@@ -49,7 +49,8 @@ def parse(xml: bytes) -> CapMessage:
         raise BadSchemaError(first_fault(error)) from None
 
 
-def _root(xml: bytes) -> "Element":
+def root_of(xml: bytes) -> "Element":
+    """Return the document element of any XML; raises BadInputError for what is no XML, or has a document type."""
     from lxml import etree
 
     parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False)
@@ -59,7 +60,7 @@ def _root(xml: bytes) -> "Element":
         raise BadInputError(f"not XML: {error.msg}") from None
     about = root.getroottree().docinfo
     if about.internalDTD is not None or about.externalDTD is not None:
-        raise BadInputError("a CAP message with a document type (DTD, entities) is refused; send it without")
+        raise BadInputError("a document with a document type (DTD, entities) is refused; send it without")
     return root
 
 
@@ -104,6 +105,7 @@ def _info(read: _Reader, info: "Element") -> dict[str, object]:
         "event_code": codes[0][1] if codes else None,
         "areas": [read.text(area, "areaDesc") for area in areas],
         "geocodes": [value for area in areas for _, value in read.pairs(area, "geocode")],
+        "polygons": [(polygon.text or "").strip() for area in areas for polygon in read.all(area, "polygon")],
         "onset": read.text(info, "onset") or None,
         "expires": read.text(info, "expires") or None,
     }

@@ -4,13 +4,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from gateway.events import AlarmStanding
+from gateway.events import AlarmStanding, WarningTaken
 from gateway.ports.store import UnitOfWork
 from protocols.envelope import Event, Hop, Lane
 from protocols.tiers import CentreTable
 
 Follower = Callable[[UnitOfWork, Sequence[AlarmStanding]], Awaitable[None]]
 """Another room that must act on every change of an alarm: called inside the unit of work that makes the change."""
+
+WarningFollower = Callable[[UnitOfWork, WarningTaken], Awaitable[None]]
+"""Another room that must act on every public warning that is taken: called inside the unit of work that takes it."""
 
 
 class Outgoing(Protocol):

@@ -23,7 +23,7 @@ from gateway.events import AlarmChanged, AlarmStanding
 from gateway.metrics import Metrics
 from gateway.ports.store import Store, UnitOfWork
 from protocols.aio.clock import Clock
-from protocols.alarm import ACKNOWLEDGED, AcknowledgedData, AlarmData, Condition, Visibility, lane_for
+from protocols.alarm import ACKNOWLEDGED, CLEARED, AcknowledgedData, AlarmData, Condition, Visibility, lane_for
 from protocols.envelope import Event, Lane
 from protocols.errors import BadInputError, NotFoundError, WrongMomentError
 from protocols.escalation import ESCALATED, REOPENED, EscalatedData, ReopenedData
@@ -98,6 +98,17 @@ class Alarms:
         event = uow.mint(type_, data.model_dump(mode="json"), subject=data.alarm_key)
         await self._outgoing.emit(uow, event, lane_for(data.severity))
         return event.id
+
+    async def end_own(self, alarm_key: str) -> bool:
+        """Clear an alarm of this gateway itself where it stands; returns whether it did."""
+        mine = (alarms.c.source == self._area.code, alarms.c.alarm_key == alarm_key)
+        async with self._store.unit() as uow:
+            active = alarms.c.condition == Condition.ACTIVE.value
+            row = (await uow.execute(select(alarms).where(*mine, active))).one_or_none()
+            if row is not None:
+                data = state_of(row).data.model_copy(update={"observed_at": uow.now})
+                await self.report_within(uow, CLEARED, data)
+        return row is not None
 
     @property
     def centre(self) -> str:

@@ -27,6 +27,7 @@ from gateway.settings.sections import (
     UpstreamSection,
     UsersSection,
 )
+from gateway.settings.warning import FeedSection, WarningSection
 from gateway.settings.whole import Settings
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "BrokerSection",
     "CentreSection",
     "EnrolmentSection",
+    "FeedSection",
     "HttpSection",
     "IceServerSection",
     "LogFormat",
@@ -54,6 +56,7 @@ __all__ = [
     "StateSection",
     "UpstreamSection",
     "UsersSection",
+    "WarningSection",
     "is_loopback",
     "known_keys",
     "load_settings",

@@ -24,6 +24,7 @@ from gateway.settings.sections import (
     UpstreamSection,
     UsersSection,
 )
+from gateway.settings.warning import WarningSection
 from protocols.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Settings(Section):
     reports: ReportsSection = ReportsSection()
     answer: AnswerSection = AnswerSection()
     notify: NotifySection = NotifySection()
+    warning: WarningSection = WarningSection()
     users: UsersSection = UsersSection()
     enrolment: EnrolmentSection = EnrolmentSection()
     prometheus: PrometheusSection = PrometheusSection()

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from protocols.alarm import Severity
-from protocols.cap import CapInfo, CapMessage, division_codes, severity_of
+from protocols.cap import CapInfo, CapMessage, division_codes, inside, polygon_of, severity_of
 
 
 def info(**changes):
@@ -53,3 +53,23 @@ def test_the_chinese_block_is_shown_where_there_is_one():
     english, chinese = info(language="en-US"), info(language="zh-CN")
     assert message(infos=(english, chinese)).info is chinese
     assert message(infos=(english,)).info is english
+
+
+SQUARE = "32.0,120.0 32.0,121.0 33.0,121.0 33.0,120.0 32.0,120.0"
+
+
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [((32.5, 120.5), True), ((31.9, 120.5), False), ((32.5, 121.1), False), ((33.5, 120.5), False)],
+)
+def test_a_point_lies_within_a_polygon_or_outside(point, expected):
+    assert inside(point, polygon_of(SQUARE)) is expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "32,120", "32,120 33,121 32,121", "a,b c,d e,f a,b", "99,120 33,121 32,121 99,120", "1,2,3 4,5 6,7 8,9"],
+)
+def test_what_is_no_polygon_has_no_points(text):
+    assert polygon_of(text) == ()
+    assert not inside((32.5, 120.5), polygon_of(text))

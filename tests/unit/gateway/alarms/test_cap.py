@@ -8,8 +8,9 @@ from gateway.alarms.cap import MAX_BYTES, parse
 from protocols.alarm import Severity
 from protocols.cap import CapInfo, CapStatus, CapType, division_codes, severity_of
 from protocols.errors import BadInputError, BadSchemaError, TooLargeError
+from tests.support.shared import shared
 
-SHARED = Path(__file__).resolve().parents[4].parent / "shared" / "data" / "cap"
+SHARED = shared("cap")
 
 ALERT = """<?xml version="1.0" encoding="UTF-8"?>
 <alert xmlns="urn:oasis:names:tc:emergency:cap:1.2">
