@@ -1,15 +1,17 @@
 """Picture verdicts from samples, used by the agent on its own cameras and by the gateway on what it receives.
 
-A sample is a small grey thumbnail (32 x 18) and, for raw sources, a digest of the exact pixels. **Frozen is said only
-when exactly the same pixels are repeated**; a still scene with sensor noise stays `live`, and what cannot be told apart
-is `unproven`, which is neither present nor frozen (design section 5). So are the colour bars of a device without a
-camera, whose noise would else pass for life.
+A sample is a small grey thumbnail (32 x 18) and, for raw sources, a digest of the exact pixels; a key frame has its
+grain instead (`protocols.grain`). **Frozen is said only when exactly the same pixels are repeated**, behind an encoder
+only where they hold sensor noise, which a live picture never shows twice. A still scene with new noise is `live`, and
+what cannot be told apart is `unproven`, which is neither present nor frozen (design section 5). So are a recording that
+comes back (`replayed`) and the colour bars of a device without a camera, whose noise would else pass for life.
 """
 
 from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
+from protocols.grain import Grain, GrainWatch
 from protocols.health import Verdict
 
 THUMB_WIDTH = 32
@@ -34,6 +36,28 @@ class Sample:
     deviation: float
     thumb: bytes
     digest: bytes | None = None
+    grain: Grain | None = None
+    exact: str | None = None
+    """Names the exact pixels of a decoded key frame; unlike `digest` it proves nothing without grain."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFigures:
+    """What a decoded key frame says about itself (measured by `protocols.aio.figures`).
+
+    `edges`: the steepest step of brightness; `span`: from dark to bright; `cast`: the tint that dark and bright parts
+    share; `stripes`: amplitude of a pattern over the whole picture. `mark` is a test card's code and the low 32 bits of
+    its clock in milliseconds (`protocols.testmark`), `challenge` the number that the picture shows.
+    """
+
+    exact: str
+    grain: bytes
+    edges: float
+    span: float
+    cast: float
+    stripes: float
+    mark: tuple[str, int] | None = None
+    challenge: str | None = None
 
 
 def difference(one: bytes, other: bytes) -> float:
@@ -93,7 +117,7 @@ def _runs(row: bytes) -> list[list[int]]:
 
 
 class PictureJudge:
-    """Feed `look`; read `verdict(now)`. Keeps at most `FROZEN_AFTER_S` seconds and 64 samples."""
+    """Feed `look`; read `verdict(now)`. Keeps at most 64 samples and `protocols.grain.KEPT` grains."""
 
     def __init__(self, frozen_after_s: float = FROZEN_AFTER_S, stale_after_s: float = 3.0) -> None:
         self.frozen_after_s = frozen_after_s
@@ -103,6 +127,10 @@ class PictureJudge:
         self._alike_since = 0.0
         self._moved_at: float | None = None
         self._bars = False
+        self._exact_since: float | None = None
+        self._grains = GrainWatch()
+        self._fresh_at: float | None = None
+        self._recurred = False
 
     def look(self, sample: Sample) -> None:
         """Take one sample, in order of time."""
@@ -115,7 +143,18 @@ class PictureJudge:
             self._moved_at = sample.at
         if last is None or last.thumb != sample.thumb:
             self._bars = colour_bars(sample.thumb)
+        if last is None or sample.exact is None or last.exact != sample.exact:
+            self._exact_since = sample.at
+        if sample.grain is not None:
+            self._grains.look(sample.grain)
+            self._fresh_at = sample.at if self._grains.fresh else self._fresh_at
+            self._recurred = self._recurred or self._grains.recurs
         self._samples.append(sample)
+
+    @property
+    def replayed(self) -> bool:
+        """Whether a picture came back after others: a recording in a loop, which is not live however much it moves."""
+        return self._recurred
 
     @property
     def repeats(self) -> bool:
@@ -151,6 +190,18 @@ class PictureJudge:
             return Verdict.BLACK if last.mean < BLACK_MEAN else Verdict.COVERED
         if self._same_since is not None and last.at - self._same_since >= self.frozen_after_s:
             return Verdict.FROZEN
-        if self._moved_at is not None and now - self._moved_at <= 2 * self.frozen_after_s:
+        return self._alive(last, now)
+
+    def _alive(self, last: Sample, now: float) -> Verdict:
+        if self.replayed:
+            return Verdict.UNPROVEN
+        newest = max((at for at in (self._moved_at, self._fresh_at) if at is not None), default=None)
+        if newest is not None and now - newest <= 2 * self.frozen_after_s:
             return Verdict.LIVE
-        return Verdict.UNPROVEN
+        return Verdict.FROZEN if self._stands_still(last) else Verdict.UNPROVEN
+
+    def _stands_still(self, last: Sample) -> bool:
+        """Tell whether a decoded picture with visible grain is repeated to the last pixel for long enough."""
+        if self._exact_since is None or last.at - self._exact_since < self.frozen_after_s or last.grain is None:
+            return False
+        return self._grains.seen

@@ -1,18 +1,18 @@
 """Judges the pictures of publishers that no agent speaks for: a console's camera in a call, a foreign WHIP client.
 
-One decoding at a time, the longest unjudged stream first, so that the cost stays the same however many publish. A
-decoded key frame does not prove exact repetition, so *frozen* is never said here: what does not move is `unproven`.
+One decoding at a time, the longest unjudged stream first, so that the cost stays the same however many publish.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from gateway.ports.media import Still
 from protocols.aio.clock import Clock
 from protocols.errors import SilianError
 from protocols.health import CameraHealth, Verdict
-from protocols.picture import PictureJudge, Sample
+from protocols.picture import PictureJudge
 
 logger = logging.getLogger(__name__)
 EVERY_S = 5.0
@@ -99,7 +99,7 @@ class Judging:
             logger.debug("no picture to judge", extra={"stream": stream, "error": str(error)})
         else:
             opinion.arrived_at, age = seen.arrived_at, seen.frame_age_ms
-            opinion.judge.look(Sample(self._clock.monotonic(), seen.mean, seen.deviation, seen.thumb))
+            opinion.judge.look(replace(seen.sample, at=self._clock.monotonic()))
         verdict = opinion.judge.verdict(self._clock.monotonic())
         opinion.health = CameraHealth(verdict=verdict, frame_age_ms=age, checked_at=self._clock.now())
         if verdict is not opinion.verdict:

@@ -12,6 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from protocols.grain import Grain
+from protocols.picture import PictureFigures, Sample
+
 
 class Capability(StrEnum):
     """What an engine can do; a missing one is answered with NeedsError."""
@@ -132,6 +135,15 @@ class Still:
     mean: float  # luma 0-255
     deviation: float
     thumb: bytes  # grey, protocols.picture.THUMB_WIDTH x THUMB_HEIGHT
+    figures: PictureFigures | None = None  # None: an engine that does not measure
+
+    @property
+    def sample(self) -> Sample:
+        """What a judge of pictures is given of it, at its arrival."""
+        figures = self.figures
+        grain = Grain(figures.grain) if figures is not None and figures.grain else None
+        exact = figures.exact if figures is not None else None
+        return Sample(self.arrived_at, self.mean, self.deviation, self.thumb, grain=grain, exact=exact)
 
 
 @dataclass(frozen=True, slots=True)

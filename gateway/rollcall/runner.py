@@ -15,7 +15,6 @@ from gateway.rollcall.records import PointRecord
 from gateway.rollcall.ways import Break, break_on_way, way_to
 from protocols.command import CommandName, Outcome, Reply, RollCallAnswer, RollCallRing, parse_args
 from protocols.errors import LinkError, SilianError
-from protocols.picture import Sample
 from protocols.rollcall import AbsenceReason, PointState
 
 PRESENCE_S = 600.0
@@ -182,7 +181,7 @@ class PointRunner:
             return
         if self._first_still is None:
             self._first_still = still
-        sample = Sample(still.arrived_at, still.mean, still.deviation, still.thumb)
+        sample = still.sample
         self._post(lambda now: self._point.picture(sample, now))
 
     async def _keep(self) -> None:

@@ -4,6 +4,7 @@ Started by `stills.py` when a still is wanted, ended after a while without work.
 or hang costs this process only. Requests and replies go over standard input and output.
 """
 
+import base64
 import json
 import resource
 import signal
@@ -14,9 +15,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gateway.adapters.media_embedded.lineage import die_with_parent
+from protocols.aio.figures import figures_of
 
 if TYPE_CHECKING:
     from av import VideoFrame
+    from numpy.typing import NDArray
 
 HEAD = struct.Struct("!4sII")
 """Request: codec (padded with spaces), length of the access unit, width (0: as it is).
@@ -33,13 +36,17 @@ THUMB = (32, 18)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen: size, mean and deviation of luma, and the grey thumbnail in hexadecimal."""
+    """What was seen: size, mean and deviation of luma, the grey thumbnail in hexadecimal, and further figures.
+
+    `figures` are those of `protocols.picture.PictureFigures`, its grain in base 64.
+    """
 
     width: int
     height: int
     mean: float
     deviation: float
     thumb: str
+    figures: dict[str, Any]
 
 
 def decode(codec: str, unit: bytes, width: int = 0) -> tuple[Look, bytes]:
@@ -57,13 +64,25 @@ def decode(codec: str, unit: bytes, width: int = 0) -> tuple[Look, bytes]:
 
 
 def _look(frame: "VideoFrame") -> Look:
-    import numpy
-
-    luma = numpy.asarray(frame.reformat(format="yuv420p").to_ndarray()[: frame.height], dtype=numpy.float32)
+    luma, blue, red = _planes(frame)
     small = frame.reformat(width=THUMB[0], height=THUMB[1], format="yuv420p", interpolation="AREA").planes[0]
     rows = bytes(small)
     thumb = b"".join(rows[y * small.line_size :][: THUMB[0]] for y in range(THUMB[1]))
-    return Look(frame.width, frame.height, round(float(luma.mean()), 2), round(float(luma.std()), 2), thumb.hex())
+    figures = figures_of(luma, blue, red)
+    told = asdict(figures) | {"grain": base64.b64encode(figures.grain).decode()}
+    mean, deviation = round(float(luma.mean()), 2), round(float(luma.std()), 2)
+    return Look(frame.width, frame.height, mean, deviation, thumb.hex(), told)
+
+
+def _planes(frame: "VideoFrame") -> "list[NDArray[Any]]":
+    """Return brightness and the two chroma planes without the padding of their lines."""
+    import numpy
+
+    found = []
+    for plane in frame.reformat(format="yuv420p").planes:
+        lines = numpy.frombuffer(memoryview(plane), numpy.uint8).reshape(-1, plane.line_size)
+        found.append(lines[: plane.height, : plane.width])
+    return found
 
 
 def _jpeg(frame: "VideoFrame", width: int) -> bytes:

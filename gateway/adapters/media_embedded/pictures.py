@@ -5,8 +5,10 @@ fetched and decoded only where nobody has done so yet.
 """
 
 import asyncio
+import base64
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Any
 from weakref import WeakValueDictionary
 
 from gateway.adapters.media_embedded import moment, stills
@@ -14,6 +16,7 @@ from gateway.adapters.media_embedded.stills import Stills
 from gateway.adapters.media_embedded.wire import Picture, Reply
 from gateway.ports.media import Still
 from protocols.errors import BadMediaError, NotFoundError
+from protocols.picture import PictureFigures
 
 KEPT = 128
 """Decoded pictures that are kept, of all streams and widths."""
@@ -78,4 +81,13 @@ def _still(stream: str, arrived_at: float, picture: stills.Picture) -> Still:
         mean=look.mean,
         deviation=look.deviation,
         thumb=bytes.fromhex(look.thumb),
+        figures=figures_told(look.figures),
+    )
+
+
+def figures_told(told: dict[str, Any]) -> PictureFigures:
+    """Return the figures as the decoder tells them (see `decoder.Look`)."""
+    mark = told["mark"]
+    return PictureFigures(
+        **told | {"grain": base64.b64decode(told["grain"]), "mark": None if mark is None else (mark[0], mark[1])}
     )
