@@ -7,6 +7,7 @@
     │   ├── BadIdentityError     a name that is not a centre, node, camera or event id
     │   ├── UnknownCentreError   a code that no row of the table of centres bears
     │   ├── BadSchemaError       JSON or fields that do not fit the type
+    │   ├── WarningIncompleteError   a warning that lacks what the law demands of it
     │   ├── UnsignableError      a report that lacks what it must say before it is signed
     │   ├── BadTopicError        a topic outside the grammar, or another node's branch
     │   ├── BadClockError        a time too far from ours to be true
@@ -16,7 +17,9 @@
     ├── NotAllowedError          known caller, missing right
     │   ├── NotAuthenticatedError
     │   ├── LockedError          too many failures; `retry_after_s` says when to come back
-    │   └── MustChangePasswordError
+    │   ├── MustChangePasswordError
+    │   ├── WeatherSignalError   a weather signal, which only meteorological stations issue
+    │   └── NotIssuerError       a unit that may not issue this event or colour
     ├── NotFoundError            no such centre, camera, alarm, session
     ├── WrongMomentError         a request that does not fit the present state
     ├── ExpiredError             a command or token past its deadline
@@ -73,6 +76,13 @@ class UnsignableError(BadInputError):
     """A report that lacks what it must say, or why a number changed."""
 
     code: ClassVar[str] = "report_incomplete"
+    status: ClassVar[int] = 422
+
+
+class WarningIncompleteError(BadInputError):
+    """A public warning that lacks what it must say."""
+
+    code: ClassVar[str] = "warning_incomplete"
     status: ClassVar[int] = 422
 
 
@@ -140,6 +150,18 @@ class MustChangePasswordError(NotAllowedError):
     """The first password of an account opens nothing but the change of the password."""
 
     code: ClassVar[str] = "must_change_password"
+
+
+class WeatherSignalError(NotAllowedError):
+    """A weather signal is never issued in our own name (气象灾害防御条例, article 30)."""
+
+    code: ClassVar[str] = "weather_signal"
+
+
+class NotIssuerError(NotAllowedError):
+    """The unit is not authorised to issue this event class or colour."""
+
+    code: ClassVar[str] = "not_issuer"
 
 
 class NotFoundError(SilianError):

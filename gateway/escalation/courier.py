@@ -15,6 +15,7 @@ from sqlalchemy import Row, select, update
 
 from gateway.escalation import texts, timers
 from gateway.escalation.bundles import retry_at, slot_at
+from gateway.escalation.letters import LETTER, Letters
 from gateway.escalation.needs import EscalationNeeds
 from gateway.escalation.post import NOTICE
 from gateway.escalation.tables import noticed, notices
@@ -31,21 +32,23 @@ AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """A message that is on its way, and the alarms it speaks of."""
+class Parcel:
+    """A message that is on its way, and the alarms it speaks of; `topic` where another room gave its words."""
 
     timer: Timer
     notice: Notice
     channel: Channel
     attempts: int
     alarms: tuple[str, ...]
+    topic: str | None = None
 
 
 class Courier:
     """Call `deliver_due` again and again."""
 
-    def __init__(self, needs: EscalationNeeds, per_minute: int) -> None:
+    def __init__(self, needs: EscalationNeeds, per_minute: int, letters: Letters) -> None:
         self._needs = needs
+        self._letters = letters
         self._per_minute = per_minute
         self._recent: dict[Channel, deque[datetime]] = defaultdict(lambda: deque(maxlen=per_minute))
 
@@ -53,13 +56,13 @@ class Courier:
         """Send what is due, and return how many were tried."""
         async with self._needs.store.reading() as reader:
             due = await timers.due(reader, NOTICE, self._needs.clock.now(), AT_ONCE)
-        letters = [letter for timer in due if (letter := await self._prepare(timer)) is not None]
+        parcels = [parcel for timer in due if (parcel := await self._prepare(timer)) is not None]
         async with asyncio.TaskGroup() as group:
-            for letter in letters:
-                group.create_task(self._carry(letter), name=f"notice[{letter.notice.id}]")
-        return len(letters)
+            for parcel in parcels:
+                group.create_task(self._carry(parcel), name=f"notice[{parcel.notice.id}]")
+        return len(parcels)
 
-    async def _prepare(self, timer: Timer) -> Letter | None:
+    async def _prepare(self, timer: Timer) -> Parcel | None:
         async with self._needs.store.unit() as uow:
             found = await uow.execute(select(notices).where(notices.c.id == timer.key))
             row = found.one_or_none()
@@ -73,18 +76,23 @@ class Courier:
                 return None
             if not await timers.lease(uow, timer, uow.now + LEASE):
                 return None
-            letter = await self._written(uow, timer, row)
-            if letter is None:
+            parcel = await self._written(uow, timer, row)
+            if parcel is None:
                 await timers.disarm(uow, NOTICE, [timer.key])
                 await self._settle(uow, timer.key, Receipt.CANCELLED)
                 return None
-            said = {"attempts": letter.attempts, "text": letter.notice.text}
+            said = {"attempts": parcel.attempts, "text": parcel.notice.text}
             await uow.execute(update(notices).where(notices.c.id == timer.key).values(**said))
             self._recent[channel].append(uow.now)
-            return letter
+            return parcel
 
-    async def _written(self, uow: UnitOfWork, timer: Timer, row: Row[Any]) -> Letter | None:
+    async def _written(self, uow: UnitOfWork, timer: Timer, row: Row[Any]) -> Parcel | None:
         """Write the text by what is true now; None where nothing is left to say."""
+        if row.purpose == LETTER:
+            topic, subject, data = await self._letters.words(uow, row.id)
+            data |= {"purpose": row.purpose, "person": row.person, "severity": row.severity}
+            notice = Notice(row.id, row.address, subject, row.text, row.severity, data)
+            return Parcel(timer, notice, Channel(row.channel), row.attempts + 1, (), topic)
         alarms: list[AlarmStanding] = []
         ids = select(noticed.c.alarm_id).where(noticed.c.notice_id == timer.key).order_by(noticed.c.alarm_id)
         for one in (await uow.execute(ids)).all():
@@ -107,29 +115,29 @@ class Courier:
             "drill": first.drill,
         }
         notice = Notice(row.id, row.address, texts.subject(row.purpose, first), text, first.severity, data)
-        return Letter(timer, notice, Channel(row.channel), row.attempts + 1, tuple(one.id for one in alarms))
+        return Parcel(timer, notice, Channel(row.channel), row.attempts + 1, tuple(one.id for one in alarms))
 
-    async def _carry(self, letter: Letter) -> None:
-        channel = self._needs.channels.get(letter.channel)
+    async def _carry(self, parcel: Parcel) -> None:
+        channel = self._needs.channels.get(parcel.channel)
         sent, why, retry = Sent(Receipt.FAILED), "", True
         try:
             if channel is None:
                 raise NotSentError("no_channel", retry=False)
             async with asyncio.timeout(SEND_S):
-                sent = await channel.send(letter.notice)
+                sent = await channel.send(parcel.notice)
         except NotSentError as error:
             why, retry = str(error), error.again
         except TimeoutError:
             why = f"no answer within {SEND_S:.0f} s"
         except Exception as error:
-            logger.exception("channel failed", extra={"channel": letter.channel.value})
+            logger.exception("channel failed", extra={"channel": parcel.channel.value})
             why = f"{type(error).__name__}: {error}"
-        await self._note(letter, sent, why, retry=retry)
+        await self._note(parcel, sent, why, retry=retry)
 
-    async def _note(self, letter: Letter, sent: Sent, why: str, *, retry: bool) -> None:
-        failed, id_ = sent.receipt is Receipt.FAILED, letter.notice.id
+    async def _note(self, parcel: Parcel, sent: Sent, why: str, *, retry: bool) -> None:
+        failed, id_ = sent.receipt is Receipt.FAILED, parcel.notice.id
         async with self._needs.store.unit() as uow:
-            again = retry_at(letter.attempts, uow.now) if failed and retry else None
+            again = retry_at(parcel.attempts, uow.now) if failed and retry else None
             await timers.disarm(uow, NOTICE, [id_])
             found = await uow.execute(select(notices.c.state).where(notices.c.id == id_))
             cancelled = found.scalar_one_or_none() == Receipt.CANCELLED
@@ -138,12 +146,14 @@ class Courier:
                 await uow.execute(update(notices).where(notices.c.id == id_).values(reason=why[:500]))
             elif not (failed and cancelled):
                 await self._settle(uow, id_, sent.receipt, why=why, reference=sent.reference)
-            for alarm_id in letter.alarms:
+            for alarm_id in parcel.alarms:
                 uow.tell(EscalationChanged(alarm_id))
+            if parcel.topic is not None:
+                await self._letters.settled(uow, parcel.topic)
         outcome = sent.receipt.value if again is None else "retried"
-        self._needs.metrics.count("escalation_notices_total", channel=letter.channel.value, outcome=outcome)
+        self._needs.metrics.count("escalation_notices_total", channel=parcel.channel.value, outcome=outcome)
         if failed:
-            logger.warning("message not sent", extra={"channel": letter.channel.value, "notice": id_, "why": why})
+            logger.warning("message not sent", extra={"channel": parcel.channel.value, "notice": id_, "why": why})
 
     async def _settle(self, uow: UnitOfWork, id_: str, receipt: Receipt, *, why: str = "", reference: str = "") -> None:
         values: dict[str, Any] = {"state": receipt.value, "settled_at": uow.now, "reason": why[:500]}

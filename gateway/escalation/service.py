@@ -11,6 +11,7 @@ from gateway.escalation import machine, timers
 from gateway.escalation.chains import Chain, Contact, Target, default_chain
 from gateway.escalation.courier import Courier
 from gateway.escalation.course import course_of
+from gateway.escalation.letters import Letters
 from gateway.escalation.machine import Effect, HandUp, Note, Phase, Reopen, Run, Stop, Tell
 from gateway.escalation.needs import EscalationNeeds
 from gateway.escalation.post import NOTICE, Post
@@ -39,7 +40,8 @@ class Escalation:
     def __init__(self, needs: EscalationNeeds, *, per_minute: int = 60) -> None:
         self._needs = needs
         self._post = Post(needs.clock)
-        self._courier = Courier(needs, per_minute)
+        self.letters = Letters(needs.clock)
+        self._courier = Courier(needs, per_minute, self.letters)
         self._tasks = Supervisor("escalation", clock=needs.clock)
         self._chain = default_chain(needs.area.own().tier)
         self.version = 0

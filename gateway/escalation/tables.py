@@ -72,6 +72,19 @@ noticed = Table(
 
 noticed_alarm = Index("escalation_noticed_alarm", noticed.c.alarm_id)
 
+letters = Table(
+    "escalation_letters",
+    METADATA,
+    Column("notice_id", String(26), primary_key=True),
+    Column("topic", String(64), nullable=False),
+    Column("ref", String(64), nullable=False),
+    Column("subject", String(256), nullable=False),
+    Column("data", JSON, nullable=False),
+)
+"""The words that another room gave for a message; what they are about is that room's."""
+
+letters_topic = Index("escalation_letters_topic", letters.c.topic)
+
 lines = Table(
     "escalation_lines",
     METADATA,

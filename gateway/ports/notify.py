@@ -6,6 +6,7 @@ cannot know the latter never claims it.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -69,3 +70,38 @@ class Notifier(Protocol):
     async def send(self, notice: Notice) -> Sent:
         """Send one message; raises NotSentError. Cancelling may leave it unknown whether it was sent."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message whose words another room than the escalation's gives: it owns their meaning, the post carries them.
+
+    `topic` is what they belong to and `ref` what of it; a drill's mark stands in the words already.
+    """
+
+    topic: str
+    ref: str
+    channel: Channel
+    person: str
+    role: str
+    address: str | None
+    severity: int
+    subject: str
+    text: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LetterStanding:
+    """What became of a letter."""
+
+    id: str
+    ref: str
+    channel: Channel
+    person: str
+    address: str | None
+    state: Receipt
+    reason: str
+    attempts: int
+    created_at: datetime
+    settled_at: datetime | None

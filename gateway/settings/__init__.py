@@ -27,7 +27,7 @@ from gateway.settings.sections import (
     UpstreamSection,
     UsersSection,
 )
-from gateway.settings.warning import FeedSection, WarningSection
+from gateway.settings.warning import FeedSection, IssuerSection, WarningSection
 from gateway.settings.whole import Settings
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "FeedSection",
     "HttpSection",
     "IceServerSection",
+    "IssuerSection",
     "LogFormat",
     "LogSection",
     "ManagementSection",

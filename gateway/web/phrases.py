@@ -35,6 +35,18 @@ ERRORS: Final[dict[str, tuple[str, str]]] = {
         "签发前须填写事发时间、地点、简要情况和报告人；数字减少或增幅过半须写明原因。",
         "Before signing: time, place, what happened, reporter, and the reason where a number fell or jumped.",
     ),
+    "warning_incomplete": (
+        "送审前须写明标题、起始时间、影响范围、警示事项和应采取的措施（突发事件应对法第六十四条）；失效时间须晚于起始时间。",
+        "Before review: headline, beginning, area, what to beware of, what to do; it must end after it begins.",
+    ),
+    "weather_signal": (
+        "气象灾害预警信号只能由气象台站发布（气象灾害防御条例第三十条）：请转发气象台的预警，不得以本单位名义发布。",
+        "Only a meteorological station issues weather signals: pass on the station's own warning.",
+    ),
+    "not_issuer": (
+        "该单位无权发布此类事件或此级别的预警，见配置 warning.issuers；超出权限的请报上一级发布。",
+        "This unit may not issue this event or colour; see warning.issuers, or report to the tier above.",
+    ),
     "needs": ("本系统缺少此项功能所需的组件。", "This installation lacks a part that is needed for this."),
     "config": ("配置有误。", "The settings cannot work."),
     "method_not_allowed": ("此地址不支持该请求方法。", "This address does not take that method."),

@@ -1,0 +1,62 @@
+"""Durable timers for other rooms: they set a time, and are called when it has come, inside one unit of work.
+
+The timers are rows beside those of the chains, found again after a restart, taken by one process alone, and counted by
+the same auditor. A room registers what it does for its kind before the errands run.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from gateway.escalation import timers
+from gateway.ports.store import Store, UnitOfWork
+from protocols.aio.clock import Clock
+
+logger = logging.getLogger(__name__)
+LOOK_S = 0.25
+AT_ONCE = 200
+Errand = Callable[[UnitOfWork, str], Awaitable[None]]
+"""What a room does when the timer of a key is due."""
+
+
+class Errands:
+    """Run `run` as a supervised task."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._kinds: dict[str, Errand] = {}
+
+    def on(self, kind: str, errand: Errand) -> None:
+        """Register what is done for a kind."""
+        if kind in self._kinds:
+            raise AssertionError(f"two rooms set timers of the kind {kind}")
+        self._kinds[kind] = errand
+
+    async def set(self, uow: UnitOfWork, kind: str, key: str, due_at: datetime) -> None:
+        """Set a timer, or move it."""
+        await timers.arm(uow, kind, key, due_at)
+
+    async def drop(self, uow: UnitOfWork, kind: str, keys: Sequence[str]) -> None:
+        """Take timers away."""
+        await timers.disarm(uow, kind, keys)
+
+    async def act_due(self) -> int:
+        """Act on what is due; returns how many. One that fails stays due, is logged, and is counted by the auditor."""
+        async with self._store.reading() as reader:
+            now = self._clock.now()
+            due = [timer for kind in self._kinds for timer in await timers.due(reader, kind, now, AT_ONCE)]
+        for timer in due:
+            try:
+                async with self._store.unit() as uow:
+                    if await timers.take(uow, timer):
+                        await self._kinds[timer.kind](uow, timer.key)
+            except Exception:
+                logger.exception("errand failed", extra={"kind": timer.kind, "key": timer.key})
+        return len(due)
+
+    async def run(self) -> None:
+        """Act for ever."""
+        while True:
+            await self.act_due()
+            await self._clock.sleep(LOOK_S)
