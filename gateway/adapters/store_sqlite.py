@@ -13,16 +13,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import CursorResult, Executable, Table, event, func, insert, select
+from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.adapters import migrations
+from gateway.adapters.sqlite_quick import QuickConnection
 from gateway.adapters.store_mark import Mark, file_identity
 from gateway.adapters.store_outbox import StoreOutbox, quarantined, resend, tidy
 from gateway.adapters.store_tables import lanes, meta, outbox, quarantine
@@ -84,10 +86,7 @@ class SqliteUnit(SqliteReader):
         """Insert rows, or replace those whose `key` (default: primary key) is there."""
         if not rows:
             return
-        keys = list(key) or [column.name for column in table.primary_key]
-        statement = upsert(table)
-        fresh = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-        await self.execute(statement.on_conflict_do_update(index_elements=keys, set_=fresh), rows)
+        await self.execute(_upsert(table, tuple(rows[0]), tuple(key)), rows)
 
     async def owe(
         self, peer: str, lane: Lane, event: Event, hops: Sequence[Hop] = (), *, expires_at: datetime | None = None
@@ -372,6 +371,15 @@ async def _finish(commit: Coroutine[Any, Any, None]) -> None:
         raise
 
 
+@cache
+def _upsert(table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> Insert:
+    """Return the statement; building it costs more than running it."""
+    keys = key or tuple(column.name for column in table.primary_key)
+    statement = upsert(table)
+    fresh = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=fresh)
+
+
 def _set_wal(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode = WAL")
@@ -379,7 +387,13 @@ def _set_wal(path: Path) -> None:
 
 
 def _engine(path: Path, begin: str, size: int) -> AsyncEngine:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=size, max_overflow=0, pool_timeout=BUSY_S)
+    engine = create_async_engine(
+        "sqlite+aiosqlite:///file",  # a name, so that connections are pooled as those to a file are
+        async_creator=lambda: QuickConnection(path),
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=BUSY_S,
+    )
 
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own

@@ -5,8 +5,9 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from gateway.bench.run import Options
 
 bench = typer.Typer(help="基准测试 Benchmarks against peers on this machine.", no_args_is_help=True)
-
-
-@bench.callback()
-def _group() -> None:
-    """Keep `media` a command of its own while it is the only one."""
 
 
 def default_dir() -> Path:
@@ -58,11 +54,65 @@ def media(  # noqa: PLR0913 - each option of the command is a parameter
         window_s=min(window, 3.0) if quick else window, only=_names(only), without=_names(without), quick=quick,
         scale=scale, soak_minutes=soak, long_cuts=long_cuts, small=small,
     )  # fmt: skip
+    raise typer.Exit(_guarded(_run(options, json_file, picture)))
+
+
+@bench.command("alarms")
+def alarms(
+    *,
+    json_file: Annotated[Path | None, typer.Option("--json", help="结果写入文件 write the figures")] = None,
+    only: Annotated[str, typer.Option(help="只运行这些场景，逗号分隔 only these scenarios, by commas")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="约一分钟，不作判定 a minute, judges nothing")] = False,
+    state_dir: Annotated[Path | None, typer.Option(help="数据目录 state directory")] = None,
+) -> None:
+    """告警链路基准 Measure alarms from the edge to four tiers, an outage's backlog, and a storm."""
+    from gateway.bench import alarms as work
+
+    options = work.Options((state_dir or default_dir()).absolute(), _names(only), quick=quick)
+    found = _guarded(work.measure(options, _say))
+    if isinstance(found, int):
+        raise typer.Exit(found)
+    figures, failed = found
+    typer.echo(work.table(figures))
+    if json_file is not None:
+        work.write_json(figures, json_file)
+    raise typer.Exit(_tell_missed(failed))
+
+
+Found = TypeVar("Found")
+
+
+def _guarded(work: Coroutine[Any, Any, Found]) -> Found | int:
+    """Run a benchmark until it ends or is interrupted; an exit code where it gave no figures."""
+
+    async def run() -> Found | int:
+        _stop_on_signals()
+        try:
+            return await work
+        except ConfigError as error:
+            typer.echo(f"silian bench: {error}", err=True)
+            return 2
+        except asyncio.CancelledError:
+            return 1
+
     try:
-        code = asyncio.run(_run(options, json_file, picture))
+        return asyncio.run(run())
     except KeyboardInterrupt:
-        code = 1
-    raise typer.Exit(code)
+        return 1
+
+
+def _stop_on_signals() -> None:
+    task = asyncio.current_task()
+    if task is None:
+        raise AssertionError("a coroutine of asyncio.run has a task")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
+def _tell_missed(failed: Sequence[str]) -> int:
+    for sentence in failed:
+        typer.echo(f"MISSED {sentence}")
+    return 1 if failed else 0
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -72,19 +122,8 @@ def _names(text: str) -> tuple[str, ...]:
 async def _run(options: "Options", json_file: Path | None, picture: Path | None) -> int:
     from gateway.bench.media import measure, table, write_json, write_picture
 
-    task = asyncio.current_task()
-    if task is None:
-        raise AssertionError("a coroutine of asyncio.run has a task")
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     options.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        run, failed = await measure(options, _say)
-    except ConfigError as error:
-        typer.echo(f"silian bench: {error}", err=True)
-        return 2
-    except asyncio.CancelledError:
-        return 1
+    run, failed = await measure(options, _say)
     typer.echo(table(run))
     if json_file is not None:
         write_json(run, json_file)
@@ -93,9 +132,7 @@ async def _run(options: "Options", json_file: Path | None, picture: Path | None)
             write_picture(run, picture)
         except ConfigError as error:
             failed.append(str(error))
-    for sentence in failed:
-        typer.echo(f"MISSED {sentence}")
-    return 1 if failed else 0
+    return _tell_missed(failed)
 
 
 def _say(words: str) -> None:

@@ -1,11 +1,13 @@
 """Figures of a run: one flat object, and the sums that lead to them."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
 Value = float | int | str | bool | None
+_PERCENTILE = re.compile(r"_p([0-9]{2})(?=_|$)")
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -23,10 +25,15 @@ def spread(values: Sequence[float]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a figure must not exceed."""
+    """What a figure must not exceed, or with `at_least` must reach."""
 
     key: str
     limit: float
+    at_least: bool = False
+
+    def holds(self, found: float) -> bool:
+        """Tell whether the figure is good."""
+        return found >= self.limit if self.at_least else found <= self.limit
 
 
 @dataclass(slots=True)
@@ -43,14 +50,17 @@ class Figures:
             self.values[f"samples_{key}"] = samples
 
     def ranked(self, key: str, values: Sequence[float], enough: int) -> None:
-        """Set the 95th percentile under `key`, or the maximum as `..._max...` where there are too few samples."""
+        """Set the percentile that `key` names (`..._p95...`), or the maximum as `..._max...` where samples are few."""
+        named = _PERCENTILE.search(key)
+        if named is None:
+            raise AssertionError(f"{key} names no percentile")
         if not values:
             self.note(f"{key}: no sample")
             return
         if len(values) >= enough:
-            self.put(key, percentile(values, 0.95), len(values))
+            self.put(key, percentile(values, int(named[1]) / 100), len(values))
         else:
-            self.put(key.replace("_p95", "_max"), max(values), len(values))
+            self.put(key.replace(named[0], "_max"), max(values), len(values))
 
     def note(self, text: str) -> None:
         """Say what a reader must know."""
@@ -62,8 +72,9 @@ class Figures:
         out = []
         for reach in reaches:
             found = self.values.get(reach.key)
-            if isinstance(found, int | float) and not isinstance(found, bool) and found > reach.limit:
-                out.append(f"{reach.key} is {found:g}, wanted at most {reach.limit:g}")
+            if isinstance(found, int | float) and not isinstance(found, bool) and not reach.holds(found):
+                wanted = "least" if reach.at_least else "most"
+                out.append(f"{reach.key} is {found:g}, wanted at {wanted} {reach.limit:g}")
         return out
 
     def document(self) -> dict[str, Value]:

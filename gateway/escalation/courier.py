@@ -19,6 +19,7 @@ from gateway.escalation.letters import LETTER, Letters
 from gateway.escalation.needs import EscalationNeeds
 from gateway.escalation.post import NOTICE
 from gateway.escalation.tables import noticed, notices
+from gateway.escalation.tables import timers as timer_rows
 from gateway.escalation.timers import Timer
 from gateway.events import AlarmStanding, EscalationChanged
 from gateway.ports.notify import Channel, Notice, NotSentError, Receipt, Sent
@@ -55,7 +56,9 @@ class Courier:
     async def deliver_due(self) -> int:
         """Send what is due, and return how many were tried."""
         async with self._needs.store.reading() as reader:
-            due = await timers.due(reader, NOTICE, self._needs.clock.now(), AT_ONCE)
+            # The gravest first: mild ones that wait for a free slot of their channel may be many.
+            grave = select(notices.c.severity).where(notices.c.id == timer_rows.c.key).scalar_subquery()
+            due = await timers.due(reader, NOTICE, self._needs.clock.now(), AT_ONCE, first=grave)
         parcels = [parcel for timer in due if (parcel := await self._prepare(timer)) is not None]
         async with asyncio.TaskGroup() as group:
             for parcel in parcels:

@@ -1,10 +1,11 @@
 """The messages as rows: written with what caused them, withdrawn with what ends them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, tuple_, update
 
 from gateway.escalation import timers
 from gateway.escalation.bundles import bundle_of, release_at
@@ -14,106 +15,193 @@ from gateway.events import AlarmStanding, EscalationChanged
 from gateway.ports.notify import Channel, Receipt
 from gateway.ports.store import Reader, UnitOfWork
 from protocols.aio.clock import Clock, new_ulid
+from protocols.alarm import Severity
 
 NOTICE = "notice"
 """Kind of a message's timer."""
+BUNDLED = ("step", "cleared")
+"""Purposes of which mild messages are bundled; who is assigned an alarm is told of it alone."""
+AT_ONCE = 400
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an alarm's course."""
+
+    alarm_id: str
+    what: str
+    by: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One message that is to be written: whom it tells of which alarm, by what, and why."""
+
+    alarm: AlarmStanding
+    contact: Contact
+    channel: Channel
+    purpose: str = "step"
+    step: int = 0
+    round: int = 0
+    by: str = ""
+
+    @property
+    def bundle(self) -> str:
+        """The group within which mild messages are bundled."""
+        alarm = self.alarm
+        return bundle_of(self.channel, self.contact.name, alarm.centre, alarm.event_type, alarm.severity)
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the message may join one that waits."""
+        return self.alarm.severity > Severity.RED and self.purpose in BUNDLED
 
 
 class Post:
-    """Writes messages and the lines of a chain's course, inside the caller's unit of work."""
+    """Writes messages and the lines of a chain's course, inside the caller's unit of work.
+
+    Everything is taken in batches: a storm changes hundreds of alarms in one unit of work.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     async def line(self, uow: UnitOfWork, alarm_id: str, what: str, *, by: str = "", detail: str = "") -> None:
         """Write one line of the course."""
-        row = {"alarm_id": alarm_id, "at": uow.now, "what": what, "by": by, "detail": detail}
-        await uow.execute(insert(lines), [row])
-        uow.tell(EscalationChanged(alarm_id))
+        await self.lines(uow, [Line(alarm_id, what, by, detail)])
 
-    async def write(
-        self,
-        uow: UnitOfWork,
-        alarm: AlarmStanding,
-        contact: Contact,
-        channel: Channel,
-        *,
-        purpose: str = "step",
-        step: int = 0,
-        round_: int = 0,
-        by: str = "",
-    ) -> None:
-        """Write one message, or join the mild one that waits for the same person, place and kind."""
-        bundle = bundle_of(channel, contact.name, alarm.centre, alarm.event_type, alarm.severity)
-        if purpose == "step" and alarm.severity > 1:
-            waiting = await self._waiting(uow, bundle)
-            if waiting is not None:
-                same = (noticed.c.notice_id == waiting, noticed.c.alarm_id == alarm.id)
-                await uow.execute(delete(noticed).where(*same))
-                await uow.execute(insert(noticed), [{"notice_id": waiting, "alarm_id": alarm.id}])
-                return
-        address, id_ = contact.address(channel), new_ulid(self._clock)
-        row = {
-            "id": id_,
-            "bundle": bundle,
-            "purpose": purpose,
-            "channel": channel.value,
-            "person": contact.name,
-            "role": contact.role,
-            "address": address,
-            "severity": alarm.severity,
-            "step": step,
-            "round": round_,
-            "state": Receipt.FAILED.value if address is None else Receipt.WAITING.value,
-            "reason": "no_address" if address is None else "",
-            "reference": "",
-            "said_by": by,
-            "text": "",
-            "attempts": 0,
-            "created_at": uow.now,
-            "sent_at": None,
-            "settled_at": uow.now if address is None else None,
-        }
-        await uow.execute(insert(notices), [row])
-        await uow.execute(insert(noticed), [{"notice_id": id_, "alarm_id": alarm.id}])
+    async def lines(self, uow: UnitOfWork, told: Sequence[Line]) -> None:
+        """Write lines of the course, in order."""
+        if not told:
+            return
+        rows = [{"alarm_id": one.alarm_id, "at": uow.now, "what": one.what, "by": one.by} for one in told]
+        rows = [row | {"detail": one.detail} for row, one in zip(rows, told, strict=True)]
+        await uow.execute(insert(lines), rows)
+        for alarm_id in dict.fromkeys(one.alarm_id for one in told):
+            uow.tell(EscalationChanged(alarm_id))
+
+    async def write(self, uow: UnitOfWork, wishes: Sequence[Wish]) -> None:
+        """Write messages; a mild one joins the one that waits for the same person, place and kind."""
+        sheet = await self._sheet(uow, wishes)
+        for wish in wishes:
+            self._take(sheet, wish, uow.now)
+        if sheet.notices:
+            await uow.execute(insert(notices), sheet.notices)
+        await self._join(uow, sheet)
+        await timers.arm_all(uow, NOTICE, sheet.timers)
+        for alarm_id in dict.fromkeys(wish.alarm.id for wish in wishes):
+            uow.tell(EscalationChanged(alarm_id))
+
+    async def _join(self, uow: UnitOfWork, sheet: "Sheet") -> None:
+        fresh = {row["id"] for row in sheet.notices}
+        for some in batched(sorted(pair for pair in sheet.noticed if pair[0] not in fresh), AT_ONCE):
+            # A chain that goes round may name an alarm to the same message again.
+            await uow.execute(delete(noticed).where(tuple_(noticed.c.notice_id, noticed.c.alarm_id).in_(some)))
+        if sheet.noticed:
+            rows = [{"notice_id": notice_id, "alarm_id": alarm_id} for notice_id, alarm_id in sorted(sheet.noticed)]
+            await uow.execute(insert(noticed), rows)
+
+    def _take(self, sheet: "Sheet", wish: Wish, now: datetime) -> None:
+        alarm, bundle = wish.alarm, (wish.bundle, wish.purpose)
+        if wish.bundled and (waiting := sheet.waiting.get(bundle)) is not None:
+            sheet.noticed.add((waiting, alarm.id))
+            return
+        address, id_ = wish.contact.address(wish.channel), new_ulid(self._clock)
+        sheet.notices.append(
+            {
+                "id": id_,
+                "bundle": wish.bundle,
+                "purpose": wish.purpose,
+                "channel": wish.channel.value,
+                "person": wish.contact.name,
+                "role": wish.contact.role,
+                "address": address,
+                "severity": alarm.severity,
+                "step": wish.step,
+                "round": wish.round,
+                "state": Receipt.FAILED.value if address is None else Receipt.WAITING.value,
+                "reason": "no_address" if address is None else "",
+                "reference": "",
+                "said_by": wish.by,
+                "text": "",
+                "attempts": 0,
+                "created_at": now,
+                "sent_at": None,
+                "settled_at": now if address is None else None,
+            }
+        )
+        sheet.noticed.add((id_, alarm.id))
         if address is not None:
-            last = await self._last_sent(uow, bundle) if purpose == "step" else None
-            await timers.arm(uow, NOTICE, id_, release_at(alarm.severity, last, uow.now))
-        uow.tell(EscalationChanged(alarm.id))
+            last = sheet.last_sent.get(bundle) if wish.bundled else None
+            sheet.timers[id_] = release_at(alarm.severity, last, now)
+            if wish.bundled:
+                sheet.waiting[bundle] = id_
 
-    async def withdraw(self, uow: UnitOfWork, alarm_id: str) -> None:
-        """Take an alarm out of all messages that wait; a message that speaks of nothing more is cancelled."""
-        mine = select(noticed.c.notice_id).where(noticed.c.alarm_id == alarm_id)
+    async def _sheet(self, uow: UnitOfWork, wishes: Sequence[Wish]) -> "Sheet":
+        """Look up what waits and what was sent last of the bundles concerned."""
+        sheet, bundles = Sheet(), sorted({wish.bundle for wish in wishes if wish.bundled})
+        for some in batched(bundles, AT_ONCE):
+            same = (notices.c.bundle.in_(some), notices.c.purpose.in_(BUNDLED))
+            untried = (notices.c.state == Receipt.WAITING.value, notices.c.attempts == 0)
+            for row in await uow.execute(
+                select(notices.c.bundle, notices.c.purpose, notices.c.id).where(*same, *untried)
+            ):
+                sheet.waiting.setdefault((row.bundle, row.purpose), row.id)
+            newest = select(notices.c.bundle, notices.c.purpose, func.max(notices.c.sent_at).label("at")).where(*same)
+            for row in await uow.execute(newest.group_by(notices.c.bundle, notices.c.purpose)):
+                sheet.last_sent[row.bundle, row.purpose] = row.at
+        return sheet
+
+    async def withdraw(self, uow: UnitOfWork, alarm_ids: Sequence[str]) -> None:
+        """Take alarms out of all messages that wait; a message that speaks of nothing more is cancelled."""
+        for some in batched(alarm_ids, AT_ONCE):
+            await self._withdraw(uow, some)
+
+    async def _withdraw(self, uow: UnitOfWork, alarm_ids: Sequence[str]) -> None:
+        mine = select(noticed.c.notice_id).where(noticed.c.alarm_id.in_(alarm_ids))
         waiting = select(notices.c.id).where(notices.c.id.in_(mine), notices.c.state == Receipt.WAITING.value)
         ids = [row.id for row in await uow.execute(waiting)]
         if not ids:
             return
-        others = select(noticed.c.notice_id).where(noticed.c.notice_id.in_(ids), noticed.c.alarm_id != alarm_id)
-        kept = {row.notice_id for row in await uow.execute(others)}
-        # A message that is cancelled keeps its alarm: the course still shows what was withdrawn.
-        shared = (noticed.c.alarm_id == alarm_id, noticed.c.notice_id.in_(sorted(kept)))
-        await uow.execute(delete(noticed).where(*shared))
+        others = (noticed.c.notice_id.in_(ids), noticed.c.alarm_id.not_in(alarm_ids))
+        kept = {row.notice_id for row in await uow.execute(select(noticed.c.notice_id).where(*others))}
+        if kept:
+            # A message that is cancelled keeps its alarms: the course still shows what was withdrawn.
+            shared = (noticed.c.alarm_id.in_(alarm_ids), noticed.c.notice_id.in_(sorted(kept)))
+            await uow.execute(delete(noticed).where(*shared))
         gone = [id_ for id_ in ids if id_ not in kept]
         settled = {"state": Receipt.CANCELLED.value, "settled_at": uow.now}
         if gone:
             await uow.execute(update(notices).where(notices.c.id.in_(gone)).values(**settled))
         await timers.disarm(uow, NOTICE, gone)
 
-    async def told(self, reader: Reader, alarm_id: str, since: datetime) -> Sequence[Any]:
-        """Return person, role, channel and address of everybody who got a message since then."""
-        mine = select(noticed.c.notice_id).where(noticed.c.alarm_id == alarm_id)
+    async def told(self, reader: Reader, since: Mapping[str, datetime]) -> dict[str, list[Any]]:
+        """Return person, role, channel and address of everybody who got a message of an alarm since a time."""
+        found: dict[str, dict[tuple[str, str], Any]] = {alarm_id: {} for alarm_id in since}
         left = (Receipt.SENT.value, Receipt.ACCEPTED.value, Receipt.DELIVERED.value)
-        wanted = select(notices.c.person, notices.c.role, notices.c.channel, notices.c.address)
-        where = (notices.c.id.in_(mine), notices.c.state.in_(left), notices.c.created_at >= since)
-        return (await reader.execute(wanted.where(*where).distinct())).all()
+        columns = (notices.c.person, notices.c.role, notices.c.channel, notices.c.address, notices.c.created_at)
+        joined = noticed.join(notices, noticed.c.notice_id == notices.c.id)
+        wanted = select(noticed.c.alarm_id, *columns).select_from(joined).where(notices.c.state.in_(left))
+        for some in batched(list(since), AT_ONCE):
+            for row in await reader.execute(wanted.where(noticed.c.alarm_id.in_(some)).order_by(notices.c.id)):
+                if row.created_at >= since[row.alarm_id]:
+                    found[row.alarm_id].setdefault((row.person, row.channel), row)
+        return {alarm_id: list(rows.values()) for alarm_id, rows in found.items()}
 
-    async def _waiting(self, uow: UnitOfWork, bundle: str) -> str | None:
-        same = (notices.c.bundle == bundle, notices.c.state == Receipt.WAITING.value, notices.c.attempts == 0)
-        found = await uow.execute(select(notices.c.id).where(*same, notices.c.purpose == "step").limit(1))
-        return found.scalar_one_or_none()
 
-    async def _last_sent(self, uow: UnitOfWork, bundle: str) -> datetime | None:
-        newest = select(func.max(notices.c.sent_at)).where(notices.c.bundle == bundle)
-        # max() of a typed column keeps the type, so this is a time again.
-        found: datetime | None = (await uow.execute(newest)).scalar_one_or_none()
-        return found
+@dataclass(slots=True)
+class Sheet:
+    """What a batch of messages writes. `waiting` and `last_sent` are by bundle and purpose."""
+
+    notices: list[dict[str, Any]] = field(default_factory=list)
+    timers: dict[str, datetime] = field(default_factory=dict)
+    waiting: dict[tuple[str, str], str] = field(default_factory=dict)
+    last_sent: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
+    noticed: set[tuple[str, str]] = field(default_factory=set)
+
+
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Cut a long list: a statement takes only so many parameters."""
+    return (items[at : at + size] for at in range(0, len(items), size))

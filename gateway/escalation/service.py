@@ -2,19 +2,20 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
 from sqlalchemy import func, insert, select
 
 from gateway.escalation import machine, timers
-from gateway.escalation.chains import Chain, Contact, Target, default_chain
+from gateway.escalation.chains import Chain, Contact, default_chain
 from gateway.escalation.courier import Courier
 from gateway.escalation.course import course_of
 from gateway.escalation.letters import Letters
 from gateway.escalation.machine import Effect, HandUp, Note, Phase, Reopen, Run, Stop, Tell
 from gateway.escalation.needs import EscalationNeeds
-from gateway.escalation.post import NOTICE, Post
+from gateway.escalation.post import NOTICE, Line, Post, Wish, batched
 from gateway.escalation.rows import load, row_of, seen_of
 from gateway.escalation.tables import chains, notices, runs
 from gateway.escalation.tables import timers as timer_rows
@@ -32,6 +33,16 @@ RUN = "run"
 LOOK_S = 0.25
 AUDIT_S = 2.0
 AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How an alarm's run changes, and what follows."""
+
+    alarm: AlarmStanding
+    before: Run | None
+    run: Run | None
+    effects: Sequence[Effect]
 
 
 class Escalation:
@@ -106,15 +117,17 @@ class Escalation:
 
     async def follow(self, uow: UnitOfWork, standings: Sequence[AlarmStanding]) -> None:
         """Take part in the unit of work that changes alarms."""
-        known = await load(uow, {alarm.id for alarm in standings})
-        for alarm in standings:
-            before = known.get(alarm.id)
-            home = self._home(alarm.source)
-            if before is None and not self._chain.ladder(alarm.severity, handed=not home).steps:
-                continue
-            seen = seen_of(alarm, self._own, home=home)
-            outcome = machine.see(before, seen, self._chain, uow.now)
-            await self._carry_out(uow, alarm, before, *outcome)
+        for some in batched(standings, AT_ONCE):
+            known = await load(uow, {alarm.id for alarm in some})
+            moves = [move for alarm in some if (move := self._look(alarm, known.get(alarm.id), uow.now)) is not None]
+            await self._carry_out(uow, moves)
+
+    def _look(self, alarm: AlarmStanding, before: Run | None, now: datetime) -> "Move | None":
+        home = self._home(alarm.source)
+        if before is None and not self._chain.ladder(alarm.severity, handed=not home).steps:
+            return None
+        run, effects = machine.see(before, seen_of(alarm, self._own, home=home), self._chain, now)
+        return None if run == before and not effects else Move(alarm, before, run, effects)
 
     @property
     def _own(self) -> str:
@@ -125,42 +138,49 @@ class Escalation:
         hop = self._needs.area.hop_to(source)
         return source == self._own or hop is None or not is_gateway(hop)
 
-    async def _carry_out(
-        self, uow: UnitOfWork, alarm: AlarmStanding, before: Run | None, run: Run | None, effects: Sequence[Effect]
-    ) -> None:
-        if run is not None and run != before:
-            # Stored before the effects: handing up changes the alarm and comes back here with this very run.
-            await uow.put(runs, [row_of(alarm.id, run)])
-            if run.due_at is not None:
-                await timers.arm(uow, RUN, alarm.id, run.due_at)
-            else:
-                await timers.disarm(uow, RUN, [alarm.id])
-        for effect in effects:
-            await self._perform(uow, alarm, before, effect)
+    async def _carry_out(self, uow: UnitOfWork, moves: Sequence["Move"]) -> None:
+        """Write what the moves change: all of them in a few statements, handing up and reopening one by one."""
+        moved = {move.alarm.id: move.run for move in moves if move.run is not None and move.run != move.before}
+        # Stored before the effects: handing up changes the alarm and comes back here with this very run.
+        await uow.put(runs, [row_of(alarm_id, run) for alarm_id, run in moved.items()])
+        await timers.arm_all(uow, RUN, {id_: run.due_at for id_, run in moved.items() if run.due_at is not None})
+        await timers.disarm(uow, RUN, [id_ for id_, run in moved.items() if run.due_at is None])
+        stopped = [move.alarm.id for move in moves if any(isinstance(one, Stop) for one in move.effects)]
+        # Withdrawn first, so that nobody joins a message that is cancelled in this very moment.
+        await self._post.withdraw(uow, stopped)
+        await self._post.lines(uow, [line for move in moves for line in _lines(move)])
+        wishes = [wish for move in moves for wish in self._wishes(move)] + await self._closings(uow, moves)
+        if wishes:
+            await self._post.write(uow, wishes)
+        for move in moves:
+            for effect in move.effects:
+                match effect:
+                    case HandUp(by, why):
+                        await self._hand_up(uow, move.alarm, by, why)
+                    case Reopen():
+                        await self._needs.alarms.reopen(uow, move.alarm.id)
+                    case Tell() | Stop() | Note():
+                        pass
 
-    async def _perform(self, uow: UnitOfWork, alarm: AlarmStanding, before: Run | None, effect: Effect) -> None:
-        post = self._post
-        match effect:
-            case Tell(step, number, round_):
-                for target in step.targets:
-                    await self._tell(uow, alarm, target, number, round_)
-            case HandUp(by, why):
-                await self._hand_up(uow, alarm, by, why)
-            case Reopen():
-                await post.line(uow, alarm.id, "time_out")
-                await self._needs.alarms.reopen(uow, alarm.id)
-            case Stop(why):
-                await post.withdraw(uow, alarm.id)
-                await post.line(uow, alarm.id, why, by=(alarm.acknowledged_by or "") if why == "acknowledged" else "")
-                if why == "cleared" and before is not None and before.phase is not Phase.HELD:
-                    await self._close(uow, alarm, before)
-            case Note(what):
-                await post.line(uow, alarm.id, what)
+    def _wishes(self, move: "Move") -> list[Wish]:
+        return [
+            Wish(move.alarm, contact, channel, step=effect.number, round=effect.round)
+            for effect in move.effects
+            if isinstance(effect, Tell)
+            for target in effect.step.targets
+            for contact in self._chain.people(target)
+            for channel in target.channels
+        ]
 
-    async def _tell(self, uow: UnitOfWork, alarm: AlarmStanding, target: Target, number: int, round_: int) -> None:
-        for contact in self._chain.people(target):
-            for channel in target.channels:
-                await self._post.write(uow, alarm, contact, channel, step=number, round_=round_)
+    async def _closings(self, uow: UnitOfWork, moves: Sequence["Move"]) -> list[Wish]:
+        """Tell those who were called that it is over."""
+        ended = {move.alarm.id: (move.alarm, move.before.began_at) for move in moves if move.before and _closes(move)}
+        told = await self._post.told(uow, {id_: began for id_, (_, began) in ended.items()})
+        return [
+            Wish(ended[id_][0], _contact_of(row), Channel(row.channel), purpose="cleared")
+            for id_, rows in told.items()
+            for row in rows
+        ]
 
     async def _hand_up(self, uow: UnitOfWork, alarm: AlarmStanding, by: str, why: str) -> None:
         own = self._needs.area.own()
@@ -170,16 +190,6 @@ class Escalation:
         await self._post.line(uow, alarm.id, "handed_up", by=by, detail=why)
         self._needs.metrics.count("escalation_handed_up_total", severity=str(alarm.severity))
         await self._needs.alarms.hand_up(uow, alarm.id, to=own.parent, by=by, why=why)
-
-    async def _close(self, uow: UnitOfWork, alarm: AlarmStanding, run: Run) -> None:
-        """Tell those who were called that it is over."""
-        for row in await self._post.told(uow, alarm.id, run.began_at):
-            contact = Contact(name=row.person, role=row.role)
-            channel = Channel(row.channel)
-            if channel is not Channel.SOUND:
-                known = {Channel.SMS: "phone", Channel.EMAIL: "email", Channel.WEBHOOK: "url"}[channel]
-                contact = contact.model_copy(update={known: row.address})
-            await self._post.write(uow, alarm, contact, channel, purpose="cleared")
 
     # people act
 
@@ -199,15 +209,15 @@ class Escalation:
                 raise WrongMomentError("there is no tier above, and all steps of the chain are done")
             if top:
                 await self._post.line(uow, alarm_id, "forced", by=by, detail=why)
-            await self._carry_out(uow, alarm, run, forced, effects)
+            await self._carry_out(uow, [Move(alarm, run, forced, effects)])
 
     async def assign(self, alarm_id: str, contact: Contact, channels: Sequence[Channel], *, by: str) -> None:
         """Name a person who is to see to an alarm, and tell them at once. The chain goes on until they acknowledge."""
         async with self._needs.store.unit() as uow:
             alarm = await self._waiting(uow, alarm_id)
             await self._post.line(uow, alarm_id, "assigned", by=by, detail=contact.name)
-            for channel in channels:
-                await self._post.write(uow, alarm, contact, channel, purpose="assigned", by=by)
+            wishes = [Wish(alarm, contact, channel, purpose="assigned", by=by) for channel in channels]
+            await self._post.write(uow, wishes)
 
     async def _waiting(self, uow: UnitOfWork, alarm_id: str) -> AlarmStanding:
         alarm = await self._needs.alarms.standing(uow, alarm_id)
@@ -244,7 +254,7 @@ class Escalation:
             after, effects = machine.ring(run, seen, self._chain, uow.now)
             if after == run:
                 raise AssertionError("a chain's timer that is due always changes its run")
-            await self._carry_out(uow, alarm, run, after, effects)
+            await self._carry_out(uow, [Move(alarm, run, after, effects)])
 
     async def audit(self) -> int:
         """Count what should have happened and did not, and chains and messages that wait without a timer."""
@@ -282,3 +292,33 @@ class Escalation:
             if self._overdue:
                 logger.error("timers overdue or orphaned", extra={"count": self._overdue})
             await self._needs.clock.sleep(AUDIT_S)
+
+
+def _lines(move: Move) -> list[Line]:
+    lines = []
+    for effect in move.effects:
+        match effect:
+            case Reopen():
+                lines.append(Line(move.alarm.id, "time_out"))
+            case Stop(why):
+                by = (move.alarm.acknowledged_by or "") if why == "acknowledged" else ""
+                lines.append(Line(move.alarm.id, why, by))
+            case Note(what):
+                lines.append(Line(move.alarm.id, what))
+            case Tell() | HandUp():
+                pass
+    return lines
+
+
+def _closes(move: Move) -> bool:
+    held = move.before is not None and move.before.phase is Phase.HELD
+    return not held and any(isinstance(one, Stop) and one.why == "cleared" for one in move.effects)
+
+
+def _contact_of(row: Any) -> Contact:
+    """Return the person as they were told."""
+    contact = Contact(name=row.person, role=row.role)
+    if row.channel == Channel.SOUND:
+        return contact
+    known = {Channel.SMS: "phone", Channel.EMAIL: "email", Channel.WEBHOOK: "url"}[Channel(row.channel)]
+    return contact.model_copy(update={known: row.address})

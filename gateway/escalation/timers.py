@@ -4,11 +4,12 @@ An act inside the store deletes its timer in its own transaction, so it happens 
 leases the timer first: where the process dies before it has noted the result, the lease ends and the act is repeated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
 from gateway.escalation.tables import timers
 from gateway.ports.store import Reader, UnitOfWork
@@ -28,7 +29,13 @@ class Timer:
 
 async def arm(uow: UnitOfWork, kind: str, key: str, due_at: datetime) -> None:
     """Set the timer, or move it; a lease on it ends."""
-    await uow.put(timers, [{"kind": kind, "key": key, "due_at": due_at, "leased_until": None}])
+    await arm_all(uow, kind, {key: due_at})
+
+
+async def arm_all(uow: UnitOfWork, kind: str, times: Mapping[str, datetime]) -> None:
+    """Set several timers, or move them."""
+    rows = [{"kind": kind, "key": key, "due_at": due_at, "leased_until": None} for key, due_at in times.items()]
+    await uow.put(timers, rows)
 
 
 async def disarm(uow: UnitOfWork, kind: str, keys: Sequence[str]) -> None:
@@ -37,11 +44,14 @@ async def disarm(uow: UnitOfWork, kind: str, keys: Sequence[str]) -> None:
         await uow.execute(delete(timers).where(timers.c.kind == kind, timers.c.key.in_(list(keys))))
 
 
-async def due(reader: Reader, kind: str, now: datetime, limit: int) -> list[Timer]:
-    """Return timers that are due and not leased, the oldest first."""
+async def due(
+    reader: Reader, kind: str, now: datetime, limit: int, *, first: ColumnElement[Any] | None = None
+) -> list[Timer]:
+    """Return timers that are due and not leased, the oldest first; `first` is what comes before age."""
     free = or_(timers.c.leased_until.is_(None), timers.c.leased_until <= now)
     wanted = select(timers).where(timers.c.kind == kind, timers.c.due_at <= now, free)
-    rows = await reader.execute(wanted.order_by(timers.c.due_at).limit(limit))
+    order = (timers.c.due_at,) if first is None else (first, timers.c.due_at)
+    rows = await reader.execute(wanted.order_by(*order).limit(limit))
     return [Timer(row.kind, row.key, row.due_at) for row in rows]
 
 

@@ -76,15 +76,21 @@ class Stage:
     channels: dict[Channel, Written]
     counter: int = 0
 
-    async def hear(self, type_: str, *, source: str = "320623-box", key: str = "gas-1/high", **more: Any) -> str:
+    async def hear(self, type_: str, **more: Any) -> str:
         """Let an alarm event arrive; returns its id."""
+        event = self.event(type_, **more)
+        await self.take(event)
+        return event.id
+
+    def event(self, type_: str, *, source: str = "320623-box", key: str = "gas-1/high", **more: Any) -> Event:
+        """Make the next event of a source."""
         self.counter += 1
         data = AlarmData.model_validate(
             {"alarm_key": key, "centre": source[:6], "sensor": "gas-1", "severity": 1, "headline": "燃气浓度过高"}
             | {"event_type": "gas", "observed_at": self.clock.now()}
             | {name: value for name, value in more.items() if name != "drill"}
         )
-        event = Event(
+        return Event(
             id=new_ulid(self.clock),
             source=source,
             type=type_,
@@ -93,12 +99,14 @@ class Stage:
             origincounter=self.counter,
             drill=bool(more.get("drill")),
         )
-        await self.take(event)
-        return event.id
+
+    def arrival(self, event: Event) -> Arrival:
+        """Return the event as the links room hands it over."""
+        return Arrival(event, event.source, Lane.URGENT, (), self.clock.now())
 
     async def take(self, event: Event) -> None:
         async with self.store.unit() as uow:
-            await self.alarms.apply(uow, [Arrival(event, event.source, Lane.URGENT, (), uow.now)])
+            await self.alarms.apply(uow, [self.arrival(event)])
 
     async def raise_(self, **more: Any) -> str:
         return await self.hear(RAISED, **more)

@@ -25,6 +25,24 @@ def test_with_few_samples_the_maximum_is_told_under_its_own_name():
     assert few.values == {"join_max_s": 0.4, "samples_join_max_s": 2}
 
 
+def test_the_key_says_which_percentile_it_is():
+    figures = Figures()
+    figures.ranked("commit_p50_ms", list(range(1, 101)), 50)
+    figures.ranked("commit_p99_ms", list(range(1, 101)), 50)
+    assert (figures.values["commit_p50_ms"], figures.values["commit_p99_ms"]) == (50, 99)
+    with pytest.raises(AssertionError):
+        figures.ranked("commit_ms", [1.0], 50)
+
+
+def test_a_figure_may_have_to_be_reached():
+    figures = Figures()
+    figures.put("alarms_per_s", 4000.0)
+    assert figures.missed([Reach("alarms_per_s", 5000, at_least=True)]) == [
+        "alarms_per_s is 4000, wanted at least 5000"
+    ]
+    assert figures.missed([Reach("alarms_per_s", 4000, at_least=True)]) == []
+
+
 def test_only_what_was_measured_can_miss_its_reach():
     figures = Figures()
     figures.put("a", 0.6)

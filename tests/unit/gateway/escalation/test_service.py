@@ -10,6 +10,7 @@ from gateway.escalation.chains import Chain, Contact, Ladder, Step, Target
 from gateway.escalation.tables import notices, timers
 from gateway.ports.notify import Channel, NotSentError
 from protocols.aio.clock import ManualClock
+from protocols.alarm import RAISED
 from protocols.errors import NotFoundError, WrongMomentError
 from protocols.escalation import ESCALATED, REOPENED
 from tests.support.escalation_stage import Stage, escalation_stage
@@ -235,3 +236,48 @@ async def test_versions_of_the_chain_stay_readable(tmp_path: Path) -> None:
         await stage.room.set_chain(PLAIN, by="王")
         assert await stage.room.set_chain(Chain(), by="李") == 2
         assert [(one["version"], one["by"]) for one in await stage.room.versions()] == [(2, "李"), (1, "王")]
+
+
+async def test_a_storm_in_one_unit_of_work_costs_few_statements(tmp_path: Path) -> None:
+    async with escalation_stage(tmp_path) as stage:
+        await stage.room.set_chain(PLAIN, by="王")
+        counts = []
+        for size in (10, 200):
+            await stage.raise_(key=f"first-{size}", severity=2)
+            async with stage.store.unit() as uow:
+                said, execute = 0, uow.execute
+
+                async def counted(*args: Any) -> Any:
+                    nonlocal said
+                    said += 1
+                    return await execute(*args)  # noqa: B023 - used within this turn
+
+                uow.execute = counted  # type: ignore[method-assign]
+                events = [stage.event(RAISED, key=f"{size}-{n}", severity=2) for n in range(size)]
+                await stage.alarms.apply(uow, [stage.arrival(one) for one in events])
+            counts.append(said)
+        assert counts[0] == counts[1]
+
+
+async def test_mild_alarms_that_end_together_are_told_together(tmp_path: Path) -> None:
+    async with escalation_stage(tmp_path) as stage:
+        await stage.room.set_chain(PLAIN, by="王")
+        for key in ("a", "b", "c"):
+            await stage.raise_(key=key, severity=2)
+        await stage.settle()
+        assert stage.sent() == [("值班员张", "step")]
+        for key in ("a", "b", "c"):
+            await stage.clear(key=key, severity=2)
+        await stage.settle()
+        assert stage.sent() == [("值班员张", "step"), ("值班员张", "cleared")]
+        assert len(stage.channels[Channel.SMS].got[-1].data["alarms"]) == 3
+
+
+async def test_a_red_message_never_stands_behind_mild_ones(tmp_path: Path) -> None:
+    async with escalation_stage(tmp_path) as stage:
+        await stage.room.set_chain(PLAIN, by="王")
+        for number in range(90):  # more than the channel may take in a minute, each a group of its own
+            await stage.raise_(key=f"mild-{number}", severity=2, event_type=f"kind-{number}")
+        await stage.raise_(key="red", severity=1)
+        await stage.room.deliver_due()
+        assert next(notice.severity for notice in stage.channels[Channel.SMS].got) == 1
