@@ -81,6 +81,10 @@ from gateway.reports.service import Reports
 from gateway.rollcall.api import routes as rollcall_routes
 from gateway.rollcall.machine import Profile
 from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.press.api import routes as press_routes
+from gateway.rollcall.press.inbox import Inbox as UnitDesk
+from gateway.rollcall.press.needs import PressNeeds
+from gateway.rollcall.press.service import Press
 from gateway.rollcall.service import RollCallService
 from gateway.screen import renderers
 from gateway.settings import AnswerPolicy, Settings
@@ -97,6 +101,7 @@ from protocols.aio.clock import Clock, SystemClock
 from protocols.aio.enrol import load_identity
 from protocols.aio.tasks import Supervisor
 from protocols.alarm import ALARM_TYPES
+from protocols.bulletin import ANSWERED, OBJECTED
 from protocols.command import CALL_ENDED, CommandName
 from protocols.duty import DUTY_CURRENT
 from protocols.enrolment import BrokerPlace
@@ -250,6 +255,12 @@ class Gateway:
             ),
             parallel=wanted.parallel,
         )
+        self._calls()
+
+    def _calls(self) -> None:
+        prefix = self.settings.rollcall.bulletin_prefix
+        press = PressNeeds(self.store, self.links, self.registry, self.rollcall, self.clock, self.metrics, prefix)
+        self.press, self.unit_desk = Press(press), UnitDesk(press)
         answer = self.settings.answer
         self.dispatch = DispatchService(
             DispatchNeeds(
@@ -311,6 +322,10 @@ class Gateway:
             self.links.on_event(type_, self.registry)
         self.links.on_event(SENT, self.report_inbox)
         self.links.on_command(CommandName.REPORT_ANSWER, self.report_inbox.on_answer)
+        for type_ in (OBJECTED, ANSWERED):
+            self.links.on_event(type_, self.press)
+        self.links.on_command(CommandName.ROLLCALL_RESULT, self.unit_desk.on_result)
+        self.links.on_command(CommandName.ROLLCALL_BULLETIN, self.unit_desk.on_bulletin)
         self.links.on_event(CALL_ENDED, self.dispatch)
         self.links.on_event(DUTY_CURRENT, self.duty)
         self.links.on_command(CommandName.MEDIA_PUBLISH, self.media.on_publish)
@@ -328,6 +343,7 @@ class Gateway:
             escalation_routes(self.escalation),
             media_routes(self.media, self.settings.media.ice_servers),
             wall_routes(self.media, self.settings.media.ice_servers),
+            press_routes(self.press, self.unit_desk, self.paper),
             rollcall_routes(self.rollcall),
             report_routes(self.reports, self.report_inbox, Printer(self.paper, self.table)),
             recording_routes(self.recordings),

@@ -134,6 +134,10 @@ PEOPLE = (
     Metric("rollcall_duration_seconds", _H, "Ring to result", (), (1.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0)),
     Metric("rollcall_answer_duration_seconds", _H, "Ring to first decoded picture", (), _DELIVERY),
     Metric("rollcall_centre_result", _G, "1 present, 0 absent, last roll call", ("centre",)),
+    Metric("bulletins_published_total", _C, "Roll-call bulletins published"),
+    Metric(
+        "bulletin_units_by_phone_total", _C, "Units without a gateway that a result or bulletin could not be sent to"
+    ),
     Metric("dispatch_calls", _G, "Calls by state", ("state",)),
     Metric("dispatch_calls_total", _C, "Calls ended, by reason", ("reason",)),
     Metric("reports", _G, "Incident reports by state", ("state",)),

@@ -34,6 +34,8 @@ class CommandName(StrEnum):
     MEDIA_UNPUBLISH = "media.unpublish"  # MediaUnpublish
     ROLLCALL_RING = "rollcall.ring"  # RollCallRing -> RollCallAnswer
     ROLLCALL_STAGE = "rollcall.stage"  # RollCallStage
+    ROLLCALL_RESULT = "rollcall.result"  # bulletin.UnitResult
+    ROLLCALL_BULLETIN = "rollcall.bulletin"  # bulletin.BulletinSent
     CALL_RING = "call.ring"  # CallRing -> CallAnswer
     CALL_END = "call.end"  # CallEnd
     REPORT_ANSWER = "report.answer"  # ReportAnswer

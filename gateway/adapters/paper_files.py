@@ -3,7 +3,9 @@
 import asyncio
 import io
 import json
+import re
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +21,14 @@ SYSTEM_FONTS: Final = (
 NO_FONT: Final = (
     "needs a font with Chinese to print: install fonts-noto-cjk, or name a font file in reports.font; Word needs none"
 )
+_LATIN = re.compile(r"[!-~]+")
 SHEET_NAME: Final = 31
 """A workbook's limit for the name of a sheet."""
 _TEMPLATE = """
 #let data = json("data.json")
 #set document(title: data.heading)
-#set page(paper: "a4", flipped: data.wide, margin: if data.wide { 1.2cm } else { 2cm }, numbering: "1 / 1")
+#set page(paper: if data.wide { "a3" } else { "a4" }, flipped: data.wide)
+#set page(margin: if data.wide { 1.2cm } else { 2cm }, numbering: "1 / 1")
 #set text(font: FAMILIES, size: if data.wide { 7pt } else { 11pt }, lang: "zh", region: "cn", fallback: false)
 #set table(stroke: 0.5pt + luma(150))
 #align(center, text(size: 18pt, data.heading))
@@ -34,10 +38,11 @@ _TEMPLATE = """
   if part.kind == "words" {
     for line in part.paragraphs { par(first-line-indent: (amount: 2em, all: true), line) }
   } else if part.kind == "facts" {
-    table(columns: (4.2cm, 1fr), inset: 6pt,
+    table(columns: (4.2cm, 1fr), inset: 5pt,
       ..part.lines.map(l => (text(fill: luma(70), l.at(0)), l.at(1))).flatten())
   } else {
-    table(columns: part.widths.map(w => w * 1fr), inset: if data.wide { 2.5pt } else { 5pt },
+    set text(size: if data.wide { 7pt } else { 9pt })
+    table(columns: part.widths.map(w => w * 1fr), inset: if data.wide { 2.5pt } else { 4pt },
       table.header(..part.columns.map(c => text(weight: "bold", c))), ..part.rows.flatten())
   }
 }
@@ -88,7 +93,7 @@ def _plain(document: Document) -> dict[str, Any]:
             case Facts(lines, title):
                 parts.append({"kind": "facts", "title": title, "lines": lines})
             case Grid(columns, rows, title, widths):
-                shares = widths or (1.0,) * len(columns)
+                shares = widths or _shares(columns, rows)
                 parts.append(
                     {"kind": "grid", "title": title, "columns": columns, "rows": [list(row) for row in rows]}
                     | {"widths": shares}
@@ -100,6 +105,18 @@ def _plain(document: Document) -> dict[str, Any]:
         "closing": document.closing,
         "parts": parts,
     }
+
+
+def _shares(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[float]:
+    """Give each column room for its longest word, and more where its texts are long; Chinese breaks anywhere."""
+
+    def weight(cells: Iterable[str]) -> float:
+        told = list(cells)
+        words = [len(word) * 1.1 for cell in told for word in _LATIN.findall(cell)]
+        whole = max((sum(1 if char.isascii() else 2 for char in cell) for cell in told), default=0)
+        return max(4.5, *words, min(16.0, whole / 3))
+
+    return [weight([name, *(row[at] for row in rows)]) for at, name in enumerate(columns)]
 
 
 def _word(document: Document) -> bytes:

@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from gateway.rollcall.document import result_csv
 from gateway.rollcall.records import PointRecord, RollCall
 from gateway.rollcall.service import PAGE, RollCallService
 from gateway.web.auth import EVERYBODY, Caller, Role, require
@@ -86,13 +85,6 @@ def routes(service: RollCallService) -> APIRouter:
     async def get(roll_call_id: str, _: Annotated[Caller, require(*EVERYBODY)]) -> RollCallView:
         """Return one roll call."""
         return view(await service.get(roll_call_id))
-
-    @api.get("/{roll_call_id}/result.csv", response_class=Response)
-    async def sheet(roll_call_id: str, _: Annotated[Caller, require(*EVERYBODY)]) -> Response:
-        """Return the result sheet."""
-        content = result_csv(await service.get(roll_call_id))
-        headers = {"Content-Disposition": f'attachment; filename="roll-call-{roll_call_id}.csv"'}
-        return Response(content, 200, headers, media_type="text/csv; charset=utf-8")
 
     @api.get("/{roll_call_id}/points/{centre}/still", response_class=Response)
     async def still(roll_call_id: str, centre: str, _: Annotated[Caller, require(*SEERS)]) -> Response:

@@ -2,13 +2,15 @@
 
 from typing import Final
 
-from protocols.rollcall import AbsenceReason, PointState
+from protocols.rollcall import AbsenceReason, Cause, PointState
 
 COLUMNS: Final = (
-    "序号", "单位", "区划代码", "点位", "点名类型", "首呼时间", "接通时间", "接通用时(s)", "呼叫次数", "应答人",
-    "结果", "图像(结果/缺陷)", "首帧用时(s)", "画面时延(ms)", "链路", "截图编号", "点名员", "备注",
+    "序号", "单位", "区划代码", "点位", "点名类型", "计划时间", "首呼时间", "接通时间", "接通用时(s)", "呼叫次数",
+    "应答人", "结果", "带班领导(应/实)", "值班员(应/实)", "到岗人数(应/实)", "图像(结果/缺陷)", "声音(结果/缺陷)",
+    "时延/丢包/码率", "着装席卡", "业务应答", "问题分类", "责任归因", "补点(时间/结果)", "得分", "截图编号",
+    "录音录像编号", "点名员", "复核人", "申诉/修订", "整改期限", "反馈", "签收时间", "备注",
 )  # fmt: skip
-"""Headings of the result sheet (结果表): those of the local form that the first roll call can fill."""
+"""Headings of the result sheet (结果表, domain.md 3.8), in the order of the form."""
 KINDS: Final = {
     "daily": "例行",
     "holiday": "节假日",
@@ -54,3 +56,99 @@ TOLD: Final = "县端判定：{verdict}"
 RING_FAILED: Final = "呼叫未成功：{why}"
 STREAM_TROUBLE: Final = "取流未成功：{why}"
 TOO_OLD: Final = "网关重启后已超过到岗时限"
+
+# the result sheet and the bulletin
+
+NONE: Final = "–"
+LOOKED: Final = {"good": "合格", "issue": "有问题", "bad": "不合格", "unproven": "无法证实", "unknown": "未核", "": ""}
+DEFECTS: Final = {
+    "lost": "信号丢失",
+    "frozen": "画面冻结",
+    "black": "黑屏",
+    "covered": "镜头遮挡",
+    "blurred": "模糊",
+    "colour_cast": "偏色",
+    "stripes": "条纹",
+    "replay": "疑似回放",
+    "silent": "无声音",
+    "clipped": "声音失真",
+    "echo": "回声",
+}
+CAUSES: Final = {
+    Cause.COUNTY_TERMINAL: "县端终端",
+    Cause.COUNTY_POWER: "县端供电",
+    Cause.COUNTY_STAFF: "县端人员",
+    Cause.LINE: "线路",
+    Cause.PLATFORM: "平台",
+    Cause.UPPER_NETWORK: "上级网络",
+    Cause.UNKNOWN: "待查",
+}
+ISSUES: Final = {
+    "link": "接通",
+    "picture": "图像",
+    "scene": "机位",
+    "sound": "声音",
+    "answer": "应答",
+    "leader": "带班领导",
+    "headcount": "到岗人数",
+    "dress": "着装席卡",
+    "business": "业务应答",
+    "line": "线路质量",
+    "power": "供电",
+    "other_leader": "带班领导与值班表不符",
+    "no_roster": "未报值班表",
+    "too_few": "到岗人数不足",
+}
+"""What a fault belongs to (问题分类): the names of the checks, and what the comparison with the roster found."""
+TALLY: Final = {
+    "due": "应点",
+    "present": "实点",
+    "first": "一次接通",
+    "makeup": "补点接通",
+    "missing": "未接通",
+    "excused": "免点",
+    "at_post_rate": "在岗率",
+    "picture_rate": "图像合格率",
+    "sound_rate": "声音合格率",
+    "connect_s": "平均接通用时(s)",
+    "causes": "归因统计",
+}
+BULLETIN: Final = {
+    "number": "文号",
+    "issue": "期次",
+    "version": "版本",
+    "corrects": "更正说明",
+    "kind": "点名类型",
+    "called_at": "点名时间",
+    "caller": "点名员",
+    "reviewer": "复核人",
+    "publisher": "发布人",
+    "published_at": "发布时间",
+    "seal": "封存校验码",
+}
+ISSUE: Final = "第{issue}期"
+VERSION: Final = "第{version}版"
+NUMBER: Final = "{prefix}〔{year}〕{issue}号"
+SHEET_TITLE: Final = "{centre}视频点名结果表"
+BULLETIN_TITLE: Final = "{centre}视频点名情况通报"
+PARTS: Final = {
+    "head": "基本情况",
+    "figures": "点名统计",
+    "problems": "突出问题",
+    "praise": "表扬",
+    "demands": "整改要求",
+    "lines": "各单位结果",
+    "own": "本单位结果",
+    "attachments": "附件",
+}
+NO_PROBLEMS: Final = "本次点名未发现问题。"
+REMEDY: Final = "请于{by}前完成整改并反馈。"
+OBJECTIONS: Final = {"open": "待裁定", "upheld": "申诉成立", "rejected": "申诉不成立", "late": "逾期申诉"}
+NOTED_BY: Final = "电话签收，{by}代记"
+DRAFT: Final = "草稿，未发布"
+DRILL: Final = "【演练】"
+MONTH_TITLE: Final = "{centre}{month}视频点名月度统计"
+MONTH: Final = (
+    "排名", "单位", "区划代码", "应点", "实点", "到岗率", "一次接通率", "平均接通用时(s)", "平均得分", "图像合格率",
+    "声音合格率", "县端问题", "线路平台问题", "较上月",
+)  # fmt: skip

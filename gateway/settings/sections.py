@@ -131,6 +131,12 @@ class RollCallSection(Section):
         default=2000, gt=0, description="An older picture is not fresh, hence not 'present'."
     )
     parallel: int = Field(default=100, ge=1, description="Points rung at the same moment.")
+    bulletin_prefix: str = Field(
+        default="点名通报",
+        min_length=1,
+        max_length=24,
+        description="Beginning of a bulletin's number (文号), e.g. 通应急点 for 通应急点〔2026〕1号.",
+    )
 
 
 class ReportsSection(Section):

@@ -109,7 +109,7 @@ async def test_a_roll_call_tells_live_frozen_black_and_cut_apart(stack, city):
     assert present["first_frame_s"] is not None
     still = await city.http.get(f"{city.url}{present['still']}")
     assert still.headers["content-type"] == "image/jpeg"
-    sheet = await city.http.get(f"{city.url}/api/v1/roll-calls/{call['id']}/result.csv")
+    sheet = await city.http.get(f"{city.url}/api/v1/roll-calls/{call['id']}/sheet.csv")
     assert sheet.content.startswith(b"\xef\xbb\xbf")
     assert "链路故障" in sheet.text
 

@@ -37,9 +37,12 @@ def upgrade() -> None:
 '''
 
 
+_ELSEWHERE = {"store": "gateway.adapters.store_tables", "press": "gateway.rollcall.press.tables"}
+
+
 def tables_of(room: str) -> set[str]:
     """Import the room's tables and return their names."""
-    module = "gateway.adapters.store_tables" if room == "store" else f"gateway.{room}.tables"
+    module = _ELSEWHERE.get(room, f"gateway.{room}.tables")
     return {value.name for value in vars(importlib.import_module(module)).values() if isinstance(value, Table)}
 
 

@@ -83,7 +83,7 @@ def _read(jpeg: bytes) -> Mark | None:
 
 
 async def _csv(bench: "Bench", tier: Tier, roll: dict[str, Any], points: int) -> None:
-    table = (await tier.call("GET", f"/api/v1/roll-calls/{roll['id']}/result.csv")).content
+    table = (await tier.call("GET", f"/api/v1/roll-calls/{roll['id']}/sheet.csv")).content
     lines = table.decode("utf-8").strip().splitlines()
     if not table.startswith(b"\xef\xbb\xbf") or len(lines) != points + 1:
         bench.fault(f"{tier.code}: roll call: the CSV has {len(lines)} lines for {points} points")

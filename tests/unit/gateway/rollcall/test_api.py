@@ -31,8 +31,6 @@ async def test_from_the_button_to_the_sheet(site):
     still = await http.get(present["still"], headers=as_role("duty_officer"))
     assert still.headers["content-type"] == "image/jpeg"
     assert (await http.get(f"{address}/points/320685/still", headers=as_role("caller"))).status_code == 404
-    sheet = await http.get(f"{address}/result.csv", headers=as_role("auditor"))
-    assert sheet.headers["content-type"] == "text/csv; charset=utf-8"
     listed = (await http.get(ROLL_CALLS, headers=as_role("operations"))).json()
     assert [item["id"] for item in listed["items"]] == [call["id"]]
     assert listed["next"] is None
@@ -61,7 +59,7 @@ async def test_what_is_refused(site, body, role, status):
 
 async def test_an_unknown_roll_call_is_not_found(site):
     _, _, http = site
-    for tail in ("", "/result.csv", "/points/320612/still"):
+    for tail in ("", "/points/320612/still"):
         answer = await http.get(f"{ROLL_CALLS}/01JB0000000000000000000000{tail}", headers=as_role("caller"))
         assert answer.status_code == 404
 

@@ -1,14 +1,11 @@
 """A whole roll call on a real store: seven counties, each with its own story."""
 
 import asyncio
-import csv
-import io
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
-from gateway.rollcall.document import result_csv
 from gateway.rollcall.machine import Profile
 from gateway.rollcall.tables import ROLL_CALLS
 from protocols.errors import BadInputError, NotFoundError, WrongMomentError
@@ -141,21 +138,6 @@ async def test_nonsense_is_refused(stage, centres, error):
     async with stage.service() as service:
         with pytest.raises(error):
             await service.start(by="zhang", centres=centres)
-
-
-async def test_the_sheet_opens_in_a_spreadsheet(stage):
-    stage.answer("320612", by="=cmd|calc")
-    stage.ways.cut("320613-box")
-    async with stage.service() as service:
-        call = await ended(service, (await service.start(by="zhang", centres=["320612", "320613"])).record.id)
-    sheet = result_csv(call)
-    assert sheet.startswith(b"\xef\xbb\xbf")
-    rows = list(csv.DictReader(io.StringIO(sheet.decode("utf-8-sig"))))
-    assert [row["单位"] for row in rows] == ["通州区", "崇川区"]
-    assert rows[0]["应答人"] == "'=cmd|calc"
-    assert rows[0]["结果"] == "到"
-    assert rows[1]["结果"] == "未到（链路故障）"
-    assert rows[0]["截图编号"] == call.points[0].still
 
 
 def _values(profile: Profile) -> dict[str, float]:

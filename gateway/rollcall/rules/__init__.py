@@ -1,0 +1,1 @@
+"""Rules of the roll call: pure, time as an argument."""
