@@ -57,8 +57,9 @@ class DispatchRules:
 
 @dataclass(frozen=True, slots=True)
 class EndTold:
-    """Told below: the callee ended a call of this gateway. Fires after the commit."""
+    """Told by `node` below: it ended a call of this gateway, or one that passes through. Fires after the commit."""
 
+    node: str
     call_id: str
     reason: EndReason
 
@@ -303,17 +304,16 @@ class DispatchService:
         parse_args(CallEnd, event.data)
 
     async def apply(self, uow: UnitOfWork, arrivals: Sequence[Arrived]) -> None:
-        """Take `call.ended` of callees below; what passes through here is let go."""
+        """Take `call.ended` of callees below. The call may live at another replica, which hears what is told."""
         for arrived in arrivals:
             end = parse_args(CallEnd, arrived.event.data)
-            self._transit.ended_by(arrived.event.source, end.call_id)
-            live = self._live.get(end.call_id)
-            if live is not None and live.record.callee_node == arrived.event.source:
-                uow.tell(EndTold(end.call_id, reason_of(end.reason, EndReason.HANGUP)))
+            uow.tell(EndTold(arrived.event.source, end.call_id, reason_of(end.reason, EndReason.HANGUP)))
 
     def _end_told(self, told: EndTold) -> None:
+        """Let go what passes through here, and end the own call if its callee says so."""
+        self._transit.ended_by(told.node, told.call_id)
         live = self._live.get(told.call_id)
-        if live is not None:
+        if live is not None and live.record.callee_node == told.node:
             self._spawn("end told", partial(self._peer_ended, live, told.reason))
 
     # Inside.
