@@ -6,6 +6,7 @@ command owes is a row, so neither the command nor its reply is lost with the pro
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -49,8 +50,18 @@ class Commands:
     """Both ends of commands: asking nodes below, and carrying out what the tier above asks of this gateway."""
 
     def __init__(
-        self, store: Store, node: str, clock: Clock, directory: Directory, tasks: Supervisor, emit: Emit
+        self,
+        store: Store,
+        node: str,
+        clock: Clock,
+        directory: Directory,
+        tasks: Supervisor,
+        emit: Emit,
+        *,
+        look_s: float = math.inf,
     ) -> None:
+        """Look for a reply in the store every `look_s` too: another replica may take it."""
+        self._look_s = look_s
         self._store = store
         self._node = node
         self._clock = clock
@@ -73,11 +84,23 @@ class Commands:
         bell = self._waiting[command.command_id] = asyncio.Event()
         try:
             await self._send(command)
-            await self._clock.wait(bell, within_s)
+            await self._wait(command, bell, within_s)
             return self._replies.get(command.command_id) or _reply(command, Answered(Outcome.EXPIRED))
         finally:
             self._waiting.pop(command.command_id, None)
             self._replies.pop(command.command_id, None)
+
+    async def _wait(self, command: Command, bell: asyncio.Event, within_s: float) -> None:
+        """Wait for the bell; where a replica may take the reply and its word be lost, look into the store too."""
+        end = self._clock.monotonic() + within_s
+        while not await self._clock.wait(bell, min(self._look_s, max(0.0, end - self._clock.monotonic()))):
+            if self._clock.monotonic() >= end:
+                return
+            async with self._store.reading() as reader:
+                mine = select(commands.c.reply).where(commands.c.command_id == command.command_id)
+                stored = (await reader.execute(mine)).scalar_one_or_none()
+            if stored is not None:
+                self.ring(parse_reply(stored))
 
     async def tell(self, target: str, name: str, args: BaseModel, *, within_s: float) -> str:
         """Send a command without waiting for its reply; returns its id. Raises LinkError."""
@@ -136,10 +159,11 @@ class Commands:
             return
         mine = commands.c.command_id == reply.command_id
         await uow.execute(update(commands).where(mine).values(reply=reply.model_dump(mode="json")))
-        uow.after_commit(lambda: self._ring(reply))
+        uow.after_commit(lambda: self.ring(reply))
         uow.tell(CommandReplied(reply))
 
-    def _ring(self, reply: Reply) -> None:
+    def ring(self, reply: Reply) -> None:
+        """Wake whoever waits for this reply here; anybody else's is fine."""
         bell = self._waiting.get(reply.command_id)
         if bell is not None:
             self._replies[reply.command_id] = reply

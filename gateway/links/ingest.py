@@ -15,6 +15,7 @@ from sqlalchemy import insert, select, tuple_
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from gateway.links.arrival import Arrival, EventHandler
+from gateway.links.needs import Branches
 from gateway.links.tables import events, gaps, inbox
 from gateway.ports.store import Store, UnitOfWork
 from protocols.command import COMMAND, REPLY
@@ -45,6 +46,8 @@ class Policy:
     check: Callable[[str, Event], None]
     handlers: Mapping[str, EventHandler]
     forward: Callable[[UnitOfWork, Arrival], Awaitable[None]]
+    leased: bool = False
+    """Whether its records come from a node's branch, which replicas share by lease."""
 
 
 @dataclass(slots=True)
@@ -61,7 +64,8 @@ class Delivery:
 class Ingest:
     """Feed `take`; `run` does the work in a task of its own."""
 
-    def __init__(self, store: Store, node: str, counts: Counts) -> None:
+    def __init__(self, store: Store, node: str, counts: Counts, branches: Branches | None = None) -> None:
+        self._branches = branches
         self._store = store
         self._node = node
         self._counts = counts
@@ -136,6 +140,7 @@ class Ingest:
     async def _store_group(self, group: Sequence[Delivery]) -> None:
         async with self._store.unit() as uow:
             now = uow.now
+            group = await self._own(uow, group)
             held = await self._held(uow, {_key(delivery) for delivery in group})
             intakes = [judge(delivery.frame, held[_key(delivery)]) for delivery in group]
             arrivals: list[tuple[Policy, Arrival]] = []
@@ -152,6 +157,18 @@ class Ingest:
             self._count(delivery, intake)
             if not delivery.done.done():
                 delivery.done.set_result(intake.receipt(self._node, self._store.epoch, now))
+
+    async def _own(self, uow: UnitOfWork, group: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Leave out the frames of branches that another replica has taken: it asks for them itself."""
+        if self._branches is None:
+            return group
+        below = {delivery.node for delivery in group if delivery.policy.leased}
+        lost = await self._branches.lost(uow, below) if below else frozenset()
+        for delivery in group:
+            if delivery.node in lost and not delivery.done.done():
+                delivery.done.set_exception(LinkError(f"another replica takes the records of {delivery.node}"))
+                delivery.done.exception()
+        return [delivery for delivery in group if delivery.node not in lost]
 
     async def _held(self, uow: UnitOfWork, keys: set[Key]) -> dict[Key, Held]:
         wanted = [(node, epoch, lane.value) for node, epoch, lane in keys]

@@ -1,8 +1,10 @@
 """What the links room needs from other rooms; `gateway.app` supplies it."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
+from gateway.ports.store import UnitOfWork
 from protocols.health import Heartbeat, LinkReason, LinkStatus
 from protocols.tiers import CentreTable
 
@@ -49,4 +51,17 @@ class Directory(Protocol):
 
     def heard(self, node: str, heartbeat: Heartbeat, at: datetime, rtt_ms: float | None) -> None:
         """Take a direct child's heartbeat."""
+        ...
+
+
+class Branches(Protocol):
+    """The branches of this replica among those of its gateway; None in place of it: this process has all."""
+
+    @property
+    def id(self) -> str:
+        """What tells this replica from the others."""
+        ...
+
+    async def lost(self, uow: UnitOfWork, nodes: Collection[str]) -> frozenset[str]:
+        """Return those of `nodes` whose branch another replica consumes, as this very transaction sees it."""
         ...

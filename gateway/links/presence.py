@@ -39,6 +39,10 @@ class Watch:
         """Go on with what was known before a restart."""
         self._machines[node] = LinkMachine.restored(status, reason, self._clock.monotonic())
 
+    def forget(self, node: str) -> None:
+        """Watch a node no more: another replica does."""
+        self._machines.pop(node, None)
+
     def status(self, node: str) -> LinkStatus:
         """Return the present state of a node's link."""
         return self._machine(node).status

@@ -4,6 +4,7 @@ Use it with `async with`; everything else may be called from then on and from an
 """
 
 import logging
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -15,7 +16,7 @@ from sqlalchemy import insert, select
 from gateway.links.arrival import Arrival, EventHandler
 from gateway.links.commands import CommandHandler, Commands
 from gateway.links.ingest import Counts, Ingest, Policy
-from gateway.links.needs import Directory
+from gateway.links.needs import Branches, Directory
 from gateway.links.presence import Change, Watch
 from gateway.links.tables import gaps, link_log
 from gateway.ports.store import UPPER, Quarantined, Store, UnitOfWork
@@ -37,6 +38,8 @@ __all__ = ["Arrival", "Command", "CommandHandler", "EventHandler", "Links"]
 logger = logging.getLogger(__name__)
 CLOCK_TOLERANCE = timedelta(hours=24)
 TIDY_S = 30.0
+LOOK_S = 1.0
+"""A reply that another replica took is found this late where the bus lost its word."""
 
 
 class Links:
@@ -52,18 +55,22 @@ class Links:
         counts: Counts,
         broker: Callable[[], BrokerAddress],
         has_upper: bool,
+        branches: Branches | None = None,
     ) -> None:
+        """`branches`: where replicas share the nodes; without it this process consumes all."""
         self._node = node
+        self._branches = branches
         self._store = store
         self._clock = clock
         self._directory = directory
         self._counts = counts
         self._has_upper = has_upper
         self._tasks = Supervisor("links", clock=clock)
-        self._ingest = Ingest(store, node, counts)
-        self._commands = Commands(store, node, clock, directory, self._tasks, self.emit)
+        self._ingest = Ingest(store, node, counts, branches)
+        look_s = LOOK_S if branches is not None else math.inf
+        self._commands = Commands(store, node, clock, directory, self._tasks, self.emit, look_s=look_s)
         self._handlers: dict[str, EventHandler] = {REPLY: self._commands}
-        self._up = Policy(self._check_from_below, self._handlers, self._forward_up)
+        self._up = Policy(self._check_from_below, self._handlers, self._forward_up, leased=True)
         self._own = Policy(self._check_from_below, self._handlers, self._forward_both)
         self._handlers_down: dict[str, EventHandler] = {COMMAND: self._commands}
         self._down = Policy(self._check_from_above, self._handlers_down, self._forward_down)
@@ -88,19 +95,48 @@ class Links:
             handlers=handlers,
             store_epoch=lambda: self._store.epoch,
             clock=self._clock,
+            shared=self._branches.id if self._branches is not None else None,
         )
 
     async def __aenter__(self) -> Self:
         for link in self._directory.links():
             if link.direct:
-                self.watch.restore(link.node, link.status, link.reason)
                 self.downlink.serve(link.node)
+                if self._branches is None:
+                    self.watch.restore(link.node, link.status, link.reason)
         self._tasks.start("ingest", self._ingest.run)
-        await self._commands.resume()
+        if self._branches is None:
+            await self.lead()
         self._tasks.start("watch", self.watch.run)
-        self._tasks.start("tidy", self._tidy)
         self._tasks.start("downlink", self.downlink.run)
         return self
+
+    async def lead(self) -> None:
+        """Carry out what the tier above asks, beginning with what a restart left, and keep house. Replicas: the leader.
+
+        Others must not: a command would be carried out twice.
+        """
+        await self._commands.resume()
+        self._tasks.start("tidy", self._tidy)
+
+    async def own(self, nodes: frozenset[str]) -> None:
+        """Consume these branches from now on, and no other; for replicas."""
+        known = {link.node: link for link in self._directory.links()}
+        for node in known.keys() | set(self.downlink.known()):
+            if node not in nodes and self.downlink.owns(node):
+                self.watch.forget(node)
+            elif node in nodes and not self.downlink.owns(node) and node in known:
+                self.watch.restore(node, known[node].status, known[node].reason)
+        await self.downlink.own(nodes)
+
+    def nodes(self) -> frozenset[str]:
+        """Return the nodes whose branches somebody must consume: those that link here, and whoever was heard."""
+        direct = {link.node for link in self._directory.links() if link.direct}
+        return frozenset(direct | set(self.downlink.known()))
+
+    def replied(self, reply: Reply) -> None:
+        """Take that a reply is stored, by another replica perhaps: whoever waits for it here wakes."""
+        self._commands.ring(reply)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -208,8 +244,9 @@ class Links:
 
     async def _heartbeat(self, node: str, heartbeat: Heartbeat) -> None:
         self._directory.heard(node, heartbeat, self._clock.now(), heartbeat.rtt_ms)
-        await self._note_takeover(node)
-        await self.watch.heartbeat(node, heartbeat)
+        if self.downlink.owns(node):
+            await self._note_takeover(node)
+            await self.watch.heartbeat(node, heartbeat)
 
     async def _presence(self, node: str, presence: Presence) -> None:
         await self._note_takeover(node)

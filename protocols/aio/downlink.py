@@ -2,6 +2,10 @@
 
 Receives `up/*`, answers with receipts after the commit, sends `down/*` from one outbox per child, reports presence
 and heartbeats. **Frames of one node and lane are handled one after the other, nodes beside each other.**
+
+Replicas of a gateway share the nodes (`shared`): each hears all presences and heartbeats, and takes records and
+receipts of those branches only that `own` names. Whoever takes a branch over greets its node like a gateway that came
+back, and the protocol's own question "what have you got" brings both up to date.
 """
 
 import asyncio
@@ -22,7 +26,7 @@ from protocols.aio.pump import Pump
 from protocols.aio.tasks import Supervisor, together
 from protocols.aio.uplink import DRAIN_S, Outbox, Receive, UplinkStatus, reason_of
 from protocols.backoff import Backoff
-from protocols.envelope import Event, Lane, first_fault
+from protocols.envelope import DURABLE_LANES, Event, Lane, first_fault
 from protocols.errors import BadSchemaError, BadTopicError, SilianError
 from protocols.health import HEARTBEAT, Heartbeat, LinkReason, LinkStatus, Presence
 from protocols.topics import Direction
@@ -58,6 +62,7 @@ class _Child:
     node: str
     session: str | None = None
     online: bool = False
+    presence: Presence | None = None
     past: list[str] = field(default_factory=list)
     takeovers: int = 0
     pump: Pump | None = None
@@ -68,7 +73,7 @@ class Downlink:
     """Drive with `run()`; read `status` (of the connection to the own broker) and `counters` at any time.
 
     counters: connects, connect_failures, frames_received, frames_bad, frames_foreign, records_received, receipts_sent,
-    receive_failures, heartbeats, telemetry_unheard, presence_stale, handler_failures, frames_sent,
+    receive_failures, heartbeats, telemetry_unheard, presence_stale, frames_not_own, handler_failures, frames_sent,
     records_sent, records_resent, receipts, receipts_bad, receipts_foreign, records_stored, records_refused, replayed,
     gaps, gap_asks, settle_failures, publish_refused, takeovers, crashes.
     """
@@ -82,7 +87,9 @@ class Downlink:
         store_epoch: str | Callable[[], str],
         clock: Clock,
         backoff: Backoff | None = None,
+        shared: str | None = None,
     ) -> None:
+        """`shared` is the name that tells this replica's connection from others' at the same broker."""
         self.node = node
         self.counters: Counter[str] = Counter()
         self._address = address
@@ -98,6 +105,8 @@ class Downlink:
         self._link: MqttLink | None = None
         self._desk: Desk | None = None
         self._pumps: Supervisor | None = None
+        self._client_id = f"{node}-downlink" if shared is None else f"{node}-downlink-{shared}"
+        self._own: frozenset[str] | None = None if shared is None else frozenset()
 
     @property
     def status(self) -> UplinkStatus:
@@ -107,6 +116,24 @@ class Downlink:
     def serve(self, node: str) -> None:
         """Start sending what is owed to `node` (known from the registry); naming it again does nothing."""
         self._pump_for(self._child(node))
+
+    def owns(self, node: str) -> bool:
+        """Tell whether this process consumes the branch of `node`; one that shares with nobody consumes all."""
+        return self._own is None or node in self._own
+
+    async def own(self, nodes: frozenset[str]) -> None:
+        """Consume these branches from now on, and no other; for replicas only."""
+        if self._own is None:
+            raise AssertionError("a gateway that shares with nobody has every branch")
+        gained, lost, self._own = nodes - self._own, self._own - nodes, nodes
+        for node in sorted(lost):
+            await self._let_go(self._child(node))
+        for node in sorted(gained):
+            await self._take_over(self._child(node))
+
+    def known(self) -> tuple[str, ...]:
+        """Return the nodes that were ever heard or named, also those whose branch is another replica's."""
+        return tuple(self._children)
 
     def takeovers(self, node: str) -> int:
         """Return how often a second session of `node` replaced a living one (duplicated identity)."""
@@ -150,7 +177,7 @@ class Downlink:
         address = self._address() if callable(self._address) else self._address
         reached = self.counters["connects"]
         try:
-            async with MqttLink(address, f"{self.node}-downlink", receive_maximum=128) as link:
+            async with MqttLink(address, self._client_id, receive_maximum=128) as link:
                 self.counters["connects"] += 1
                 await self._session_on(link)
         except MqttError:
@@ -170,15 +197,46 @@ class Downlink:
         )
         async with Supervisor(f"downlink {self.node}", clock=self._clock) as pumps:
             self._link, self._pumps = link, pumps
-            root = f"{topics.ROOT}/+"
-            ups = [f"{root}/up/{lane}" for lane in Lane]
-            await link.subscribe(*ups, f"{root}/rcpt/down", f"{root}/state")
+            await link.subscribe(*self._subscriptions())
             self._attempt = 0
             self._change(LinkStatus.UP, None, "")
             for child in self._children.values():
                 self._pump_for(child)
             jobs = {"downlink.read": self._read(link, desk), "downlink.desk": desk.run()}
             await together({**jobs, "downlink.stop": self._drain(desk)})
+
+    def _subscriptions(self) -> list[str]:
+        every = f"{topics.ROOT}/+"
+        if self._own is None:
+            return [*_branch(every), f"{every}/up/{Lane.TELEMETRY}", f"{every}/state"]
+        own = [topic for node in sorted(self._own) for topic in _branch(f"{topics.ROOT}/{node}")]
+        return [f"{every}/up/{Lane.TELEMETRY}", f"{every}/state", *own]
+
+    async def _take_over(self, child: _Child) -> None:
+        if self._link is None:
+            return  # the next session subscribes to all that is owned
+        logger.info("branch taken over", extra={"node": child.node})
+        try:
+            await self._link.subscribe(*_branch(f"{topics.ROOT}/{child.node}"))
+            if child.presence is not None:
+                await self._guarded(self._handlers.on_presence(child.node, child.presence), child.node)
+                if child.presence.online:
+                    await self._greet(child, child.presence.session, twin=False)
+        except SilianError as error:
+            # The reader of the link hears of its end too; a broker that refuses refuses the next session as well.
+            logger.warning("branch not subscribed", extra={"node": child.node, "error": str(error)})
+            return
+        self._pump_for(child)
+
+    async def _let_go(self, child: _Child) -> None:
+        logger.info("branch let go", extra={"node": child.node})
+        if self._link is not None:
+            self._link.unsubscribe(*_branch(f"{topics.ROOT}/{child.node}"))
+        if self._desk is not None:
+            self._desk.forget(child.node)
+        if self._pumps is not None:
+            await self._pumps.cancel(f"pump[{child.node}]")
+        child.pump = child.peer_session = None  # another replica sends now: what was in flight here is out of date
 
     async def _drain(self, desk: Desk) -> None:
         await self._stopping.wait()
@@ -203,6 +261,8 @@ class Downlink:
         child = self._child(topic.node)
         if isinstance(topic, topics.StateTopic):
             await self._take_presence(child, message)
+        elif not self.owns(topic.node) and not _is_telemetry(topic):
+            self.counters["frames_not_own"] += 1  # on its way when the branch changed hands: it is sent again
         elif isinstance(topic, topics.ReceiptTopic):
             await self._take_receipt(child, parse_receipt(message.payload))
         else:
@@ -237,6 +297,9 @@ class Downlink:
             child.takeovers += 1
             self.counters["takeovers"] += 1
             presence = presence.model_copy(update={"reason": LinkReason.TAKEOVER})
+        child.presence = presence
+        if not self.owns(child.node):
+            return
         if presence.online:
             await self._greet(child, presence.session, twin=twin)
             self._pump_for(child)
@@ -258,7 +321,8 @@ class Downlink:
                 except ValidationError as error:
                     raise BadSchemaError(first_fault(error)) from None
                 self.counters["heartbeats"] += 1
-                await self._hear(child.node, frame.epoch, record.seq, ())
+                if self.owns(child.node):
+                    await self._hear(child.node, frame.epoch, record.seq, ())
                 await self._guarded(self._handlers.on_heartbeat(child.node, beat), child.node)
             elif self._handlers.on_telemetry is not None:
                 await self._guarded(self._handlers.on_telemetry(child.node, event), child.node)
@@ -302,6 +366,8 @@ class Downlink:
 
     def _pump_for(self, child: _Child) -> Pump | None:
         """Return the pump of a child and see that it runs while we are connected."""
+        if not self.owns(child.node):
+            return None
         name = f"pump[{child.node}]"
         if self._pumps is not None and not self._pumps.running(name):
             self._pumps.start(name, lambda: self._pump(child))
@@ -327,3 +393,12 @@ class Downlink:
         self._status = UplinkStatus(status, reason, self._clock.now(), detail)
         logger.info("downlink %s", status, extra={"node": self.node, "reason": reason, "detail": detail})
         self._handlers.on_status(self._status)
+
+
+def _branch(root: str) -> list[str]:
+    """Return what is subscribed of one node's branch by whoever consumes it."""
+    return [*(f"{root}/up/{lane}" for lane in DURABLE_LANES), f"{root}/rcpt/down"]
+
+
+def _is_telemetry(topic: topics.Topic) -> bool:
+    return isinstance(topic, topics.RecordTopic) and topic.lane is Lane.TELEMETRY

@@ -179,6 +179,11 @@ class MqttLink:
         """Subscribe; raises RefusedError when the broker denies one of them, MqttError when the link ends."""
         await self._on().subscribe(topics, qos, self._timeout_s)
 
+    def unsubscribe(self, *topics: str) -> None:
+        """Ask for no more of `topics`; what is on its way may still come. After the end of the link it does nothing."""
+        if self._wire is not None:
+            self._wire.unsubscribe(topics)
+
     async def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expiry_s: int | None = None
     ) -> None:
@@ -354,6 +359,11 @@ class _Wire:
             raise RefusedError(
                 f"the broker refused the subscription to {', '.join(denied)}", f"mqtt_0x{max(codes):02x}"
             )
+
+    def unsubscribe(self, topics: tuple[str, ...]) -> None:
+        """See MqttLink."""
+        if self.end is None and self._paho is not None:
+            self._paho.unsubscribe(list(topics))
 
     async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None) -> None:
         """See MqttLink."""
