@@ -12,18 +12,24 @@ from edge_agent import network
 from edge_agent.box import BoxWatch
 from edge_agent.calls import Calls
 from edge_agent.cameras import make_camera
+from edge_agent.cameras.preview import Preview
 from edge_agent.cameras.source import Camera
 from edge_agent.clock_watch import ClockWatch
 from edge_agent.faults import FaultSwitch
 from edge_agent.identity import broker_address, keep_renewed, obtain_identity
 from edge_agent.intake import Intake
+from edge_agent.journal import Journal
 from edge_agent.link import Link
 from edge_agent.listeners import HttpListener
 from edge_agent.management import management_routes
 from edge_agent.media.publisher import Publisher, Source
 from edge_agent.media.sound import SoundSource
 from edge_agent.orders import Orders
-from edge_agent.rollcall.responder import respond
+from edge_agent.rollcall.desk import AnswerDesk
+from edge_agent.rollcall.pin import PinDoor
+from edge_agent.rollcall.responder import Responder
+from edge_agent.rollcall.ringer import Ringer
+from edge_agent.rollcall.web import AnswerPage, Centre
 from edge_agent.sensors import make_sensor
 from edge_agent.settings import CameraSettings, Settings
 from protocols.aio.clock import Clock, SystemClock
@@ -34,6 +40,8 @@ from protocols.aio.tasks import Supervisor
 from protocols.aio.testcard import tone_hz
 from protocols.backoff import Backoff
 from protocols.command import (
+    CALL_ENDED,
+    ROLLCALL_DETAILS,
     CallAnswer,
     CallEnd,
     CallRing,
@@ -41,9 +49,12 @@ from protocols.command import (
     MediaPublish,
     MediaUnpublish,
     RollCallAnswer,
+    RollCallDetails,
     RollCallRing,
+    RollCallStage,
     parse_args,
 )
+from protocols.envelope import Lane
 from protocols.errors import ConfigError, SilianError, SpoolFullError
 from protocols.health import BoxHealth, CameraHealth, CameraInfo, Catalogue, Heartbeat
 from protocols.ids import stream_of
@@ -96,6 +107,8 @@ class Agent:
         self.box = BoxHealth()
         self.webhook: HttpListener | None = None
         self.management: HttpListener | None = None
+        self.answer_page: HttpListener | None = None
+        self.door: PinDoor | None = None
         self.certificate_ends: float | None = None
         self._stopping = asyncio.Event()
         self._requests: Requests | None = None
@@ -150,18 +163,18 @@ class Agent:
             for stream, camera in self.cameras.items()
         }
         self.publisher = Publisher(sources, self.clock, self.tasks)
-        self.calls = Calls(
-            tuple(self.cameras), self.settings.answer, self.settings.audio.output, self.clock, self.tasks
-        )
+        self._join_answering()
         self.orders = Orders(
             {
                 CommandName.MEDIA_PUBLISH: self._publish,
                 CommandName.MEDIA_UNPUBLISH: self._unpublish,
                 CommandName.ROLLCALL_RING: self._roll_call,
+                CommandName.ROLLCALL_STAGE: self._stage,
                 CommandName.CALL_RING: self._call,
                 CommandName.CALL_END: self._end_call,
             },
             self.clock,
+            Journal(self.settings.state.dir / "open-commands"),
         )
         self.link = Link(
             self.node,
@@ -173,11 +186,27 @@ class Agent:
             heartbeat=self._heartbeat,
             catalogue=self.catalogue,
         )
+        self.desk.tell = self._tell_details
+
+    def _join_answering(self) -> None:
+        answer, output = self.settings.answer, self.settings.audio.output
+        self.desk = AnswerDesk(self.settings.state.dir, Ringer(output, answer.announce), self.clock, self.tasks)
+        self.calls = Calls(tuple(self.cameras), answer, output, self.clock, self.tasks, self.desk)
+        self.responder = Responder(
+            self.cameras,
+            self.desk,
+            self.clock,
+            lambda: self.box,
+            answered_by=answer.answered_by,
+            asks=answer.policy == "ring",
+        )
 
     def _open_listeners(self) -> None:
         chosen = self.settings.management
         self.management = HttpListener("management", chosen.host, chosen.port, management_routes(self))
         self.management.open()
+        if self.settings.answer_page.enabled:
+            self._open_answer_page()
         if not self.settings.webhook.enabled:
             return
         from edge_agent.sensors.idempotency import Requests
@@ -192,18 +221,35 @@ class Agent:
         self.webhook = HttpListener("webhook", hook.host, hook.port, [*webhook.routes(), *management_routes(self)[:2]])
         self.webhook.open()
 
+    def _open_answer_page(self) -> None:
+        chosen = self.settings.answer_page
+        self.door = PinDoor(self.settings.state.dir, chosen.pin_file, self.clock)
+        page = AnswerPage(
+            self.desk,
+            self.calls,
+            self.door,
+            self.clock,
+            {camera.name: Preview(camera.feed) for camera in self.cameras.values()},
+            node=self.node,
+            asks=self.settings.answer.policy == "ring",
+            centre=Centre(lambda: self.link.up, self._tell_hang_up),
+        )
+        self.answer_page = HttpListener("answer_page", chosen.host, chosen.port, page.routes())
+        self.answer_page.open()
+
     def _start(self) -> None:
         for camera in self.cameras.values():
             camera.start()
         for sound in self.sounds.values():
             sound.start()
-        for listener in (self.management, self.webhook):
+        for listener in (self.management, self.webhook, self.answer_page):
             if listener is not None:
                 self.tasks.start(f"http {listener.what}", listener.run)
         for sensor in self.settings.sensors:
             source = make_sensor(sensor, self.node, self.intake, self.clock)
             self.tasks.start(f"sensor {sensor.name}", source.run)
         self.tasks.start("tick", self._tick)
+        self.tasks.start("answer desk", self.desk.run)
         self.tasks.start("link", self._join)
         self.tasks.start("network", lambda: network.watch(self._network_changed))
 
@@ -314,8 +360,16 @@ class Agent:
         await self.publisher.unpublish(parse_args(MediaUnpublish, args).stream)
 
     async def _roll_call(self, args: dict[str, Any]) -> RollCallAnswer:
-        ring = parse_args(RollCallRing, args)
-        return await respond(ring, self.cameras, self.clock, self.settings.answer.answered_by, lambda: self.box)
+        return await self.responder.respond(parse_args(RollCallRing, args))
+
+    async def _stage(self, args: dict[str, Any]) -> None:
+        self.desk.staged(parse_args(RollCallStage, args))
+
+    async def _tell_details(self, details: RollCallDetails) -> None:
+        await self.link.tell(Lane.LIVE, ROLLCALL_DETAILS, details.model_dump(mode="json"))
+
+    async def _tell_hang_up(self, end: CallEnd) -> None:
+        await self.link.tell(Lane.URGENT, CALL_ENDED, end.model_dump(mode="json"))
 
     async def _call(self, args: dict[str, Any]) -> CallAnswer:
         return await self.calls.ring(parse_args(CallRing, args))
@@ -328,7 +382,7 @@ class Agent:
         logger.info("draining", extra={"node": self.node})
         for sensor in self.settings.sensors:
             await self.tasks.cancel(f"sensor {sensor.name}")
-        for listener in (self.webhook, self.management):
+        for listener in (self.answer_page, self.webhook, self.management):
             if listener is not None:
                 await listener.stop()
         for stream in self.cameras:
@@ -343,7 +397,7 @@ class Agent:
         await asyncio.gather(*(camera.stop() for camera in self.cameras.values()))
         for sound in self.sounds.values():
             await asyncio.to_thread(sound.stop)
-        for listener in (self.webhook, self.management):
+        for listener in (self.answer_page, self.webhook, self.management):
             if listener is not None:
                 listener.close()
         if self._requests is not None:

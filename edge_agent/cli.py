@@ -1,4 +1,4 @@
-"""The command `silian-agent`: run, enrol, config sample|check, doctor, quarantine list|resend.
+"""The command `silian-agent`: run, enrol, config sample|check, doctor, answer-page, quarantine list|resend.
 
 Exit 0 good, 1 a check failed, 2 wrong use.
 """
@@ -128,6 +128,22 @@ def doctor(file: File = DEFAULT) -> None:
         typer.echo(line)
     if not all(finding.good for finding in found):
         raise typer.Exit(1)
+
+
+@app.command("answer-page")
+def answer_page(file: File = DEFAULT) -> None:
+    """Print address and PIN of the duty room's answer page."""
+    from edge_agent.app import prepare_state
+    from edge_agent.rollcall.pin import made_pin, read_pin
+    from edge_agent.settings import load
+
+    settings = load(file)
+    chosen = settings.answer_page
+    if not chosen.enabled:
+        raise ConfigError("the answer page is off: set enabled = true in [answer_page]")
+    prepare_state(settings.state.dir)
+    pin = read_pin(chosen.pin_file) if chosen.pin_file is not None else made_pin(settings.state.dir)
+    typer.echo(f"http://{chosen.host}:{chosen.port}/  PIN {pin.decode('utf-8', 'replace')}")
 
 
 @quarantine.command("list")

@@ -12,6 +12,8 @@ from importlib.metadata import packages_distributions
 
 from edge_agent.cameras.advice import advice
 from edge_agent.identity import broker_address, identity_dir, read_token
+from edge_agent.rollcall.pin import read_pin
+from edge_agent.rollcall.speech import find_speaker
 from edge_agent.settings import CameraSettings, Settings
 from protocols.errors import SilianError
 
@@ -35,6 +37,8 @@ async def examine(settings: Settings) -> list[Finding]:
         owner(),
         state(settings),
         webhook(settings),
+        answer_page(settings),
+        prompt(settings),
         identity(settings),
         *await gateway(settings),
         await broker(settings),
@@ -153,6 +157,33 @@ def clock(off_s: float) -> Finding:
     """Judge how far this clock is ahead of the gateway's (its header counts whole seconds)."""
     good = abs(off_s) <= CLOCK_OFF_S
     return Finding("clock", good, f"{off_s:+.0f} s against the gateway", "" if good else "timedatectl set-ntp true")
+
+
+def answer_page(settings: Settings) -> Finding:
+    """Check that a PIN can be read, and that the page stays on this box: it has no TLS of its own."""
+    chosen = settings.answer_page
+    if not chosen.enabled:
+        return Finding("answer page", good=True, detail="off: calls are answered by policy")
+    if chosen.pin_file is not None:
+        try:
+            read_pin(chosen.pin_file)
+        except SilianError as error:
+            return Finding("answer page", good=False, detail=str(error), advice="write a PIN into that file")
+    where = f"http://{chosen.host}:{chosen.port}"
+    if chosen.host not in ("127.0.0.1", "::1", "localhost"):
+        advice = "keep host = 127.0.0.1, or let only the duty room's screen reach this port: the PIN is sent in clear"
+        return Finding("answer page", good=False, detail=f"{where} is open to the network", advice=advice)
+    return Finding("answer page", good=True, detail=where)
+
+
+def prompt(settings: Settings) -> Finding:
+    """Check that a spoken prompt can be made where one is wanted; without it the tones ring alone."""
+    if settings.answer.announce != "voice" or settings.audio.output == "null":
+        return Finding("prompt", good=True, detail="not spoken by these settings")
+    program = find_speaker()
+    if program is None:
+        return Finding("prompt", good=False, detail="no espeak-ng: tones ring alone", advice="apt install espeak-ng")
+    return Finding("prompt", good=True, detail=f"spoken by {program}")
 
 
 async def camera_opens(chosen: CameraSettings, centre: str) -> Finding:

@@ -58,7 +58,9 @@ class Link:
         return self.uplink is not None and self.uplink.status.status is LinkStatus.UP
 
     async def run(self, address: BrokerAddress | Callable[[], BrokerAddress]) -> None:
-        """Keep the link until cancelled or `stop`ped."""
+        """Keep the link until cancelled or `stop`ped; takes up what a restart left unanswered."""
+        for command in self._orders.journal.open():
+            self._take_up(command)
         self.uplink = Uplink(
             node=self._node,
             address=address,
@@ -87,7 +89,7 @@ class Link:
 
     async def send_catalogue(self) -> None:
         """Tell the tiers above which cameras stand here."""
-        await self._send(Lane.LIVE, CATALOGUE, self._catalogue().model_dump(mode="json"))
+        await self.tell(Lane.LIVE, CATALOGUE, self._catalogue().model_dump(mode="json"))
 
     async def _receive(self, node: str, frame: Frame) -> Receipt:
         return await self._spool.receive(self._node, node, frame, self._handle)
@@ -100,16 +102,21 @@ class Link:
         command = parse_command(record.event.data)
         if command.target != self._node:
             raise BadIdentityError(f"command {command.command_id} is for {command.target}, this node is {self._node}")
-        name = f"command {record.event.id}"
-        if self._tasks.running(name):  # handed over twice after a crash of its sender: it is being carried out
-            return
-        self._tasks.start(name, lambda: self._carry_out(command), restart=False)
+        self._orders.journal.begin(command)
+        self._take_up(command)
+
+    def _take_up(self, command: Command) -> None:
+        name = f"command {command.command_id}"
+        if not self._tasks.running(name):  # handed over twice after a crash of its sender: it is being carried out
+            self._tasks.start(name, lambda: self._carry_out(command), restart=False)
 
     async def _carry_out(self, command: Command) -> None:
         reply = await self._orders.answer(command)
-        await self._send(Lane.URGENT, REPLY, reply.model_dump(mode="json"))
+        await self.tell(Lane.URGENT, REPLY, reply.model_dump(mode="json"))
+        self._orders.journal.end(command)
 
-    async def _send(self, lane: Lane, type_: str, data: dict[str, Any]) -> None:
+    async def tell(self, lane: Lane, type_: str, data: dict[str, Any]) -> None:
+        """Put a record into the spool; one that does not fit is counted and logged."""
         event = Event(
             id=new_ulid(self._clock),
             source=self._node,

@@ -50,6 +50,8 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("box_alarms_taken_total", "Alarms on disk", ("centre",)),
     Metric("box_alarms_refused_total", "Alarms refused at the sensor's border", ("centre", "reason")),
     Metric("box_commands_total", "Commands answered", ("centre", "command")),
+    Metric("box_ring_events_total", "Rings, answers and what was missed, by name", ("centre", "event")),
+    Metric("box_answer_page_sign_ins_total", "PINs entered at the answer page, by outcome", ("centre", "outcome")),
     Metric("box_publish_events_total", "Publishing sessions begun and ended, by reason", ("centre", "event")),
     Metric("box_camera_restarts_total", "Times that a camera was opened anew", ("centre", "camera")),
     Metric("box_sound_restarts_total", "Times that a sound source was opened anew", ("centre", "camera")),

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from edge_agent.journal import Journal
 from protocols.aio.clock import Clock
 from protocols.command import Command, CommandName, Outcome, Reply
 from protocols.errors import ExpiredError, RefusedError, SilianError
@@ -26,8 +27,10 @@ _ROUTINE = frozenset({CommandName.MEDIA_PUBLISH})
 class Orders:
     """Runs commands by name. `answer(command)` returns the reply; a repeated command gets the same reply again."""
 
-    def __init__(self, handlers: Mapping[str, Handler], clock: Clock) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], clock: Clock, journal: Journal) -> None:
         self.counters: Counter[str] = Counter()
+        self.journal = journal
+        """Where the link keeps commands that last, from their arrival until their reply is on disk."""
         self._handlers = handlers
         self._clock = clock
         self._replies: OrderedDict[str, asyncio.Future[Reply]] = OrderedDict()

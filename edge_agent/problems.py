@@ -2,7 +2,7 @@
 
 from starlette.responses import JSONResponse
 
-from protocols.errors import SilianError
+from protocols.errors import LockedError, SilianError
 
 
 def problem(error: SilianError) -> JSONResponse:
@@ -14,5 +14,6 @@ def problem(error: SilianError) -> JSONResponse:
         "code": error.code,
         "detail": str(error),
     }
-    headers = {"Retry-After": "5"} if error.retry else None
+    wait = error.retry_after_s if isinstance(error, LockedError) else 5
+    headers = {"Retry-After": str(wait)} if error.retry else None
     return JSONResponse(body, error.status, headers=headers, media_type="application/problem+json")

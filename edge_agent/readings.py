@@ -75,6 +75,11 @@ def _counted(agent: "Agent") -> Iterator[Reading]:
             yield "box_alarms_refused_total", (centre, name.removeprefix("refused_")), float(count)
     for name, count in agent.orders.counters.items():
         yield "box_commands_total", (centre, name), float(count)
+    for name, count in agent.desk.turns.counters.items():
+        yield "box_ring_events_total", (centre, name), float(count)
+    if agent.door is not None:
+        for name, count in agent.door.counters.items():
+            yield "box_answer_page_sign_ins_total", (centre, name), float(count)
     for name, count in agent.publisher.counters.items():
         yield "box_publish_events_total", (centre, name), float(count)
     yield "box_certificate_expiry_timestamp_seconds", (agent.node, "agent"), agent.certificate_ends

@@ -255,8 +255,29 @@ class WebhookSection(Section):
 class AnswerSection(Section):
     """How dispatch calls and roll calls are answered."""
 
-    policy: Literal["auto", "reject"] = Field(default="auto", description="auto | reject")
-    answered_by: str = Field(default="自动应答", min_length=1, max_length=64, description="Name given as answerer.")
+    policy: Literal["auto", "ring", "reject"] = Field(
+        default="auto",
+        description="auto: the box answers by itself | ring: a person at the answer page does | reject: no calls",
+    )
+    answered_by: str = Field(
+        default="自动应答", min_length=1, max_length=64, description="Name given as answerer with policy auto."
+    )
+    announce: Literal["voice", "tone", "none"] = Field(
+        default="voice",
+        description="What [audio] output plays at a ring: voice (tones and a prompt by espeak-ng) | tone | none",
+    )
+
+
+class AnswerPageSection(Section):
+    """The page of the duty room: who calls, answer, challenge number. Whoever opens it needs the PIN."""
+
+    enabled: bool = Field(default=False, description="Whether the page is served; policy ring needs it.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on; the screen usually stands at this box.")
+    port: int = Field(default=8092, ge=0, le=65535, description="Port; 0 takes a free one.")
+    pin_file: Path | None = Field(
+        default=None,
+        description="File with the PIN, 4 to 32 characters; without it one is made. See: silian-agent answer-page",
+    )
 
 
 class AudioSection(Section):
@@ -302,6 +323,7 @@ class Settings(BaseSettings):
     gateway: GatewaySection
     state: StateSection = StateSection()
     answer: AnswerSection = AnswerSection()
+    answer_page: AnswerPageSection = AnswerPageSection()
     audio: AudioSection = AudioSection()
     webhook: WebhookSection = WebhookSection()
     management: ManagementSection = ManagementSection()
@@ -315,6 +337,12 @@ class Settings(BaseSettings):
             twice = {name for name in names if names.count(name) > 1}
             if twice:
                 raise ValueError(f"{what} name used twice: {', '.join(sorted(twice))}")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_answers(self) -> Self:
+        if self.answer.policy == "ring" and not self.answer_page.enabled:
+            raise ValueError('answer.policy "ring" needs a page to answer at: set enabled = true in [answer_page]')
         return self
 
     @property
@@ -390,6 +418,7 @@ SECTIONS: dict[str, type[Section]] = {
     "gateway": GatewaySection,
     "state": StateSection,
     "answer": AnswerSection,
+    "answer_page": AnswerPageSection,
     "audio": AudioSection,
     "webhook": WebhookSection,
     "management": ManagementSection,

@@ -155,6 +155,7 @@ class RollCallRing(Args):
     drill: bool = False
     caller: str = Field(default="", max_length=64)
     caller_centre: CentreCode | None = None
+    caller_centre_name: str = Field(default="", max_length=64)
     kind: str = Field(default="", max_length=16)
     roster: tuple[RosterName, ...] = Field(default=(), max_length=40)
     people_due: int | None = Field(default=None, ge=0, le=99)
@@ -212,6 +213,7 @@ class CallRing(Args):
     camera: CameraName
     caller: str = Field(max_length=64)
     caller_centre: CentreCode
+    caller_centre_name: str = Field(default="", max_length=64)
     caller_stream: StreamId
     whep_url: str = Field(max_length=2048)
     token: str = Field(max_length=4096)

@@ -35,6 +35,7 @@ def load_secrets(state: StateDir, gateways: Iterable[str], agents: Iterable[str]
             users.setdefault(code, {}).setdefault(role, make_password())
     for node in agents:
         kept.setdefault("webhooks", {}).setdefault(node, secrets.token_urlsafe(32))
+        kept.setdefault("pins", {}).setdefault(node, f"{secrets.randbelow(10**6):06d}")
     state.write_json("secrets.json", kept)
     return dict(kept)
 

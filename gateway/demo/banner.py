@@ -14,6 +14,10 @@ def banner(places: dict[str, Any]) -> str:
     for code, place in places["gateways"].items():
         lines.append(f"    {code} {place['name']}")
         lines += [f"      {user['username']:<13} {user['password']}" for user in place["users"].values()]
+    agents = list(places.get("agents", {}).values())
+    if agents:
+        page = agents[0]["answer_page"]
+        lines += ["", f"  县值班应答页 answer page of {agents[0]['centre']}  {page['url']}  PIN {page['pin']}"]
     figures = places["prometheus"]
     lines += [
         "",

@@ -71,6 +71,10 @@ class ConfigFiles:
         """Return the file with the secret of an agent's webhook."""
         return self.state.path / "tokens" / f"{node}.webhook"
 
+    def pin_file(self, node: str) -> Path:
+        """Return the file with the PIN of an agent's answer page."""
+        return self.state.path / "tokens" / f"{node}.pin"
+
     def heard_file(self, node: str) -> Path:
         """Return the file that takes the sound of calls, in place of a loudspeaker."""
         return self.node_dir(node) / "heard.wav"
@@ -130,6 +134,7 @@ class ConfigFiles:
             "state": {"dir": self.node_dir(agent.node), "quota_mb": 128, "ballast_mb": 1},
             "webhook": {"enabled": True, "port": agent.webhook, "secret_file": self.secret_file(agent.node)},
             "management": {"port": agent.management},
+            "answer_page": {"enabled": True, "port": agent.answer_page, "pin_file": self.pin_file(agent.node)},
             "audio": {"output": f"file:{self.heard_file(agent.node)}"},
             "cameras": [
                 self._camera(camera, agent) for camera in cameras(self.plan) if camera.stream[:6] == agent.centre

@@ -60,6 +60,7 @@ class Stage:
         self.secrets = load_secrets(self.state, GATEWAYS, nodes)
         for node, secret in self.secrets["webhooks"].items():
             _write_private(self.files.secret_file(node), secret)
+            _write_private(self.files.pin_file(node), self.secrets["pins"][node])
         await self._provision()
         if self._check:
             await self.line.mend()
@@ -221,6 +222,7 @@ class Stage:
             "webhook": f"http://127.0.0.1:{agent.webhook}",
             "secret": self.secrets["webhooks"][node],
             "management": f"http://127.0.0.1:{agent.management}",
+            "answer_page": {"url": f"http://127.0.0.1:{agent.answer_page}", "pin": self.secrets["pins"][node]},
             "heard": str(self.files.heard_file(node)),
             "faults": str(self.files.fault_file(node)),
             "pid": child.pid if child else None,

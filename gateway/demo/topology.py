@@ -15,6 +15,7 @@ offset  listener
 42      the cut line of `--check`
 50-56   webhooks of the agents, in the order of their counties
 60-66   management listeners of the agents, in the same order
+70-76   answer pages of the agents, in the same order
 ======  ==========================================================
 """
 
@@ -28,7 +29,7 @@ CITY = "320600"
 PROVINCE = "320000"
 STAFFED_COUNTY = "320623"
 """如东: the county with a gateway and a console of its own."""
-BLOCK = 70
+BLOCK = 80
 """Ports in the block, taken or not."""
 GATEWAYS = (CITY, PROVINCE, NATION, STAFFED_COUNTY)
 PARENTS = {CITY: PROVINCE, PROVINCE: NATION, NATION: None, STAFFED_COUNTY: CITY}
@@ -65,6 +66,7 @@ class AgentPlan:
     number: int
     webhook: int
     management: int
+    answer_page: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Plan:
         own = [port for g in self.gateways for port in (g.http, g.management, g.broker)]
         return (
             *own,
-            *(port for agent in self.agents for port in (agent.webhook, agent.management)),
+            *(port for a in self.agents for port in (a.webhook, a.management, a.answer_page)),
             self.prometheus,
             self.rtsp,
             self.cut_line,
@@ -134,6 +136,7 @@ def make_plan(host: str, count: int, ports: list[int]) -> Plan:
             number=number,
             webhook=ports[50 + number],
             management=ports[60 + number],
+            answer_page=ports[70 + number],
         )
         for number, code in enumerate(chosen)
     )

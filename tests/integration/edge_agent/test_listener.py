@@ -12,11 +12,14 @@ import pytest
 from aiortc import MediaStreamTrack
 
 from edge_agent.calls import Calls
+from edge_agent.rollcall.desk import AnswerDesk
+from edge_agent.rollcall.machine import Details
+from edge_agent.rollcall.ringer import Ringer
 from edge_agent.settings import AnswerSection
 from protocols.aio.clock import SystemClock
 from protocols.aio.tasks import Supervisor
 from protocols.aio.testcard import TestCard
-from protocols.command import CallEnd, CallRing
+from protocols.command import CallEnd, CallRing, RollCallRing
 from protocols.errors import NotFoundError, RefusedError
 from tests.support.until import until
 from tests.support.whip_stub import WhipStub
@@ -76,11 +79,15 @@ def ring(server, call=CALL):
     )
 
 
+def desk(tmp_path, tasks):
+    return AnswerDesk(tmp_path, Ringer("null", "tone"), SystemClock(), tasks)
+
+
 async def test_tone_and_mark_of_the_caller_are_heard_and_seen(server, tmp_path):
     server.play[CALLER] = [Picture(), Tone(880)]
     heard = tmp_path / "heard.wav"
     async with Supervisor("test") as tasks:
-        calls = Calls(("320623/room",), AnswerSection(), f"file:{heard}", SystemClock(), tasks)
+        calls = Calls(("320623/room",), AnswerSection(), f"file:{heard}", SystemClock(), tasks, desk(tmp_path, tasks))
         answer = await calls.ring(ring(server))
         assert answer.callee_stream == "320623/room"
         await until(lambda: calls.report()["peak_hz"] == pytest.approx(880, abs=6))
@@ -97,9 +104,9 @@ async def test_tone_and_mark_of_the_caller_are_heard_and_seen(server, tmp_path):
         assert file.getnframes() > 4800
 
 
-async def test_a_caller_who_is_not_there_yet_is_waited_for(server):
+async def test_a_caller_who_is_not_there_yet_is_waited_for(server, tmp_path):
     async with Supervisor("test") as tasks:
-        calls = Calls(("320623/room",), AnswerSection(), "null", SystemClock(), tasks)
+        calls = Calls(("320623/room",), AnswerSection(), "null", SystemClock(), tasks, desk(tmp_path, tasks))
         await calls.ring(ring(server))
         await asyncio.sleep(0.5)
         server.play[CALLER] = [Picture(), Tone(700)]
@@ -107,11 +114,53 @@ async def test_a_caller_who_is_not_there_yet_is_waited_for(server):
         await calls.end(CallEnd(call_id=CALL))
 
 
-async def test_policy_and_foreign_cameras(server):
+async def test_a_person_answers_and_declines(server, tmp_path):
+    server.play[CALLER] = [Picture(), Tone(880)]
+    shown = AnswerSection(policy="ring")
+    async with Supervisor("test") as tasks, asyncio.TaskGroup() as group:
+        room = desk(tmp_path, tasks)
+        tasks.start("desk", room.run)
+        calls = Calls(("320623/room",), shown, f"file:{tmp_path / 'heard.wav'}", SystemClock(), tasks, room)
+        ringing = group.create_task(calls.ring(ring(server)))
+        await until(lambda: tasks.running("ring"))
+        assert calls.report() is None
+        await room.answer(CALL, Details(answered_by="王芳"))
+        assert (await ringing).answered_by == "王芳"
+        assert not tasks.running("ring")
+        await until(lambda: calls.report()["peak_hz"] == pytest.approx(880, abs=6))
+        await calls.end(CallEnd(call_id=CALL))
+        assert not room.turns.get(CALL).open
+        other = CALL[:-1] + "W"
+        refused = group.create_task(_refusal(calls.ring(ring(server, other))))
+        await until(lambda: tasks.running("ring"))
+        room.decline(other)
+        assert (await refused).reason == "declined"
+
+
+async def _refusal(work):
+    try:
+        await work
+    except RefusedError as error:
+        return error
+
+
+async def test_the_caller_of_an_answered_roll_call_is_heard_without_a_second_ring(server, tmp_path):
     async with Supervisor("test") as tasks:
-        shy = Calls(("320623/room",), AnswerSection(policy="reject"), "null", SystemClock(), tasks)
+        room = desk(tmp_path, tasks)
+        room.rung(RollCallRing(roll_call_id=CALL[:-1] + "X", centre="320623", camera="room"))
+        await room.answer(CALL[:-1] + "X", Details(answered_by="王芳"))
+        calls = Calls(("320623/room",), AnswerSection(policy="ring"), "null", SystemClock(), tasks, room)
+        assert (await calls.ring(ring(server))).answered_by == "王芳"
+        await calls.end(CallEnd(call_id=CALL))
+
+
+async def test_policy_and_foreign_cameras(server, tmp_path):
+    async with Supervisor("test") as tasks:
+        shy = Calls(
+            ("320623/room",), AnswerSection(policy="reject"), "null", SystemClock(), tasks, desk(tmp_path, tasks)
+        )
         with pytest.raises(RefusedError) as declined:
             await shy.ring(ring(server))
         assert declined.value.reason == "declined"
         with pytest.raises(NotFoundError):
-            await Calls((), AnswerSection(), "null", SystemClock(), tasks).ring(ring(server))
+            await Calls((), AnswerSection(), "null", SystemClock(), tasks, desk(tmp_path, tasks)).ring(ring(server))

@@ -1,5 +1,5 @@
 import edge_agent.doctor
-from edge_agent.doctor import clock, lines, owner, state, webhook
+from edge_agent.doctor import answer_page, clock, lines, owner, prompt, state, webhook
 from edge_agent.settings import parse
 
 
@@ -40,3 +40,21 @@ def test_the_clock_is_compared():
     assert clock(2.0).good
     assert not clock(-86_400.0).good
     assert list(lines([clock(-86_400.0)])) == ["✗ clock: -86400 s against the gateway", "    timedatectl set-ntp true"]
+
+
+def test_a_page_that_the_network_can_reach_is_named(tmp_path):
+    assert answer_page(settings(tmp_path)).good
+    assert answer_page(settings(tmp_path, answer_page={"enabled": True})).good
+    found = answer_page(settings(tmp_path, answer_page={"enabled": True, "host": "0.0.0.0"}))
+    assert not found.good
+    assert "127.0.0.1" in found.advice
+    assert not answer_page(settings(tmp_path, answer_page={"enabled": True, "pin_file": tmp_path / "no"})).good
+
+
+def test_a_box_that_shall_speak_and_cannot_says_what_to_install(tmp_path, monkeypatch):
+    loud = settings(tmp_path, audio={"output": "alsa:default"})
+    monkeypatch.setattr(edge_agent.doctor, "find_speaker", lambda: None)
+    assert "apt install espeak-ng" in prompt(loud).advice
+    assert prompt(settings(tmp_path)).good
+    monkeypatch.setattr(edge_agent.doctor, "find_speaker", lambda: "/usr/bin/espeak-ng")
+    assert prompt(loud).good

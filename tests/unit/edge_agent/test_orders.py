@@ -1,9 +1,11 @@
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+from edge_agent.journal import Journal
 from edge_agent.orders import Orders
 from protocols.aio.clock import ManualClock, SystemClock, new_ulid
 from protocols.command import Command, Outcome
@@ -25,8 +27,12 @@ def command(clock, name="do", seconds=5.0, **args):
     )
 
 
+NO_JOURNAL = Journal(Path("/nonexistent"))
+"""The commands of these tests are over within the test."""
+
+
 def orders(clock, handler):
-    return Orders({"do": handler}, clock)
+    return Orders({"do": handler}, clock, NO_JOURNAL)
 
 
 async def test_a_command_is_done_once_and_answered_again():
@@ -89,7 +95,7 @@ async def test_every_ending_is_answered_by_name(error, outcome, code):
 
 async def test_an_unknown_command_is_refused():
     clock = SystemClock()
-    reply = await Orders({}, clock).answer(command(clock, name="dance"))
+    reply = await Orders({}, clock, NO_JOURNAL).answer(command(clock, name="dance"))
     assert (reply.outcome, reply.code) == (Outcome.REFUSED, "unknown_command")
 
 

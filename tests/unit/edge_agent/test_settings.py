@@ -67,3 +67,10 @@ def test_a_missing_file_says_what_to_type(tmp_path):
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         parse(GOOD).node = None
+
+
+def test_where_a_person_must_answer_there_is_a_page_to_answer_at():
+    with pytest.raises(ConfigError, match=r"\[answer_page\]"):
+        parse({**GOOD, "answer": {"policy": "ring"}})
+    settings = parse({**GOOD, "answer": {"policy": "ring"}, "answer_page": {"enabled": True}})
+    assert settings.answer_page.host == "127.0.0.1"
