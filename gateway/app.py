@@ -31,7 +31,7 @@ from gateway.adapters.broker_choice import choose_broker
 from gateway.adapters.media_choice import choose_engine
 from gateway.adapters.notify_choice import choose_channels
 from gateway.adapters.paper_files import PaperFiles
-from gateway.adapters.store_sqlite import SqliteStore
+from gateway.adapters.store_choice import choose_store
 from gateway.alarms.api import routes as alarm_routes
 from gateway.alarms.bulletins import Bulletins
 from gateway.alarms.clock_watch import ClockWatch
@@ -145,7 +145,7 @@ class Gateway:
     def _foundations(self) -> None:
         self._state.mkdir(parents=True, exist_ok=True)
         self._lock = StateLock(self._state / "gateway.lock")
-        self.store = SqliteStore(self._state / "gateway.db", self.node, self.clock, self.events.publish)
+        self.store = choose_store(self.settings, self.clock, self.events.publish)
         self.blobs = FileBlobs(self._state / "blobs")
         self.paper = PaperFiles(self.settings.reports.font)
         self.engine = choose_engine(self.settings, self._trust_above)
@@ -463,7 +463,7 @@ class Gateway:
     def ready(self) -> dict[str, bool]:
         """Name each part and whether it works."""
         return {
-            "store": bool(self.store.epoch),
+            "store": self.store.health.up,
             "broker": self.broker.health.up,
             "links": self.links.connected,
         }

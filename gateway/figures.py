@@ -151,6 +151,8 @@ def _install_inside(parts: Parts) -> None:
     live("broker_production", lambda: [((), float(broker.health.production))])
     live("broker_restarts_total", lambda: [((), float(broker.health.restarts))])
     live("db_size_bytes", lambda: [((), float(parts.store.size()))])
+    live("db_up", lambda: [((), float(parts.store.health.up))])
+    live("db_losses_total", lambda: [((), float(parts.store.health.losses))])
 
 
 def _install_media(parts: Parts, figures: Figures) -> None:

@@ -173,6 +173,8 @@ INSIDE = (
     Metric("replica_fenced_total", _C, "Writes refused because another replica holds the lease now"),
     Metric("enrolments_total", _C, "Enrolments, by outcome", ("outcome",)),
     Metric("db_size_bytes", _G, "Size of the database"),
+    Metric("db_up", _G, "1 while the database is reached"),
+    Metric("db_losses_total", _C, "How often the database went away"),
     Metric("scrape_render_duration_seconds", _G, "Time the last scrape took to render"),
 )
 CATALOGUE: tuple[Metric, ...] = LINK + MEDIA + ALARMS + PEOPLE + INSIDE

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.adapters.store_sqlite import SqliteStore
+from gateway.adapters.store_choice import choose_store
 from gateway.audit.service import Audit
 from gateway.enrolment.authority import Authority
 from gateway.enrolment.service import Enrolment, NewToken
@@ -106,7 +106,7 @@ async def workshop(settings: Settings) -> AsyncIterator[Workshop]:
     with ExitStack() as stack:
         stack.enter_context(StateLock(state / "gateway.lock"))
         authority = Authority.load(settings.pki_dir, node, clock.now())
-        async with SqliteStore(settings.database.resolve(), node, clock, lambda _event: None) as store:
+        async with choose_store(settings, clock, lambda _event: None) as store:
             key_file = state / "keys" / "session.key"
             users = Users(store, clock, metrics, settings.users, centre=node, key_file=key_file)
             await users.start()

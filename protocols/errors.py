@@ -24,6 +24,7 @@
     ├── WrongMomentError         a request that does not fit the present state
     ├── ExpiredError             a command or token past its deadline
     ├── SpoolFullError           the disk quota is used up; the sensor must keep the alarm and retry
+    ├── StoreAwayError           the database cannot be reached; what was asked may be asked again
     ├── LinkError                the other end cannot be reached or refused
     │   └── RefusedError         the other end answered no, with a code
     ├── NeedsError               a capability that this installation lacks ("needs X")
@@ -190,6 +191,14 @@ class SpoolFullError(SilianError):
 
     code: ClassVar[str] = "spool_full"
     status: ClassVar[int] = 507
+    retry: ClassVar[bool] = True
+
+
+class StoreAwayError(SilianError):
+    """The database cannot be reached; nothing is acknowledged, and the same request may be made again."""
+
+    code: ClassVar[str] = "store_away"
+    status: ClassVar[int] = 503
     retry: ClassVar[bool] = True
 
 

@@ -1,8 +1,9 @@
-"""Noticing that a database file is an older copy of itself.
+"""Noticing that a database is an older copy of itself.
 
 A restored database would number new records with seqs that its peers already hold, and they would be taken for
-duplicates. Two traces outside the database tell: the file's inode (a copy has another one) and a *mark* file that
-grows after every commit and therefore never runs ahead of the database that it belongs to.
+duplicates. Two traces outside the database tell: which database it is (a copied file has another inode, a restored
+cluster another timeline) and a *mark* file that grows after every commit and therefore never runs ahead of the
+database that it belongs to.
 """
 
 import os
@@ -12,8 +13,8 @@ from pathlib import Path
 class Mark:
     """A number beside the database that only grows. Losing it is harmless; it is written without fsync."""
 
-    def __init__(self, database: Path) -> None:
-        self._path = database.with_suffix(".mark")
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._descriptor = -1
 
     def open(self) -> int:

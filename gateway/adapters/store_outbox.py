@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, cast, delete, insert, literal, select, update
 
-from gateway.adapters.store_tables import lanes, outbox, quarantine
+from gateway.adapters.store_tables import outbox, quarantine
 from gateway.ports.store import Quarantined, Reader
 from protocols.aio.uplink import Settled
 from protocols.envelope import DURABLE_LANES, Lane
@@ -18,7 +18,8 @@ from protocols.ranges import Ranges
 from protocols.uplink import Parcel, Receipt, Refusal, VoidRange, void_parcel
 
 if TYPE_CHECKING:
-    from gateway.adapters.store_sqlite import SqliteStore, SqliteUnit
+    from gateway.adapters.store_sql import SqlStore
+    from gateway.adapters.store_unit import LaneState, SqlUnit
 
 logger = logging.getLogger(__name__)
 HISTORY = timedelta(hours=72)
@@ -29,7 +30,7 @@ HISTORY_ROWS = 300_000
 class StoreOutbox:
     """What is owed to one peer (`protocols.aio.uplink.Outbox`); records enter it by `UnitOfWork.owe` only."""
 
-    def __init__(self, store: "SqliteStore", peer: str) -> None:
+    def __init__(self, store: "SqlStore", peer: str) -> None:
         self._store = store
         self._peer = peer
         self._added = asyncio.Event()
@@ -42,7 +43,7 @@ class StoreOutbox:
 
     async def pending(self, lane: Lane, after: int, limit: int) -> Sequence[Parcel]:
         """Return at most `limit` parcels with `first` > `after` that have no receipt yet, in order."""
-        if self._store.state.lanes[self._peer, lane].waiting == 0:
+        if self._store.sole_writer and self._store.state.lanes[self._peer, lane].waiting == 0:
             return ()
         mine = (outbox.c.peer == self._peer, outbox.c.lane == lane.value, outbox.c.settled_at.is_(None))
         columns = select(outbox.c.seq, outbox.c.last, outbox.c.body, outbox.c.void)
@@ -54,31 +55,34 @@ class StoreOutbox:
         """Move receipted records into the history and refused ones into the quarantine. Idempotent."""
         if receipt.epoch != self.epoch or receipt.lane not in DURABLE_LANES:
             return Settled()
-        state = self._store.state.lanes[self._peer, receipt.lane]
-        if receipt.high >= state.next_seq:
-            await self._store.renew_epoch()
-            self.changed()
-            return Settled()
-        news = receipt.ranges().within(1, state.next_seq - 1).minus(state.settled)
-        if not news and not receipt.refused:
+        known = self._store.state.lanes[self._peer, receipt.lane]
+        if receipt.high < known.next_seq and not receipt.refused and not _news(receipt, known):
             return Settled()
         async with self._store.unit() as uow:
+            state = uow.lane(self._peer, receipt.lane)
+            if receipt.epoch != self.epoch:
+                return Settled()  # another replica renewed it since
+            if receipt.high >= state.next_seq:
+                await self._store.renew(uow)
+                uow.after_commit(self.changed)
+                return Settled()
+            news = _news(receipt, state)
             stored = await self._settle(uow, receipt.lane, news)
             refused = [await self._refuse(uow, receipt.lane, refusal) for refusal in receipt.refused]
             done = Settled(stored, sum(refused))
-            settled = state.settled.copy()
-            settled.merge(news)
-            await self._save(uow, receipt.lane, settled, -done.stored - done.refused)
+            state.settled = state.settled.copy()
+            state.settled.merge(news)
+            state.waiting -= done.stored + done.refused
         return done
 
-    async def _settle(self, uow: "SqliteUnit", lane: Lane, news: Ranges) -> int:
+    async def _settle(self, uow: "SqlUnit", lane: Lane, news: Ranges) -> int:
         moved = 0
         for first, last in news:
             rows = (*self._rows(lane, first, last), outbox.c.settled_at.is_(None))
             moved += (await uow.execute(update(outbox).where(*rows).values(settled_at=uow.now))).rowcount
         return moved
 
-    async def _refuse(self, uow: "SqliteUnit", lane: Lane, refusal: Refusal) -> int:
+    async def _refuse(self, uow: "SqlUnit", lane: Lane, refusal: Refusal) -> int:
         where = (*self._rows(lane, refusal.seq, refusal.seq), outbox.c.settled_at.is_(None), outbox.c.void.is_(False))
         row = (await uow.execute(select(outbox.c.body).where(*where))).one_or_none()
         if row is None:
@@ -98,9 +102,9 @@ class StoreOutbox:
 
     async def replay(self, lane: Lane, lost: Ranges) -> Ranges:
         """Owe `lost` again from the history; what is no longer there is owed as named gaps and returned."""
-        state = self._store.state.lanes[self._peer, lane]
-        lost = lost.within(1, state.next_seq - 1)
         async with self._store.unit() as uow:
+            state = uow.lane(self._peer, lane)
+            lost = lost.within(1, state.next_seq - 1)
             held, revived = Ranges(), 0
             for first, last in lost:
                 rows = self._rows(lane, first, last)
@@ -111,7 +115,8 @@ class StoreOutbox:
             gone = lost.minus(held)
             for first, last in gone:
                 uow.add_row(self._peer, lane, first, last, _void(first, last), void=True)
-            await self._save(uow, lane, state.settled.minus(lost), revived)
+            state.settled = state.settled.minus(lost)
+            state.waiting += revived
         self.changed()
         logger.warning("replaying", extra={"peer": self._peer, "lane": lane, "records": revived, "gone": gone.count})
         return gone
@@ -132,16 +137,10 @@ class StoreOutbox:
     def _rows(self, lane: Lane, first: int, last: int) -> tuple[Any, ...]:
         return (outbox.c.peer == self._peer, outbox.c.lane == lane.value, outbox.c.seq.between(first, last))
 
-    async def _save(self, uow: "SqliteUnit", lane: Lane, settled: Ranges, waiting: int) -> None:
-        mine = (lanes.c.peer == self._peer, lanes.c.lane == lane.value)
-        await uow.execute(update(lanes).where(*mine).values(settled=json.dumps(settled.to_list())))
-        state = self._store.state.lanes[self._peer, lane]
 
-        def remember() -> None:
-            state.settled = settled
-            state.waiting += waiting
-
-        uow.after_commit(remember)
+def _news(receipt: Receipt, lane: "LaneState") -> Ranges:
+    """Return the numbers of a receipt that were given and are not settled yet."""
+    return receipt.ranges().within(1, lane.next_seq - 1).minus(lane.settled)
 
 
 def _void(first: int, last: int) -> str:
@@ -166,7 +165,7 @@ async def quarantined(reader: Reader, limit: int) -> list[Quarantined]:
     ]
 
 
-async def resend(uow: "SqliteUnit", quarantine_id: int) -> None:
+async def resend(uow: "SqlUnit", quarantine_id: int) -> None:
     """Owe a refused record again under a new number."""
     row = (await uow.execute(select(quarantine).where(quarantine.c.id == quarantine_id))).one_or_none()
     if row is None:
@@ -181,7 +180,7 @@ async def resend(uow: "SqliteUnit", quarantine_id: int) -> None:
     await uow.execute(update(quarantine).where(quarantine.c.id == quarantine_id).values(resent=True))
 
 
-async def tidy(uow: "SqliteUnit") -> None:
+async def tidy(uow: "SqlUnit") -> None:
     """Withdraw what expired before it was receipted, and drop history past its time or quota."""
     number = cast(outbox.c.seq, Text)
     body = literal('{"first":') + number + literal(',"last":') + number + literal(',"by":') + number + literal("}")

@@ -1,6 +1,8 @@
 """The store's own tables: identity, outboxes with their history, and quarantine."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Index, Integer, String, Table, Text
 
 from gateway.ports.store import METADATA, UtcTime
 
@@ -10,7 +12,8 @@ meta = Table(
     Column("key", String(32), primary_key=True),
     Column("value", String(64), nullable=False),
 )
-"""`epoch` (ULID of this database) and `origin_counter` (the next one of this gateway's own events)."""
+"""`epoch` (ULID of this database), `origin_counter` (the next one of this gateway's own events), `file` (which database
+this is) and, where replicas share it, `version`: it grows with every unit of work, and whoever locks it writes."""
 
 outbox = Table(
     "outbox",
@@ -28,11 +31,14 @@ outbox = Table(
 )
 """Parcels owed to a peer; kept as history for a while after the receipt (`settled_at`), to be replayed."""
 
-outbox_waiting = Index(
-    "outbox_waiting", outbox.c.peer, outbox.c.lane, outbox.c.seq, sqlite_where=outbox.c.settled_at.is_(None)
-)
-outbox_history = Index("outbox_history", outbox.c.settled_at, sqlite_where=outbox.c.settled_at.is_not(None))
-outbox_expiring = Index("outbox_expiring", outbox.c.expires_at, sqlite_where=outbox.c.expires_at.is_not(None))
+
+def _partial(name: str, only: ColumnElement[bool], *columns: Column[Any]) -> Index:
+    return Index(name, *columns, sqlite_where=only, postgresql_where=only)
+
+
+outbox_waiting = _partial("outbox_waiting", outbox.c.settled_at.is_(None), outbox.c.peer, outbox.c.lane, outbox.c.seq)
+outbox_history = _partial("outbox_history", outbox.c.settled_at.is_not(None), outbox.c.settled_at)
+outbox_expiring = _partial("outbox_expiring", outbox.c.expires_at.is_not(None), outbox.c.expires_at)
 
 lanes = Table(
     "outbox_lanes",
@@ -41,8 +47,14 @@ lanes = Table(
     Column("lane", String(16), primary_key=True),
     Column("next_seq", BigInteger, nullable=False),
     Column("settled", Text, nullable=False),
+    Column("waiting", BigInteger, nullable=False, server_default="0"),
+    Column("version", BigInteger, nullable=False, server_default="0"),
 )
-"""Per lane the next hop seq, never reused even when the outbox is empty, and the ranges that were ever receipted."""
+"""Per lane the next hop seq, never reused even when the outbox is empty, and the ranges that were ever receipted.
+
+`waiting` counts what has no receipt; `version` is that of the database when the row was written, so that a replica
+reads again only what another one changed.
+"""
 
 quarantine = Table(
     "quarantine",

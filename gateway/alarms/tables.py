@@ -62,7 +62,7 @@ alarms_by_time = Index("alarms_by_time", alarms.c.first_raised_at, alarms.c.id)
 log = Table(
     "alarm_log",
     METADATA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("event_id", String(26), nullable=False),
     Column("source", String(32), nullable=False),
     Column("type", String(128), nullable=False),

@@ -20,7 +20,7 @@ from gateway.links.tables import events, gaps, inbox
 from gateway.ports.store import Store, UnitOfWork
 from protocols.command import COMMAND, REPLY
 from protocols.envelope import Event, Hop, Lane, Record
-from protocols.errors import BadInputError, LinkError, NotAllowedError, SilianError
+from protocols.errors import BadInputError, LinkError, NotAllowedError, SilianError, StoreAwayError
 from protocols.receiver import Held, Intake, judge
 from protocols.uplink import Frame, Receipt
 
@@ -99,11 +99,12 @@ class Ingest:
     async def _serve(self, group: Sequence[Delivery]) -> None:
         try:
             await self._store_group(group)
-        except (OperationalError, InterfaceError) as error:
-            logger.error("store failed", extra={"frames": len(group), "error": str(error.orig)})
+        except (OperationalError, InterfaceError, StoreAwayError) as error:
+            said = str(error if isinstance(error, StoreAwayError) else error.orig)
+            logger.error("store failed", extra={"frames": len(group), "error": said})
             for delivery in group:
                 if not delivery.done.done():
-                    delivery.done.set_exception(LinkError(f"the store failed: {error.orig}"))
+                    delivery.done.set_exception(LinkError(f"the store failed: {said}"))
         except Exception as error:
             logger.exception("frames failed", extra={"frames": len(group)})
             await self._isolate(group, error)
@@ -131,7 +132,7 @@ class Ingest:
             probe = Delivery(delivery.node, alone, delivery.policy, asyncio.get_running_loop().create_future())
             try:
                 await self._store_group([probe])
-            except (OperationalError, InterfaceError):
+            except (OperationalError, InterfaceError, StoreAwayError):
                 raise
             except Exception as error:
                 logger.exception("record failed", extra={"node": delivery.node, "event": record.event.id})

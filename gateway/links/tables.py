@@ -58,7 +58,7 @@ commands_open = Index("commands_open", commands.c.deadline)
 link_log = Table(
     "link_log",
     METADATA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("node", String(32), nullable=False),
     Column("status", String(8), nullable=False),
     Column("reason", String(16)),

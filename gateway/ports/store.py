@@ -11,7 +11,7 @@ Tables: every room declares its own in `tables.py` on `METADATA`, and brings the
 compares the migrated database with `METADATA`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -112,8 +112,22 @@ class Quarantined:
     resent: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """Whether the database is reached, since when, and how often it was lost."""
+
+    up: bool
+    since: datetime
+    losses: int = 0
+
+
 class Store(Protocol):
-    """The database of one gateway. `epoch` is new whenever a database is created or found to be an older copy."""
+    """The database of one gateway. `epoch` is new whenever a database is created or found to be an older copy.
+
+    A database that cannot be reached is a StoreAwayError of every unit and reader, and of nothing else: what a unit
+    did is then rolled back, or was committed and is remembered as soon as the database is back. Nothing may be
+    acknowledged for it.
+    """
 
     @property
     def epoch(self) -> str:
@@ -126,6 +140,18 @@ class Store(Protocol):
 
     def reading(self) -> AbstractAsyncContextManager[Reader]:
         """Open a reader; readers do not wait for writers."""
+        ...
+
+    @property
+    def health(self) -> StoreHealth:
+        """Tell whether the database is reached."""
+        ...
+
+    def watch(self, tables: Iterable[Table], action: Callable[[], None]) -> None:
+        """Call `action` after another replica changed one of `tables`, or may have: read again what memory holds.
+
+        It is never called for own units of work, nor where one process alone serves from the database.
+        """
         ...
 
     def outbox(self, peer: str) -> "Outbox":

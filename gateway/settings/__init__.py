@@ -27,6 +27,7 @@ from gateway.settings.sections import (
     UpstreamSection,
     UsersSection,
 )
+from gateway.settings.store import StoreSection
 from gateway.settings.warning import FeedSection, IssuerSection, WarningSection
 from gateway.settings.whole import Settings
 
@@ -55,6 +56,7 @@ __all__ = [
     "RollCallSection",
     "Settings",
     "StateSection",
+    "StoreSection",
     "UpstreamSection",
     "UsersSection",
     "WarningSection",

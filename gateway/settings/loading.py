@@ -107,7 +107,7 @@ def _sentence(fault: Mapping[str, Any]) -> str:
         return f"{'.'.join(where)} is missing; `silian config sample` shows it"
     if fault["type"] == "value_error" and not where:
         return str(fault["msg"]).removeprefix("Value error, ")
-    found = "" if {"token", "ice_servers"} & set(where) else f" (found {fault['input']!r})"
+    found = "" if {"token", "ice_servers", "store"} & set(where) else f" (found {fault['input']!r})"
     return f"{'.'.join(where)}: {fault['msg']}{found}"
 
 

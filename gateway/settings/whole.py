@@ -24,6 +24,7 @@ from gateway.settings.sections import (
     UpstreamSection,
     UsersSection,
 )
+from gateway.settings.store import StoreSection
 from gateway.settings.warning import WarningSection
 from protocols.errors import ConfigError
 
@@ -36,6 +37,7 @@ class Settings(Section):
 
     centre: CentreSection
     state: StateSection = StateSection()
+    store: StoreSection = StoreSection()
     http: HttpSection = HttpSection()
     management: ManagementSection = ManagementSection()
     broker: BrokerSection = BrokerSection()
@@ -89,7 +91,7 @@ class Settings(Section):
 
     @property
     def database(self) -> Path:
-        """The SQLite file of this gateway."""
+        """The SQLite file of this gateway, where no store.url is given."""
         return self.state.dir / "gateway.db"
 
     @property

@@ -24,6 +24,10 @@ ERRORS: Final[dict[str, tuple[str, str]]] = {
     "wrong_moment": ("当前状态下不能进行此操作。", "This does not fit the present state."),
     "expired": ("已超过时限，未执行。", "Past its deadline; it was not carried out."),
     "spool_full": ("磁盘配额已用完，请稍后重试。", "The disk quota is used up; retry later."),
+    "store_away": (
+        "数据库暂时无法连接，未作任何确认，请稍后重试。",
+        "The database is away; nothing was acknowledged, retry.",
+    ),
     "link": ("无法连接对方。", "The other end cannot be reached."),
     "refused": ("对方拒绝了请求。", "The other end refused."),
     "not_sent": ("通知未能发出。", "The message did not leave."),

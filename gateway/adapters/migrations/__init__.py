@@ -8,6 +8,8 @@ import re
 import sqlite3
 from pathlib import Path
 
+from sqlalchemy import Connection, text
+
 from protocols.errors import ConfigError
 
 VERSIONS = Path(__file__).parent / "versions"
@@ -38,6 +40,13 @@ def current(connection: sqlite3.Connection) -> set[str]:
     return {row[0] for row in connection.execute("SELECT version_num FROM alembic_version")}
 
 
+def refuse_newer(at: set[str], place: str) -> None:
+    """Raise ConfigError where a database was written by a newer version."""
+    if at - known():
+        newer = ", ".join(sorted(at - known()))
+        raise ConfigError(f"{place} was written by a newer version ({newer}); upgrade this installation")
+
+
 def upgrade(path: Path) -> bool:
     """Bring the SQLite file to the newest schema; returns whether anything was to be done.
 
@@ -48,20 +57,33 @@ def upgrade(path: Path) -> bool:
         at = current(connection)
     finally:
         connection.close()
-    if at - known():
-        newer = ", ".join(sorted(at - known()))
-        raise ConfigError(f"state.dir: {path.name} was written by a newer version ({newer}); upgrade this installation")
+    refuse_newer(at, f"state.dir: {path.name}")
     if at == heads():
         return False
-    _run_alembic(path)
+    _run_alembic({"path": path})
     return True
 
 
-def _run_alembic(path: Path) -> None:
+def upgrade_connection(connection: Connection, place: str) -> bool:
+    """Bring the database behind a connection to the newest schema, within its transaction; see `upgrade`.
+
+    The caller keeps others away: two replicas that start together must not do it twice.
+    """
+    at: set[str] = set()
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is not None:
+        at = {row[0] for row in connection.execute(text("SELECT version_num FROM alembic_version"))}
+    refuse_newer(at, place)
+    if at == heads():
+        return False
+    _run_alembic({"connection": connection})
+    return True
+
+
+def _run_alembic(target: dict[str, object]) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.attributes["path"] = path
+    config.attributes.update(target)
     command.upgrade(config, "heads")

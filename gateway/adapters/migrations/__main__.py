@@ -12,7 +12,7 @@ from typing import Any, Literal
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from alembic.operations.ops import UpgradeOps
-from sqlalchemy import Engine, Table, create_engine
+from sqlalchemy import Connection, Table, create_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.adapters.migrations import VERSIONS, heads, upgrade
@@ -50,20 +50,19 @@ def _render(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     return "sa.BigInteger()" if kind == "type" and isinstance(item, UtcTime) else False
 
 
-def difference(engine: Engine, names: set[str]) -> str:
+def difference(connection: Connection, names: set[str]) -> str:
     """Return the operations that are missing, as Python code."""
 
     def wanted(item: Any, name: str | None, kind: str, *_: Any) -> bool:
         owner = name if kind == "table" else item.table.name
         return owner in names
 
-    with engine.connect() as connection:
-        options = {"include_object": wanted, "render_item": _render, "render_as_batch": True}
-        context = MigrationContext.configure(connection, opts=options)
-        ops = produce_migrations(context, METADATA).upgrade_ops
-        if not isinstance(ops, UpgradeOps):
-            raise AssertionError("alembic was given one database and must answer with one list of operations")
-        return "" if ops.is_empty() else render_python_code(ops, render_item=_render)
+    options = {"include_object": wanted, "render_item": _render, "render_as_batch": True}
+    context = MigrationContext.configure(connection, opts=options)
+    ops = produce_migrations(context, METADATA).upgrade_ops
+    if not isinstance(ops, UpgradeOps):
+        raise AssertionError("alembic was given one database and must answer with one list of operations")
+    return "" if ops.is_empty() else render_python_code(ops, render_item=_render)
 
 
 def split(lines: list[str]) -> list[list[str]]:
@@ -84,7 +83,8 @@ def main(room: str) -> str:
         path = Path(directory) / "x.db"
         upgrade(path)
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-        body = difference(engine, names)
+        with engine.connect() as connection:
+            body = difference(connection, names)
     if not body:
         return f"{room}: nothing changed"
     number = 1 if before is None else int(before.rpartition("_")[2]) + 1

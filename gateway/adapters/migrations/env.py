@@ -1,12 +1,21 @@
-"""Run by alembic: one transaction per revision on the SQLite file that `upgrade` names."""
+"""Run by alembic: one transaction per revision on a SQLite file, one for all of them on a connection that was given."""
 
 from alembic import context
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-engine = create_engine(f"sqlite:///{context.config.attributes['path']}", poolclass=NullPool)
-with engine.connect() as connection:
-    context.configure(connection=connection, transaction_per_migration=True, render_as_batch=True)
+
+def _run(connection: Connection, *, each: bool) -> None:
+    context.configure(connection=connection, transaction_per_migration=each, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
-engine.dispose()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    _run(given, each=False)
+else:
+    engine = create_engine(f"sqlite:///{context.config.attributes['path']}", poolclass=NullPool)
+    with engine.connect() as opened:
+        _run(opened, each=True)
+    engine.dispose()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.adapters.store_sqlite import SqliteStore
 from gateway.ports.store import UPPER
 from protocols.aio.clock import ManualClock
 from protocols.aio.spool import Quota, Spool
@@ -17,6 +16,7 @@ from protocols.envelope import Lane
 from protocols.ranges import Ranges
 from protocols.receiver import Held, judge
 from protocols.uplink import Receipt, Refusal, pack, parse_frame
+from tests.support.databases import new_bench
 from tests.support.events import alarm
 
 START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -40,11 +40,14 @@ class SpoolBench:
 
 
 class StoreBench:
+    kind = "sqlite"
+
     def __init__(self, folder: Path) -> None:
-        self.folder, self.store = folder, None
+        self.folder, self.store, self.database = folder, None, None
 
     async def open(self) -> Outbox:
-        self.store = SqliteStore(self.folder / "g.db", "320623", ManualClock(START), lambda _: None)
+        self.database = self.database or await new_bench(self.kind, self.folder, ManualClock(START), "320623")
+        self.store = self.database.open()
         await self.store.__aenter__()
         return self.store.outbox(UPPER)
 
@@ -57,7 +60,11 @@ class StoreBench:
                 await uow.owe(UPPER, LANE, alarm(n))
 
 
-@pytest.fixture(params=[SpoolBench, StoreBench], ids=["spool", "store"])
+class PostgresBench(StoreBench):
+    kind = "postgres"
+
+
+@pytest.fixture(params=[SpoolBench, StoreBench, PostgresBench], ids=["spool", "sqlite", "postgres"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SpoolBench | StoreBench]:
     bench = request.param(tmp_path)
     bench.box = await bench.open()

@@ -1,0 +1,202 @@
+"""One unit of work on a relational database, and what its store remembers between units."""
+
+import asyncio
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import CursorResult, Executable, Table, TextClause, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import UpdateBase
+from typing_extensions import override
+
+from gateway.adapters.store_tables import lanes, meta, outbox
+from gateway.ports.store import UPPER
+from protocols.aio.clock import Clock, new_ulid
+from protocols.command import REPLY
+from protocols.envelope import Event, EventFactory, Hop, Lane
+from protocols.ranges import Ranges
+from protocols.uplink import record_parcel
+
+logger = logging.getLogger(__name__)
+LONG_LANE = 512
+"""Records waiting in a lane from which on new ones towards the upper tier join the backfill lane: one full window."""
+LaneKey = tuple[str, Lane]
+ANY_TABLE = "*"
+"""Stands among the tables written for a statement that does not say which one it writes."""
+
+
+@dataclass(slots=True)
+class LaneState:
+    """One lane of one outbox. `settled` is replaced, never changed in place: units share it with the memory."""
+
+    next_seq: int = 1
+    waiting: int = 0
+    settled: Ranges = field(default_factory=Ranges)
+
+
+class WriterState:
+    """What a store remembers between units: exactly what its database holds, as of `version`."""
+
+    def __init__(self, clock: Clock, factory: EventFactory) -> None:
+        self.clock = clock
+        self.factory = factory
+        self.lanes: defaultdict[LaneKey, LaneState] = defaultdict(LaneState)
+        self.down: set[str] = set()
+        self.lock = asyncio.Lock()
+        self.writing: asyncio.Task[Any] | None = None
+        self.version = 0
+
+    def lane_for(self, peer: str, wish: Lane, event: Event) -> Lane:
+        """Return the lane that a new record joins: an outage's backlog must never delay what comes after it."""
+        if peer != UPPER or event.type == REPLY or wish is Lane.BACKFILL:
+            return wish
+        late = peer in self.down or self.lanes[peer, wish].waiting >= LONG_LANE
+        return Lane.BACKFILL if late else wish
+
+
+class SqlReader:
+    """One snapshot: the database keeps it until the connection's transaction ends."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def execute(
+        self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None
+    ) -> CursorResult[Any]:
+        """Run one statement and return its buffered result."""
+        return await self._connection.execute(statement, parameters)
+
+
+class SqlUnit(SqlReader):
+    """One transaction of the writer."""
+
+    def __init__(self, connection: AsyncConnection, state: WriterState, now: datetime) -> None:
+        super().__init__(connection)
+        self._dialect = connection.dialect.name
+        self._state = state
+        self._now = now
+        self._counter_before = state.factory.next_counter
+        self._owed: list[dict[str, Any]] = []
+        self._lanes: dict[LaneKey, LaneState] = {}
+        self._after: list[Callable[[], None]] = []
+        self.told: list[object] = []
+        self.written: set[str] = set()
+        self.version = 0
+
+    @property
+    def now(self) -> datetime:
+        """The store's clock in UTC, fixed for the transaction."""
+        return self._now
+
+    @override
+    async def execute(
+        self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None
+    ) -> CursorResult[Any]:
+        """Run one statement, note which table it writes, and return its buffered result."""
+        if isinstance(statement, UpdateBase):
+            table = statement.table
+            self.written.add(table.name if isinstance(table, Table) else ANY_TABLE)
+        elif isinstance(statement, TextClause) and not statement.text.startswith("SELECT"):
+            self.written.add(ANY_TABLE)
+        return await super().execute(statement, parameters)
+
+    async def put(self, table: Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str] = ()) -> None:
+        """Insert rows, or replace those whose `key` (default: primary key) is there."""
+        if not rows:
+            return
+        await self.execute(_upsert(self._dialect, table, tuple(rows[0]), tuple(key)), rows)
+
+    async def owe(
+        self, peer: str, lane: Lane, event: Event, hops: Sequence[Hop] = (), *, expires_at: datetime | None = None
+    ) -> None:
+        """Append to the outbox towards `peer`; written at the commit."""
+        arrivals = ",".join(hop.model_dump_json() for hop in hops)
+        chosen = self._state.lane_for(peer, lane, event)
+        seq = self.take_seq(peer, chosen)
+        parcel = record_parcel(seq, event.model_dump_json(), f"[{arrivals}]")
+        self.add_row(peer, chosen, seq, seq, parcel.body, void=False, expires_at=expires_at)
+
+    def lane(self, peer: str, lane: Lane) -> LaneState:
+        """Return this unit's own copy of a lane: written at the commit, remembered after it."""
+        if (peer, lane) not in self._lanes:
+            self._lanes[peer, lane] = replace(self._state.lanes[peer, lane])
+        return self._lanes[peer, lane]
+
+    def take_seq(self, peer: str, lane: Lane) -> int:
+        """Return the next hop seq of a lane; it is used up only if this unit commits."""
+        mine = self.lane(peer, lane)
+        mine.next_seq += 1
+        return mine.next_seq - 1
+
+    def add_row(
+        self, peer: str, lane: Lane, first: int, last: int, body: str, *, void: bool, expires_at: datetime | None = None
+    ) -> None:
+        """Queue one outbox row for the commit."""
+        self.lane(peer, lane).waiting += 1
+        values = {"peer": peer, "lane": lane.value, "seq": first, "last": last, "void": void, "body": body}
+        self._owed.append({**values, "owed_at": self._now, "expires_at": expires_at})
+
+    def tell(self, happened: object) -> None:
+        """Hand a past-tense event to the bus after the commit."""
+        self.told.append(happened)
+
+    def mint(self, type_: str, data: dict[str, Any], *, subject: str | None = None, drill: bool = False) -> Event:
+        """Make an event of this gateway with the next origin counter."""
+        ulid = new_ulid(self._state.clock)
+        return self._state.factory.mint(type_, data, now=self._now, ulid=ulid, subject=subject, drill=drill)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run `action` once the transaction is on disk, before the next writer begins."""
+        self._after.append(action)
+
+    @property
+    def peers(self) -> frozenset[str]:
+        """The peers to whom this unit adds something."""
+        return frozenset(row["peer"] for row in self._owed)
+
+    async def flush(self, version: int) -> None:
+        """Write what `owe` and `mint` collected; called once, before the commit that makes `version` true."""
+        self.version = version
+        if self._owed:
+            await self.execute(insert(outbox), self._owed)
+        if self._lanes:
+            await self.put(lanes, [_lane_row(key, lane, version) for key, lane in self._lanes.items()])
+        if self._state.factory.next_counter != self._counter_before:
+            counter = str(self._state.factory.next_counter)
+            await self.execute(meta.update().where(meta.c.key == "origin_counter").values(value=counter))
+
+    def committed(self) -> None:
+        """Bring the memory up to date with the disk."""
+        self._state.lanes.update(self._lanes)
+        for action in self._after:
+            quietly(action)
+
+
+@cache
+def _upsert(dialect: str, table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> UpdateBase:
+    """Return the statement; building it costs more than running it."""
+    keys = key or tuple(column.name for column in table.primary_key)
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    fresh = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=fresh)
+
+
+def _lane_row(key: LaneKey, lane: LaneState, version: int) -> dict[str, Any]:
+    settled = json.dumps(lane.settled.to_list())
+    values = {"next_seq": lane.next_seq, "waiting": lane.waiting, "settled": settled, "version": version}
+    return {"peer": key[0], "lane": key[1].value, **values}
+
+
+def quietly(action: Callable[[], None]) -> None:
+    """Run what follows a commit: it may fail, but the commit has happened and must be seen so."""
+    try:
+        action()
+    except Exception:
+        logger.exception("after the commit")
