@@ -450,7 +450,7 @@ class Gateway:
         return Facts(
             version=version(),
             broker=BrokerFacts(kind=health.kind, production=health.production),
-            media=MediaFacts(engine=self.settings.media.engine, backend=self.settings.media.backend),
+            media=MediaFacts(engine=self.settings.media.engine, backend=self.engine.backend),
             prometheus_url=self.settings.prometheus.url,
         )
 

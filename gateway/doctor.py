@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from pathlib import Path
 
 from gateway.adapters.broker_mosquitto import find_mosquitto
 from gateway.adapters.media_choice import janus_secret
+from gateway.adapters.media_embedded.backends import choose
 from gateway.adapters.media_embedded.rules import zones
 from gateway.adapters.media_janus.api import JanusClient
 from gateway.adapters.media_janus.connection import too_old
 from gateway.adapters.media_janus.server import find_janus, janus_version
 from gateway.audit.machine import Record, Verdict, verify
-from gateway.settings import BrokerKind, MediaEngineKind, Settings
+from gateway.settings import BrokerKind, MediaBackend, MediaEngineKind, Settings
 from gateway.state_lock import StateLock
 from gateway.web.assets import console_built
 from protocols.errors import ConfigError, SilianError
@@ -50,7 +52,13 @@ async def examine(settings: Settings) -> list[Finding]:
     """Run all checks, in the order in which they should be healed."""
     found = [owner(), libraries(), state(settings)]
     running = is_running(settings)
-    found += [ports(settings, running=running), media(settings), broker(settings), *certificates(settings)]
+    found += [
+        ports(settings, running=running),
+        media(settings),
+        packet_path(settings),
+        broker(settings),
+        *certificates(settings),
+    ]
     found += [audit(settings), console(), first_login(settings)]
     if settings.media.engine is MediaEngineKind.JANUS:
         found.append(await janus(settings))
@@ -146,6 +154,18 @@ def media(settings: Settings) -> Finding:
     by_zone = [f"{network}: {address}" for network, address in told.zoned]
     detail = f"listens on {', '.join(bound)}; told: {', '.join([*told.plain, *by_zone])}"
     return Finding("media", good=True, detail=detail)
+
+
+def packet_path(settings: Settings) -> Finding:
+    """Say which backend forwards packets; the compiled one is built as the start would, for a try where none ran."""
+    wished, state_dir = settings.media.backend, settings.state.dir.resolve() / "media"
+    with tempfile.TemporaryDirectory() as trial:
+        chosen = choose(wished, state_dir if state_dir.is_dir() else Path(trial))
+    if not chosen.reason:
+        return Finding("media backend", good=True, detail=chosen.backend)
+    detail = f"{chosen.backend}; compiled cannot be used: {chosen.reason}"
+    advice = "sudo apt-get install gcc libc6-dev libssl3, or set media.backend to auto"
+    return Finding("media backend", good=wished is not MediaBackend.COMPILED, detail=detail, advice=advice)
 
 
 async def janus(settings: Settings) -> Finding:

@@ -32,7 +32,7 @@ def media(  # noqa: PLR0913 - each option of the command is a parameter
     json_file: Annotated[Path | None, typer.Option("--json", help="结果写入文件 write the figures")] = None,
     picture: Annotated[Path | None, typer.Option("--picture", help="柱状图 SVG bar chart as SVG")] = None,
     only: Annotated[str, typer.Option(help="只运行这些场景，逗号分隔 only these scenarios, by commas")] = "",
-    without: Annotated[str, typer.Option(help="不测这些引擎 leave out: batched,reference,janus,relay")] = "",
+    without: Annotated[str, typer.Option(help="不测这些引擎 leave out: compiled,batched,reference,janus,relay")] = "",
     rounds: Annotated[int, typer.Option(min=1, help="轮数 rounds, interleaved")] = 3,
     window: Annotated[float, typer.Option(min=0.5, help="每轮秒数 seconds of one window")] = 5.0,
     quick: Annotated[bool, typer.Option("--quick", help="约一分钟，不作判定 a minute, judges nothing")] = False,

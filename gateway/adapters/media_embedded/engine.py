@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from gateway.adapters.media_embedded import identity, moment, sdp
+from gateway.adapters.media_embedded.backends import AUTO, BACKENDS, choose
 from gateway.adapters.media_embedded.bridges import Bridges
 from gateway.adapters.media_embedded.broadcast import Broadcast
 from gateway.adapters.media_embedded.negotiation import Feed, Known, accept, credentials, ssrcs, warm_up, warm_up_later
@@ -78,7 +79,6 @@ from protocols.errors import (
 from protocols.ids import split_stream
 
 logger = logging.getLogger(__name__)
-BACKENDS = ("batched", "reference")
 CAPABILITIES = frozenset(Capability)
 STATS_S = 0.2
 CONNECT_S = 15.0
@@ -92,7 +92,7 @@ class EmbeddedMediaEngine:
     host candidates, some of them for one network alone (`rules.zones`). `host` is the address to bind; without one,
     loopback alone binds loopback alone and anything else binds all interfaces. `port` is the first worker's one UDP
     port, each further worker has the next number (0: any free ones, kept over a worker's restart). `tcp` lets peers
-    connect to the same numbers by TCP too, where UDP does not pass. `backend` chooses the packet path,
+    connect to the same numbers by TCP too, where UDP does not pass. `backend` is the wished packet path (`backends`),
     `batch_window_ms` how long packets are collected. `trust` gives the TLS context for relays to and pulls from another
     gateway over https; None trusts the system's authorities. Raises ConfigError for a backend or an address that cannot
     be used, and at the start for a port that is taken.
@@ -109,16 +109,16 @@ class EmbeddedMediaEngine:
         advertise: Sequence[str] = ("127.0.0.1",),
         host: str | None = None,
         port: int = 0,
-        backend: str = "batched",
+        backend: str = AUTO,
         batch_window_ms: float = 1.0,
         tcp: bool = True,
         trust: Callable[[], ssl.SSLContext | None] = lambda: None,
     ) -> None:
-        if backend not in BACKENDS:
-            raise ConfigError(f"media backend {backend!r} does not exist; choose one of {', '.join(BACKENDS)}")
+        if backend not in {AUTO, *BACKENDS}:
+            raise ConfigError(f"media backend {backend!r} does not exist; choose one of {AUTO}, {', '.join(BACKENDS)}")
         self.state_dir = state_dir
         self.advertise = tuple(advertise)
-        self.backend, self._window_s = backend, batch_window_ms / 1000
+        self._backend, self._window_s = backend, batch_window_ms / 1000
         self._tcp = tcp
         self.workers, self.legs_per_worker, self.uplink_bps = 1, LEGS_PER_WORKER, 0
         self._trust = trust
@@ -139,6 +139,11 @@ class EmbeddedMediaEngine:
         self._identity: identity.Identity | None = None
         self._tasks = Supervisor("media engine")
         self._stats: tuple[float, EngineStats] | None = None
+
+    @property
+    def backend(self) -> str:
+        """See the port."""
+        return self._backend
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -172,12 +177,20 @@ class EmbeddedMediaEngine:
     async def __aenter__(self) -> Self:
         self._identity = identity.load_or_make(self.state_dir / "media-certificate.pem", datetime.now(UTC))
         self._crew.uplink_bps, self._placement.limit = self.uplink_bps, self.legs_per_worker
-        path = (self.backend, self._window_s)
+        path = await self._choose_path()
         ports = [self._wished_port and self._wished_port + number for number in range(self.workers)]
         await self._crew.start(self._identity, self._bind, ports, path, tcp=self._tcp)
         self._bridges.start(self._identity.fingerprint)
         self._tasks.start("warm up", warm_up_later, restart=False)
         return self
+
+    async def _choose_path(self) -> tuple[str, float, str]:
+        """Turn the wish for a backend into one that this machine has; what is missing for the best one is said once."""
+        chosen = await asyncio.to_thread(choose, self._backend, self.state_dir)
+        self._backend = chosen.backend
+        if chosen.reason:
+            logger.warning("the compiled media backend cannot be used, batched takes its place: %s", chosen.reason)
+        return chosen.backend, self._window_s, chosen.library
 
     async def __aexit__(self, *exc: object) -> None:
         await self._bridges.stop()

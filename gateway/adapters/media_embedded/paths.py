@@ -3,13 +3,14 @@
 Given the same input, every path sends the same datagrams.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from gateway.adapters.media_embedded.rules.ring import Sent
 from gateway.adapters.media_embedded.rules.strand import Out
 from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.session import Session
+from gateway.adapters.media_embedded.socket_port import Receiver, SocketPort
 from gateway.adapters.media_embedded.srtp import MAX_PLAIN, Keys, Secured, Srtp
 from gateway.adapters.media_embedded.srtp_gcm import GCM, TAG, GcmSrtp
 from gateway.adapters.media_embedded.way import Way
@@ -22,10 +23,14 @@ Group = tuple[int, int, int]
 """Packets from the first place up to the second one go together; each is so long, the last one perhaps shorter."""
 
 
+PortMaker = Callable[[str, int, Receiver, Callable[[SocketPort], None]], SocketPort]
+
+
 class PacketPath(Protocol):
-    """Sends what the rules return."""
+    """Sends what the rules return. `port` binds a UDP socket that works with it (see `SocketPort`)."""
 
     name: str
+    port: PortMaker
 
     def secure(self, keys: Keys) -> Secured:
         """Return the SRTP of a session that this path works with."""
@@ -41,6 +46,7 @@ class ReferencePath:
     """One libsrtp call and one sendto per packet."""
 
     name = "reference"
+    port: PortMaker = SocketPort
 
     def secure(self, keys: Keys) -> Secured:
         """See the protocol."""
@@ -66,6 +72,7 @@ class BatchedPath:
     """
 
     name = "batched"
+    port: PortMaker = SocketPort
 
     def __init__(self, *, segmenting: bool = True) -> None:
         self._segmenting = segmenting
@@ -97,7 +104,7 @@ class BatchedPath:
                     session.send_rtp(head + payload)
 
     def _send(
-        self, srtp: GcmSrtp, ssrc: int, sent: list[Sent], groups: list[Group], session: Session, address: Address
+        self, srtp: GcmSrtp, ssrc: int, sent: Sequence[Sent], groups: list[Group], session: Session, address: Address
     ) -> None:
         encrypt, base = srtp.sender(ssrc)
         for begin, end, size in groups:
@@ -125,10 +132,7 @@ class BatchedPath:
         return {"backend": self.name, "gso": "on" if self._segmenting else "off"}
 
 
-PATHS: dict[str, type[ReferencePath] | type[BatchedPath]] = {"reference": ReferencePath, "batched": BatchedPath}
-
-
-def groups_of(sent: list[Sent]) -> list[Group]:
+def groups_of(sent: Sequence[Sent]) -> list[Group]:
     """Cut packets into groups of equal size with perhaps a shorter one at the end, of at most MAX_GROUP."""
     groups: list[Group] = []
     begin = size = 0

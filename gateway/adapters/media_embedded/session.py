@@ -295,8 +295,12 @@ class Session:
         self.line.sent.octets += len(secured)
 
     def close(self) -> None:
-        """End it: close_notify to the peer, no more timers."""
+        """End it: close_notify to the peer, no more timers, no more keys."""
         self._closed = True
+        for _ in self.inbox:
+            self._exchange.drop("not_the_source")
+        self.inbox = []
+        self.srtp = None
         if self._dtls is not None:
             self._dtls.close()
 

@@ -84,8 +84,7 @@ class GcmSrtp:
     @classmethod
     def of(cls, keys: Keys) -> Self:
         """Derive the session keys of both directions."""
-        _, key, salt = PROFILES[keys.profile]
-        return cls(session_keys(keys.sending, key, salt), session_keys(keys.receiving, key, salt))
+        return cls(*key_pair(keys))
 
     def sender(self, ssrc: int) -> tuple[Encrypt, int]:
         """Return what encrypts packets of an SSRC: `encrypt(nonce, payload, head)`, nonce = returned number ^ index.
@@ -175,6 +174,12 @@ class GcmSrtp:
             raise SrtpError("spoofed") from error
         (replay or _begin(self._reporters, ssrc, index)).take(index)
         return packet[:8] + plain
+
+
+def key_pair(keys: Keys) -> tuple[SessionKeys, SessionKeys]:
+    """Derive the session keys for sending and for receiving."""
+    _, key, salt = PROFILES[keys.profile]
+    return session_keys(keys.sending, key, salt), session_keys(keys.receiving, key, salt)
 
 
 def session_keys(master: bytes, key: int, salt: int) -> SessionKeys:

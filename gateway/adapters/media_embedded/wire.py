@@ -27,7 +27,8 @@ class WireError(Exception):
 class Configure:
     """First message: who we are and where to listen. `port` 0 takes a free one, `tcp` also for connections.
 
-    `window_s` is how long packets are collected at most before they are forwarded together.
+    `window_s` is how long packets are collected at most before they are forwarded together. `library` is the compiled
+    backend's file.
     All relays together send at most `uplink_bps`; 0 is no limit.
     """
 
@@ -37,6 +38,7 @@ class Configure:
     port: int
     backend: str
     window_s: float
+    library: str = ""
     tcp: bool = False
     uplink_bps: int = 0
     op: Literal["configure"] = "configure"

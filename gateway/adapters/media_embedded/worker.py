@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.adapters.media_embedded import dtls, moment
+from gateway.adapters.media_embedded.backends import path_of
 from gateway.adapters.media_embedded.figures import figures_of
 from gateway.adapters.media_embedded.hub import Event, Hub
 from gateway.adapters.media_embedded.lineage import die_with_parent
-from gateway.adapters.media_embedded.paths import PATHS
 from gateway.adapters.media_embedded.plain import PlainSession
 from gateway.adapters.media_embedded.rules import h264, vp8
 from gateway.adapters.media_embedded.rules.gop import KeyFrame
@@ -65,7 +65,8 @@ class Worker:
         self._reader, self._writer = reader, writer
         self._setup = setup
         shared = dtls.context(setup.certificate, setup.key)
-        self.hub = Hub(shared, PATHS[setup.backend](), self._emit, setup.window_s, setup.uplink_bps)
+        self._path = path_of(setup.backend, setup.library)
+        self.hub = Hub(shared, self._path, self._emit, setup.window_s, setup.uplink_bps)
         self._ports: list[SocketPort] = []
         self._tcp: list[TcpPort] = []
         self._taps = Taps(lost=self.hub.untap)
@@ -121,7 +122,7 @@ class Worker:
             elif session is None or own is not None:
                 self.hub.receive(port, data, source, own)
 
-        port = SocketPort(host, number, receive, self.hub.drained)
+        port = self._path.port(host, number, receive, self.hub.drained)
         return port
 
     def _reserve(self, number: int, session: str, host: str) -> Reply:

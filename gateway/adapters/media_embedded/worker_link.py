@@ -38,8 +38,9 @@ MODULE = "gateway.adapters.media_embedded.worker"
 class WorkerLink:
     """Start with `async with`; `request` speaks with the worker; `on_event` and `on_lost` are called as things happen.
 
-    `path` is the backend and how many seconds packets are collected. `on_lost` is called when a worker has died, before
-    the next one is started, `on_up` whenever one takes requests. Leaving ends the worker.
+    `path` is the backend, how many seconds packets are collected, and the compiled backend's library. `on_lost` is
+    called when a worker has died, before the next one is started, `on_up` whenever one takes requests. Leaving ends the
+    worker.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class WorkerLink:
         identity: Identity,
         bind: tuple[str, ...],
         port: int,
-        path: tuple[str, float],
+        path: tuple[str, float, str],
         on_event: Callable[[Answer], None],
         on_lost: Callable[[], None],
         *,

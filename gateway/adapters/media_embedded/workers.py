@@ -38,7 +38,7 @@ class Crew:
         self._limits: dict[str, int] = {}
 
     async def start(
-        self, identity: Identity, bind: tuple[str, ...], ports: list[int], path: tuple[str, float], *, tcp: bool
+        self, identity: Identity, bind: tuple[str, ...], ports: list[int], path: tuple[str, float, str], *, tcp: bool
     ) -> None:
         """Start one worker per port, at once; raises ConfigError for a port that cannot be had, LinkError otherwise."""
         if max(ports) > LAST_PORT:

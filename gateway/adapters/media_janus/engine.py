@@ -72,6 +72,11 @@ class JanusMediaEngine:
         self._stack = contextlib.AsyncExitStack()
 
     @property
+    def backend(self) -> str:
+        """Which way packets of viewers go: that of our worker."""
+        return self.worker.backend
+
+    @property
     def capabilities(self) -> frozenset[Capability]:
         """What this engine can do."""
         return CAPABILITIES

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.adapters.media_embedded.engine import BACKENDS, EmbeddedMediaEngine
+from gateway.adapters.media_embedded.backends import BACKENDS
+from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.ports.media import MediaEngine
 from tests.support.janus_stage import inside, janus_engine
 
@@ -20,7 +21,7 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             yield external
         return
     pair = request.param == PAIR
-    made = EmbeddedMediaEngine(state_dir=tmp_path / "engine", backend="batched" if pair else request.param)
+    made = EmbeddedMediaEngine(state_dir=tmp_path / "engine", backend="compiled" if pair else request.param)
     if pair:
         made.workers, made.legs_per_worker = 2, 0
     async with made:

@@ -20,7 +20,7 @@ from tests.support.screen import CHROMIUM, FLAGS, MARK
 ROOM = "320623/room"
 INTEROP = Path(__file__).resolve().parents[2] / "support" / "interop"
 NODE = shutil.which("node") or "node"
-once = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
+once = pytest.mark.parametrize("engine", ["compiled"], indirect=True)  # no matter of the packet path
 pytestmark = [
     pytest.mark.external,
     pytest.mark.skipif(not (INTEROP / "node_modules").is_dir(), reason="npm ci --prefix tests/support/interop"),

@@ -14,7 +14,7 @@ from tests.support.posts import whep, whip
 from tests.support.tcp_bridge import without_tcp
 
 ROOM = "320623/room"
-pytestmark = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
+pytestmark = pytest.mark.parametrize("engine", ["compiled"], indirect=True)  # no matter of the packet path
 
 
 class Nat(asyncio.DatagramProtocol):

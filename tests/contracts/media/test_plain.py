@@ -14,7 +14,7 @@ from gateway.adapters.media_embedded.rules.ingest import Codec
 from gateway.ports.media import StreamState
 from protocols.errors import ConfigError, NotFoundError
 
-pytestmark = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
+pytestmark = pytest.mark.parametrize("engine", ["compiled"], indirect=True)  # no matter of the packet path
 ROOM, SSRC = "320623/room", 0x5117A4
 TRACK = Track("audio", "0", 0, {96: Codec("opus", 48000)}, {}, 0, (SSRC,), name="audio")
 

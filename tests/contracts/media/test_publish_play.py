@@ -17,7 +17,7 @@ from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
 
 ROOM = "320623/room"
-over_bridges_too = pytest.mark.parametrize("engine", ["batched", "reference", "pair"], indirect=True)
+over_bridges_too = pytest.mark.parametrize("engine", ["compiled", "reference", "pair"], indirect=True)
 
 
 @over_bridges_too

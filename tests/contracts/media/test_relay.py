@@ -14,7 +14,7 @@ from tests.support.engine_front import TOKEN, EngineFront
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
 
-pytestmark = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
+pytestmark = pytest.mark.parametrize("engine", ["compiled"], indirect=True)  # no matter of the packet path
 
 ROOM = "320623/room"
 

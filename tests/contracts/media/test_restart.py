@@ -12,7 +12,7 @@ from protocols.errors import BadMediaError, NotFoundError, WrongMomentError
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whip
 
-pytestmark = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
+pytestmark = pytest.mark.parametrize("engine", ["compiled"], indirect=True)  # no matter of the packet path
 
 ROOM = "320623/room"
 CREDENTIALS = "a=ice-ufrag:newufrag\r\na=ice-pwd:newpasswordnewpassword12\r\n"

@@ -14,7 +14,7 @@ from protocols.picture import THUMB_HEIGHT, THUMB_WIDTH
 from tests.support.peers import HEIGHT, WIDTH, publisher, read_mark
 from tests.support.posts import whip
 
-pytestmark = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
+pytestmark = pytest.mark.parametrize("engine", ["compiled"], indirect=True)  # no matter of the packet path
 
 ROOM = "320623/room"
 

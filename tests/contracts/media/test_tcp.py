@@ -16,7 +16,7 @@ from tests.support.screen import CHROMIUM, FLAGS, MARK
 from tests.support.tcp_bridge import by_tcp, without_udp
 
 ROOM = "320623/room"
-once = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
+once = pytest.mark.parametrize("engine", ["compiled"], indirect=True)  # no matter of the packet path
 PLAY = """async ([url, token]) => {
   const peer = window.peer = new RTCPeerConnection()
   peer.addTransceiver('video', { direction: 'recvonly' })

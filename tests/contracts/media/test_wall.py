@@ -16,7 +16,7 @@ from tests.support.peers import THUMB, TONE_HZ, Publisher, Viewer, publisher, un
 from tests.support.posts import whep, whip
 from tests.support.walls import Wall, wall
 
-over_bridges_too = pytest.mark.parametrize("engine", ["batched", "reference", "pair"], indirect=True)
+over_bridges_too = pytest.mark.parametrize("engine", ["compiled", "reference", "pair"], indirect=True)
 UNDECODED = "failed to decode"
 CODES = ["320623", "320612", "320685", "320681"]
 

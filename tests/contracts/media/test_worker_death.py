@@ -17,7 +17,7 @@ from tests.support.house import ROOT
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
 
-once = pytest.mark.parametrize("engine", ["batched"], indirect=True)  # no matter of the packet path
+once = pytest.mark.parametrize("engine", ["compiled"], indirect=True)  # no matter of the packet path
 
 ROOM = "320623/room"
 

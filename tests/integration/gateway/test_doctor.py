@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from gateway import doctor
+from gateway.adapters.media_embedded.compiled import build
 from gateway.provision import Wish, provision
 from gateway.settings import Settings
 from protocols.errors import ConfigError
@@ -32,7 +33,7 @@ async def found(wanted):
 
 async def test_a_new_installation_is_told_what_comes_at_the_first_start(tmp_path):
     findings = await found(settings(tmp_path / "state"))
-    for name in ("package", "libraries", "state", "ports", "certificates", "audit"):
+    for name in ("package", "libraries", "state", "ports", "media backend", "certificates", "audit"):
         assert findings[name].good, findings[name]
     assert not (tmp_path / "state").exists(), "doctor changes nothing"
     assert all(f.good or f.advice for f in findings.values())
@@ -119,3 +120,15 @@ async def test_an_old_janus_is_named(tmp_path, monkeypatch, version, good):
     assert finding.good is good
     assert version in finding.detail
     assert ("SRTP" in finding.detail) is not good
+
+
+async def test_the_backend_that_forwards_is_named_and_what_is_missing_for_the_best(tmp_path, monkeypatch):
+    assert (await found(settings(tmp_path / "state")))["media backend"].detail == "compiled"
+    monkeypatch.setattr(build, "HERE", tmp_path / "package")
+    monkeypatch.setattr(build, "compiler", lambda: None)
+    finding = (await found(settings(tmp_path / "state")))["media backend"]
+    assert finding.good
+    assert finding.detail.startswith("batched; compiled cannot be used: there is no C compiler")
+    wished = (await found(settings(tmp_path / "state", media={"backend": "compiled"})))["media backend"]
+    assert not wished.good
+    assert "gcc" in wished.advice

@@ -6,7 +6,7 @@ timestamps, so that no delay builds up at the viewer.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.media_embedded.rules import rtp, vp8
@@ -14,7 +14,7 @@ from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Media
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.repair import ASKED_AT_ONCE, Allowance, Repeater, Rtx
-from gateway.adapters.media_embedded.rules.ring import Recipe, Ring, Sent
+from gateway.adapters.media_embedded.rules.ring import Planned, Recipe, Ring, Sent
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.run import Run
 from gateway.adapters.media_embedded.rules.transport import Transport
@@ -26,7 +26,8 @@ SQUEEZED_MS = 1
 AGAIN_WITHIN_S, AGAIN_EVERY_S = 3.0, 0.2
 """A viewer that asks for a key frame right after its join gets the join's packets again."""
 LEAST_STEP_MS = 20
-SSRC = 4
+TIMESTAMPED, SSRC, COUNT = 8, 4, 2
+"""Bytes of a header up to and with its timestamp, of what follows it, of the transport-wide number at the end."""
 PADDING = b"\x01"
 """All that a probe carries."""
 
@@ -65,6 +66,7 @@ class Leg:
         self._transport = transport if plan.transport_extension else None
         self._first, self._tail, self._pack = _packer(plan, counted=self._transport is not None)
         self._tails = {-1: self._tail}
+        self._head_size = TIMESTAMPED + len(self._tail) + (0 if self._transport is None else COUNT)
         self.packets = self.octets = 0
         self.dropped: dict[str, int] = {}
         self.starved = plan.kind == "video"
@@ -90,7 +92,7 @@ class Leg:
         self._joined_number = 0
         self._again_at = 0.0
 
-    def take(self, run: Run, gop: Gop, source: int, now: float) -> list[Sent]:
+    def take(self, run: Run, gop: Gop, source: int, now: float) -> Sequence[Sent]:
         """Take packets of the source number `source`, all of them already added to `gop`; returns what to send now."""
         live, first = self._live, run.first
         if (
@@ -101,7 +103,7 @@ class Leg:
             return self._pass(run, live[3], now)
         return self._take_singly(run, gop, source, now)
 
-    def _pass(self, run: Run, payload_type: int, now: float) -> list[Sent]:
+    def _pass(self, run: Run, payload_type: int, now: float) -> Planned:
         """Take a plain run in steady state: the way of nearly all packets, so everything is at hand here."""
         rows, later = run.rows, self._timestamp_step
         if run.first.codec == "vp8":
@@ -113,20 +115,19 @@ class Leg:
         wide = 0 if self._transport is None else self._transport.next
         tail = self._tail_of(run.first.loudness) if self.plan.level_extension else self._tail
         recipe = Recipe(rows, self._step, later, payload_type, wide, tail)
-        sent = self._make_run(recipe)
         if self._transport is not None:
-            self._transport.note(run.lengths, len(sent[0][1]), now)
+            self._transport.note(run.lengths, self._head_size, now)
         self._ring.extend(recipe)
-        self._number = sent[-1][0] + 1
+        self._number = run.last.number + self._step + 1
         newest = (run.newest + later) & 0xFFFFFFFF
         if 0 < (newest - self._newest_timestamp) & 0xFFFFFFFF < 1 << 31:
             self._newest_timestamp = newest
         if self._squeezed and run.last.number > self._cursor + VIDEO_RING:
             self._squeezed = {}
         self._sent_at = now
-        self.packets += len(sent)
+        self.packets += len(rows)
         self.octets += run.octets
-        return sent
+        return Planned(recipe, self._first, self._head_size, self._make_run)
 
     def _make_run(self, recipe: Recipe) -> list[Sent]:
         """Make the packets of a recipe: once to send them, and the very same ones again for who missed them."""

@@ -6,8 +6,10 @@
 would be objects enough for the garbage collector to stop all pictures for a twentieth of a second.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, overload
+
+from typing_extensions import override
 
 Sent = tuple[int, bytes, bytes]
 """A packet of a leg: its number (the SRTP index: sequence number and rollovers), its header with extensions, the rest.
@@ -27,6 +29,43 @@ class Recipe(NamedTuple):
     payload_type: int
     wide: int
     tail: bytes
+
+
+class Planned(Sequence[Sent]):
+    """The packets of a recipe, made when somebody looks at them: who makes them itself takes the recipe.
+
+    All heads are `head_size` long and begin with the byte `first`.
+    """
+
+    __slots__ = ("_made", "_make", "first", "head_size", "recipe")
+
+    def __init__(self, recipe: Recipe, first: int, head_size: int, make: Callable[[Recipe], list[Sent]]) -> None:
+        self.recipe, self.first, self.head_size = recipe, first, head_size
+        self._make = make
+        self._made: list[Sent] | None = None
+
+    @property
+    def packets(self) -> list[Sent]:
+        """Return them all."""
+        if self._made is None:
+            self._made = self._make(self.recipe)
+        return self._made
+
+    @override
+    def __len__(self) -> int:
+        return len(self.recipe.rows)
+
+    @override
+    def __iter__(self) -> Iterator[Sent]:
+        return iter(self.packets)
+
+    @overload
+    def __getitem__(self, place: int) -> Sent: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Sent]: ...
+    @override
+    def __getitem__(self, place: int | slice) -> Sent | list[Sent]:
+        return self.packets[place]
 
 
 class Ring:

@@ -21,7 +21,7 @@ LONG_GROUP_S = 1.5
 """A joiner that must be sent more than this also makes the source be asked: a new key frame shortens its way."""
 MEASURE_EVERY_S = 0.5
 
-Out = list[tuple[str, int, list[Sent]]]
+Out = list[tuple[str, int, Sequence[Sent]]]
 """Packets to send: the session, the SSRC, and packets of this one SSRC in the order of sending (never none)."""
 
 

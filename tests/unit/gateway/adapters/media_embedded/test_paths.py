@@ -1,4 +1,4 @@
-"""Both backends put the same datagrams on the wire, whatever the batches; GSO changes how, never what."""
+"""All backends put the same datagrams on the wire, whatever the batches; GSO changes how, never what."""
 
 import asyncio
 import socket
@@ -10,6 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.adapters.media_embedded.backends import path_of
+from gateway.adapters.media_embedded.compiled import build
+from gateway.adapters.media_embedded.compiled.library import Library
+from gateway.adapters.media_embedded.compiled.path import CompiledPath
 from gateway.adapters.media_embedded.hub import Hub
 from gateway.adapters.media_embedded.paths import MAX_GROUP, BatchedPath, PacketPath, ReferencePath, groups_of
 from gateway.adapters.media_embedded.rules import rtp
@@ -17,10 +21,9 @@ from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.ingest import Codec, Ingest
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
 from gateway.adapters.media_embedded.rules.repair import Rtx
-from gateway.adapters.media_embedded.rules.ring import Sent
+from gateway.adapters.media_embedded.rules.ring import Planned, Sent
 from gateway.adapters.media_embedded.rules.strand import Out, Strand
 from gateway.adapters.media_embedded.rules.transport import Transport
-from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.srtp import MAX_PLAIN, PROFILES, Keys
 from gateway.adapters.media_embedded.srtp_gcm import TAG
 from gateway.adapters.media_embedded.wire import Open
@@ -28,6 +31,9 @@ from gateway.ports.media import SessionKind
 
 GCM, COUNTER_MODE = b"SRTP_AEAD_AES_128_GCM", b"SRTP_AES128_CM_SHA1_80"
 VP8 = 96
+PACKETS = build.ensure(build.HERE)
+LIBRARY = Library(PACKETS)
+FAST = ("batched", "compiled")
 SO_NO_CHECK = 11  # asm-generic/socket.h
 OWNERS = ("plain", "counted", "late")
 
@@ -38,7 +44,7 @@ class Bench:
     def __init__(self, path: PacketPath, profile: bytes = GCM) -> None:
         self.path = path
         self.hub = Hub(None, path, lambda _: None)  # type: ignore[arg-type] - nobody shakes hands here
-        self.port = SocketPort("127.0.0.1", 0, lambda _, __: None, lambda _: None)
+        self.port = path.port("127.0.0.1", 0, lambda _, __: None, lambda _: None)
         self.ears: dict[str, socket.socket] = {}
         length = PROFILES[profile][1] + PROFILES[profile][2]
         for number, owner in enumerate(OWNERS):
@@ -129,6 +135,16 @@ class Room:
         return self.frames(sizes, key=action == "key")
 
 
+def live_room() -> Room:
+    """A room whose first legs have caught up: what they take from now on is planned, not made."""
+    room = Room()
+    room.frames([900], key=True)
+    room.strand.catch_up(0.0)
+    room.frames([900], key=False)
+    assert all(isinstance(sent, Planned) for _, _, sent in room.frames([900, 900], key=False))
+    return room
+
+
 SIZES = st.lists(st.sampled_from([1, 500, 1100, 1100, 1100, 1101, MAX_PLAIN]), max_size=24).map(lambda s: [900, *s])
 """A frame begins with a packet that fits: libsrtp must have seen the first number of a leg to follow its rollover."""
 STEPS = st.lists(
@@ -142,7 +158,13 @@ STEPS = st.lists(
 @given(steps=STEPS)
 def test_every_path_sends_the_same_datagrams(profile: bytes, steps: list[tuple[str, list[int]]]) -> None:
     async def compare() -> None:
-        paths = [ReferencePath(), BatchedPath(), BatchedPath(segmenting=False)]
+        paths = [
+            ReferencePath(),
+            BatchedPath(),
+            BatchedPath(segmenting=False),
+            CompiledPath(LIBRARY),
+            CompiledPath(LIBRARY, segmenting=False),
+        ]
         benches = [Bench(path, profile) for path in paths]
         room = Room()
         index: dict[tuple[str, int, int], Sent] = {}
@@ -153,13 +175,14 @@ def test_every_path_sends_the_same_datagrams(profile: bytes, steps: list[tuple[s
                     for one in sent:
                         assert index.setdefault((owner, ssrc, one[0]), one) == one, "one number, one content"
                 first, *others = [bench.carry(out) for bench in benches]
-                assert others == [first, first]
+                assert others == [first] * len(others)
             totals = [
                 {o: (s.traffic.packets_out, s.line.sent.octets) for o, s in bench.hub.sessions.items()}
                 for bench in benches
             ]
-            assert totals[1:] == totals[:1] * 2
-            assert benches[0].hub.dropped == benches[1].hub.dropped == benches[2].hub.dropped
+            assert totals == totals[:1] * len(benches)
+            assert all(bench.hub.dropped == benches[0].hub.dropped for bench in benches)
+            assert [bench.path.modes().get("gso") for bench in benches] == [None, "on", "off", "on", "off"]
         finally:
             for bench in benches:
                 bench.close()
@@ -202,36 +225,68 @@ def test_groups_hold_everything_once_and_only_their_last_is_shorter(sizes: list[
 
 
 SMALL = """
-import asyncio
-from tests.unit.gateway.adapters.media_embedded.test_paths import Bench, BatchedPath, Room
+import asyncio, sys
+from tests.unit.gateway.adapters.media_embedded.test_paths import Bench, PACKETS, live_room, path_of
 
 async def main():
-    bench, room = Bench(BatchedPath()), Room()
+    bench, room = Bench(path_of(sys.argv[1], str(PACKETS))), live_room()
     for _ in range(2):
         got = bench.carry(room.frames([1100, 1100, 300], key=True)[:1])
         assert [len(one) for one in got["plain"]] == [1140, 1140, 340], got
-        assert bench.path.modes() == {"backend": "batched", "gso": "on"}
+        assert bench.path.modes() == {"backend": sys.argv[1], "gso": "on"}
         assert bench.port.unsent == 0
 
 asyncio.run(main())
 """
 
 
-async def test_where_the_kernel_cannot_segment_packets_go_singly_for_good() -> None:
-    bench, room = Bench(BatchedPath()), Room()
+@pytest.mark.parametrize("backend", FAST)
+async def test_where_the_kernel_cannot_segment_packets_go_singly_for_good(backend: str) -> None:
+    bench, room = Bench(path_of(backend, str(PACKETS))), live_room()
     bench.port._socket.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)  # the kernel segments nothing without checksums
     for _ in range(2):
         got = bench.carry(room.frames([1100, 1100, 300], key=True)[:1])
         assert [len(one) for one in got["plain"]] == [1140, 1140, 340]
-        assert bench.path.modes() == {"backend": "batched", "gso": "off"}
+        assert bench.path.modes() == {"backend": backend, "gso": "off"}
     assert bench.port.unsent == 0
     bench.close()
 
 
-def test_a_peer_behind_a_narrow_link_gets_single_packets() -> None:
+@pytest.mark.parametrize("backend", FAST)
+def test_a_peer_behind_a_narrow_link_gets_single_packets(backend: str) -> None:
     """A network of its own, narrower than our packets: the kernel refuses to segment, and fragments."""
     command = ["unshare", "-rn", "sh", "-c", 'ip link set lo up mtu 600 && exec "$0" "$@"', sys.executable, "-c", SMALL]
+    command.append(backend)
     subprocess.run(command, check=True, timeout=60)
+
+
+async def test_what_was_planned_goes_to_all_legs_of_a_run_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, room = Bench(CompiledPath(LIBRARY)), live_room()
+    calls: list[int] = []
+    send = LIBRARY.send
+
+    def counted(descriptor: int, rows: tuple[bytes, bytes, int], legs: list[bytes], **how: bool) -> object:
+        calls.append(len(legs))
+        return send(descriptor, rows, legs, **how)
+
+    monkeypatch.setattr(LIBRARY, "send", counted)
+    out = room.frames([1100] * 12 + [400], key=False)
+    bench.path.send(out, bench.hub.sessions)
+    assert all(sent._made is None for _, _, sent in out if isinstance(sent, Planned)), "nobody made them in Python"
+    assert calls == [2]
+    assert [bench.hub.sessions[owner].traffic.packets_out for owner in OWNERS] == [13, 13, 0]
+    bench.close()
+
+
+async def test_an_address_that_moves_is_followed() -> None:
+    bench, room = Bench(CompiledPath(LIBRARY)), live_room()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        other.settimeout(5.0)
+        bench.hub.sessions["plain"].address = other.getsockname()
+        bench.path.send(room.frames([700], key=False)[:1], bench.hub.sessions)
+        assert len(other.recv(4096)) == 740
+    bench.close()
 
 
 async def test_a_full_send_buffer_is_counted() -> None:
@@ -247,8 +302,8 @@ async def test_a_full_send_buffer_is_counted() -> None:
 
 
 async def test_sessions_that_are_gone_or_have_no_keys_are_passed_over() -> None:
-    for path in (ReferencePath(), BatchedPath()):
-        bench, room = Bench(path), Room()
+    for path in (ReferencePath(), BatchedPath(), CompiledPath(LIBRARY)):
+        bench, room = Bench(path), live_room()
         out = room.frames([1100], key=True)
         bench.hub.sessions["plain"].srtp = None
         bench.hub.sessions["counted"].address = None

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.adapters.media_embedded import dtls, identity
 from gateway.adapters.media_embedded.hub import Event, Hub
-from gateway.adapters.media_embedded.paths import PATHS
+from gateway.adapters.media_embedded.paths import ReferencePath
 from gateway.adapters.media_embedded.rules import rtcp
 from gateway.adapters.media_embedded.rules.description import Track
 from gateway.adapters.media_embedded.rules.ice import Credentials
@@ -66,7 +66,7 @@ async def stage(tmp_path: Path) -> Iterator[Stage]:
     own = identity.load_or_make(tmp_path / "own.pem", datetime.now(UTC))
     events: list[Event] = []
     with _port() as port:
-        hub = Hub(dtls.context(own.certificate, own.key), PATHS["reference"](), events.append, uplink_bps=1_200_000)
+        hub = Hub(dtls.context(own.certificate, own.key), ReferencePath(), events.append, uplink_bps=1_200_000)
         yield Stage(hub, port, events)
         for name in list(hub.sessions):
             hub.close(name, EndReason.SHUTDOWN)

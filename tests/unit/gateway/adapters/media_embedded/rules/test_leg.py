@@ -327,7 +327,7 @@ def test_runs_are_sent_as_packets_one_by_one(steps: list[tuple[int, int, bool]],
             gop.add(packet)
         now = 1.0 + place / 25
         got = [sent for packet in batch for sent in singly.take(Run([packet]), gop, 1, now)]
-        assert whole.take(Run(batch), gop, 1, now) == got
+        assert list(whole.take(Run(batch), gop, 1, now)) == got
     assert (whole.packets, whole.octets, whole.dropped) == (singly.packets, singly.octets, singly.dropped)
     source = SenderInfo(1, 1 << 32, 6000, 0, 0)
     assert whole.report(source, 3.0, 3.0) == singly.report(source, 3.0, 3.0)

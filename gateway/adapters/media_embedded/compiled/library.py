@@ -1,0 +1,136 @@
+"""The one caller of the C code: its functions with types, and the buffers that it reads and writes.
+
+Layouts stand here a second time, as `struct` formats; their sizes are compared when the library is loaded.
+"""
+
+import ctypes
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from gateway.adapters.media_embedded.compiled.build import CompiledError
+
+CRYPTO = "libcrypto.so.3"
+"""OpenSSL 3 of the system, which Python's own `ssl` stands on too."""
+LONGEST = 2048
+BATCH = 64
+"""Datagrams that one system call takes."""
+MAX_TAIL, ADDRESS = 64, 28
+TAKEN = 0
+NAMES = ("", "replay", "spoofed", "malformed", "too_many_sources", "srtp")
+"""What is wrong with a packet, by its status."""
+
+ARRIVAL = struct.Struct("=HH28s")
+PACKET = struct.Struct("=6IH3B3x")
+ROW = struct.Struct("=qIIHB5x")
+LEG = struct.Struct(f"=qiIHBBBBBx{MAX_TAIL}s{ADDRESS}s4x")
+OUTCOME = struct.Struct("=4i")
+_LAYOUT = (ARRIVAL.size, PACKET.size, ROW.size, LEG.size, OUTCOME.size, LONGEST)
+_SPACE = 32 * LONGEST
+
+_int, _bytes, _size, _place = ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p
+
+
+def _buffer(size: int) -> Any:
+    """Return room for a function's results; a slice of it is bytes, whatever typeshed says."""
+    return ctypes.create_string_buffer(size)
+
+
+class Library:
+    """The loaded library. Buffers are shared: read what a call left before the next one."""
+
+    def __init__(self, path: Path) -> None:
+        """Load it and find the cipher; raises CompiledError."""
+        try:
+            loaded = ctypes.CDLL(str(path))
+            self._layout(loaded)
+            bind = self._function(loaded, "packets_bind", _bytes)
+            self._open = self._function(loaded, "packets_open", _bytes, _int)
+            self._close = self._function(loaded, "packets_close", _int)
+            self._receive = self._function(loaded, "packets_receive", _int, _place, _size, _place, _int)
+            self._read = self._function(
+                loaded, "packets_read", _int, _bytes, _size, _bytes, _int, _place, _size, _place
+            )
+            self._read_control = self._function(loaded, "packets_read_control", _int, _bytes, _int, _place, _size)
+            self._send = self._function(loaded, "packets_send", _int, _bytes, _int, _bytes, _size, _bytes, _int, _place)
+        except (OSError, AttributeError) as error:
+            raise CompiledError(f"{path.name} does not load: {error}") from error
+        if not bind(CRYPTO.encode()):
+            raise CompiledError(f"{CRYPTO} is not there; install OpenSSL 3 (libssl3)")
+        self._datagrams = _buffer(BATCH * LONGEST)
+        self._arrivals = _buffer(BATCH * ARRIVAL.size)
+        self._plain = _buffer(_SPACE)
+        self._packets = _buffer(BATCH * PACKET.size)
+        self._outcome = _buffer(OUTCOME.size)
+
+    @staticmethod
+    def _function(loaded: ctypes.CDLL, name: str, *arguments: Any) -> Callable[..., int]:
+        function = loaded[name]
+        function.argtypes, function.restype = arguments, _int
+        return cast("Callable[..., int]", function)
+
+    def _layout(self, loaded: ctypes.CDLL) -> None:
+        sizes = (ctypes.c_int32 * len(_LAYOUT))()
+        loaded.packets_layout(sizes)
+        if tuple(sizes) != _LAYOUT:
+            raise CompiledError(f"the library has other layouts than this code: {tuple(sizes)} for {_LAYOUT}")
+
+    def open(self, keys: Sequence[tuple[bytes, int]]) -> int:
+        """Begin a session with keys and salts for sending RTP, receiving RTP, receiving RTCP; -1 without room."""
+        length = len(keys[0][0])
+        if {len(key) for key, _ in keys} != {length}:
+            raise ValueError("keys of one session are equally long")
+        return self._open(b"".join(key + salt.to_bytes(12, "big") for key, salt in keys), length)
+
+    def close(self, session: int) -> None:
+        """End a session."""
+        self._close(session)
+
+    def receive(self, descriptor: int) -> int:
+        """Take what waits at a socket, BATCH datagrams at most; returns how many (`arrivals`) or the negative errno."""
+        return self._receive(descriptor, self._datagrams, len(self._datagrams), self._arrivals, BATCH)
+
+    def arrivals(self, count: int) -> Iterator[tuple[bytes, bytes]]:
+        """Return the datagrams that `receive` took, each with the sockaddr it came from."""
+        datagrams, at = self._datagrams, 0
+        for length, size, address in ARRIVAL.iter_unpack(self._arrivals[: count * ARRIVAL.size]):
+            yield datagrams[at : at + length], address[:size]
+            at += LONGEST
+
+    def read(self, session: int, data: bytes, lengths: Sequence[int]) -> Iterator[tuple[int, ...]]:
+        """Decrypt RTP packets that stand one after the other; returns PACKET's fields of each (payloads: `plain`)."""
+        count = len(lengths)
+        if len(data) > len(self._plain):
+            self._plain = _buffer(len(data))
+        if count * PACKET.size > len(self._packets):
+            self._packets = _buffer(count * PACKET.size)
+        packed = struct.pack(f"={count}H", *lengths)
+        if not self._read(session, data, len(data), packed, count, self._plain, len(self._plain), self._packets):
+            raise AssertionError("lengths add up to the data, and the session is open")
+        return PACKET.iter_unpack(self._packets[: count * PACKET.size])
+
+    def plain(self, begin: int, end: int) -> bytes:
+        """Return what the last `read` decrypted."""
+        return bytes(self._plain[begin:end])
+
+    def read_control(self, session: int, data: bytes) -> bytes | int:
+        """Decrypt an RTCP compound; returns it, or the status that says what is wrong."""
+        if len(data) > len(self._plain):
+            return len(NAMES) - 1
+        length = self._read_control(session, data, len(data), self._plain, len(self._plain))
+        return self._plain[:length] if length >= 0 else -length
+
+    def send(
+        self, descriptor: int, rows: tuple[bytes, bytes, int], legs: list[bytes], *, segmenting: bool
+    ) -> tuple[int, int, bool]:
+        """Send rows (ROW each, their payloads, how many) to legs (LEG each).
+
+        Returns how many packets found the buffer full, how many could not be sent, and whether the kernel segments.
+        """
+        packed, payloads, count = rows
+        OUTCOME.pack_into(self._outcome, 0, 0, 0, segmenting, 0)
+        if not self._send(descriptor, packed, count, payloads, len(payloads), b"".join(legs), len(legs), self._outcome):
+            raise AssertionError("rows lie in their payloads, and legs are of open sessions")
+        full, unsent, still, _ = OUTCOME.unpack(self._outcome.raw)
+        return full, unsent, bool(still)

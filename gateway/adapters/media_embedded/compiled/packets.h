@@ -1,0 +1,75 @@
+/*
+ * The loops of the packet path that run once for each packet: SRTP with AES-GCM (RFC 3711, RFC 7714), the replay check,
+ * the headers of legs, and system calls that take many datagrams at once.
+ *
+ * It decides nothing. What goes to whom under which number comes from the rules in Python; the replay window mirrors
+ * `srtp_gcm.Replay` and the cut into groups `paths.groups_of`, and tests hold the two against each other. The cipher is
+ * OpenSSL's.
+ *
+ * Sessions are named by small numbers, never by pointers, and every length and offset is checked here: no argument of
+ * these functions can make them read or write outside of the buffers that they were given. One thread may use them.
+ */
+#ifndef PACKETS_H
+#define PACKETS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HEADER 12
+#define TAG 16
+#define SALT 12
+#define LONGEST 2048
+#define MAX_TAIL 64
+#define MAX_ADDRESS 28 /* sizeof(struct sockaddr_in6) */
+
+/* -- what crosses the border; `library.py` has the same layouts --------------------------------------------------- */
+
+struct arrival {
+    uint16_t length;
+    uint16_t address_length;
+    uint8_t address[MAX_ADDRESS];
+};
+
+struct packet {
+    uint32_t timestamp, ssrc, payload_at, payload_length, block_at, block_length;
+    uint16_t sequence;
+    uint8_t status, payload_type, marker, unused[3];
+};
+
+struct row {
+    int64_t number;
+    uint32_t timestamp, offset;
+    uint16_t length;
+    uint8_t marker, unused[5];
+};
+
+struct leg {
+    int64_t step;
+    int32_t session;
+    uint32_t later;
+    uint16_t wide; /* the transport-wide number of the first packet */
+    uint8_t counted; /* whether there is one */
+    uint8_t first, payload_type, tail_length, address_length, unused;
+    uint8_t tail[MAX_TAIL];
+    uint8_t address[MAX_ADDRESS];
+};
+
+struct outcome {
+    int32_t full, unsent, segmenting, unused;
+};
+
+/* -- what the files have in common --------------------------------------------------------------------------------- */
+
+struct session;
+
+/* Return a session by its number, NULL where there is none. */
+struct session *session_of(int number);
+
+/*
+ * Encrypt an RTP packet of a session: `length` bytes behind a head of `head_length`, to `out`, the tag behind them. 0
+ * where the cipher fails. The caller answers for the nonce rule: one SSRC and index, one content.
+ */
+int seal(struct session *session, uint32_t ssrc, uint64_t index, const uint8_t *head, int head_length,
+         const uint8_t *plain, int length, uint8_t *out);
+
+#endif

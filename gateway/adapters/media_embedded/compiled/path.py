@@ -1,0 +1,128 @@
+"""The `compiled` way of packets onto the wire: what a leg planned is carried out in C, for all legs of a run at once.
+
+Packets that are not of a plan (joins, repetitions, fillers), connections by TCP and other ciphers go as in `batched`.
+"""
+
+import functools
+import logging
+from collections.abc import Mapping, Sequence
+
+from typing_extensions import override
+
+from gateway.adapters.media_embedded.compiled.library import LEG, MAX_TAIL, ROW, Library
+from gateway.adapters.media_embedded.compiled.port import CompiledPort, sockaddr
+from gateway.adapters.media_embedded.compiled.srtp import CompiledSrtp
+from gateway.adapters.media_embedded.paths import BatchedPath
+from gateway.adapters.media_embedded.rules.ring import Planned, Row
+from gateway.adapters.media_embedded.rules.strand import Out
+from gateway.adapters.media_embedded.rules.stun import Address
+from gateway.adapters.media_embedded.session import Session
+from gateway.adapters.media_embedded.srtp import MAX_PLAIN, Keys, Secured
+from gateway.adapters.media_embedded.srtp_gcm import GCM, TAG, GcmSrtp, key_pair
+
+logger = logging.getLogger(__name__)
+MAX_ADDRESSES = 8192
+"""Addresses whose bytes are remembered; then all are made anew."""
+
+
+class Table:
+    """The packets of one run as the library reads them; `longest` and `octets` are of the payloads."""
+
+    __slots__ = ("longest", "octets", "packed", "rows")
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        payloads = [row[3] for row in rows]
+        at, packed = 0, []
+        for number, marker, timestamp, payload in rows:
+            packed.append(ROW.pack(number, timestamp, at, len(payload), marker))
+            at += len(payload)
+        self.longest, self.octets = max(map(len, payloads)), at
+        self.packed = (b"".join(packed), b"".join(payloads), len(payloads))
+
+
+class CompiledPath(BatchedPath):
+    """Runs go to all their legs in one call. `segmenting` False never uses GSO."""
+
+    name = "compiled"
+
+    def __init__(self, library: Library, *, segmenting: bool = True) -> None:
+        super().__init__(segmenting=segmenting)
+        self._library = library
+        self._addresses: dict[Address, bytes] = {}
+        self._table: Table | None = None
+        self._port: CompiledPort | None = None
+        self._legs: list[bytes] = []
+        self.port = functools.partial(CompiledPort, library)
+
+    @override
+    def secure(self, keys: Keys) -> Secured:
+        if keys.profile not in GCM:
+            return super().secure(keys)
+        made = CompiledSrtp(*key_pair(keys), self._library)
+        if made.number < 0:
+            logger.error("no room for the keys of another session, it goes the way of batched")
+            return GcmSrtp(*key_pair(keys))
+        return made
+
+    @override
+    def send(self, out: Out, sessions: Mapping[str, Session]) -> None:
+        for item in out:
+            session = sessions.get(item[0])
+            if session is not None and not self._plan(session, item[2]):
+                self._carry_out()  # what was planned before goes before
+                super().send([item], sessions)
+        self._carry_out()
+
+    def _plan(self, session: Session, sent: Sequence[object]) -> bool:
+        """Add a leg to the next call; False where it must go another way."""
+        port, srtp = session.port, session.srtp
+        if not (isinstance(sent, Planned) and isinstance(srtp, CompiledSrtp) and isinstance(port, CompiledPort)):
+            return False
+        rows, step, later, payload_type, wide, tail = sent.recipe
+        table = self._table
+        if table is None or table.rows is not rows or port is not self._port:
+            self._carry_out()
+            table = self._table = Table(rows)
+            self._port = port
+        size = sent.head_size
+        to = b"" if session.address is None else self._addresses.get(session.address) or self._known(session.address)
+        if not to or table.longest + size > MAX_PLAIN or len(tail) > MAX_TAIL:
+            return False
+        counted = size > 8 + len(tail)
+        self._legs.append(
+            LEG.pack(
+                step,
+                srtp.number,
+                later & 0xFFFFFFFF,
+                wide & 0xFFFF,
+                counted,
+                sent.first,
+                payload_type,
+                len(tail),
+                len(to),
+                tail,
+                to,
+            )
+        )
+        count = len(rows)
+        session.traffic.packets_out += count
+        session.line.sent.octets += table.octets + count * (size + TAG)
+        return True
+
+    def _known(self, address: Address) -> bytes:
+        if len(self._addresses) >= MAX_ADDRESSES:
+            self._addresses.clear()
+        found = self._addresses[address] = sockaddr(address)
+        return found
+
+    def _carry_out(self) -> None:
+        legs, self._legs = self._legs, []
+        if not legs or self._table is None or self._port is None:
+            return
+        port = self._port
+        full, unsent, self._segmenting = self._library.send(
+            port.descriptor, self._table.packed, legs, segmenting=self._segmenting
+        )
+        port.full += full
+        port.unsent += unsent

@@ -1,0 +1,242 @@
+/* Many datagrams with one system call: what came in, and what legs planned to send, encrypted on the way out. */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "packets.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103 /* linux/udp.h */
+#endif
+
+#define MAX_PLAIN 1356
+#define MAX_GROUP 10
+#define MAX_MESSAGES 64
+#define MAX_ARRIVALS 256
+#define OUT_SIZE (256 * 1024)
+
+/* -- receiving ------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Take what waits at a socket, `most` datagrams at most, each into its own LONGEST bytes of `buffer`. Returns how many
+ * there were, or the negative errno.
+ */
+int packets_receive(int socket, uint8_t *buffer, size_t buffer_size, struct arrival *arrivals, int most)
+{
+    static struct mmsghdr messages[MAX_ARRIVALS];
+    static struct iovec parts[MAX_ARRIVALS];
+    if (most < 0 || most > MAX_ARRIVALS || (size_t)most * LONGEST > buffer_size)
+        return -EINVAL;
+    for (int place = 0; place < most; place++) {
+        parts[place] = (struct iovec){buffer + (size_t)place * LONGEST, LONGEST};
+        memset(&arrivals[place], 0, sizeof arrivals[place]);
+        messages[place].msg_hdr = (struct msghdr){.msg_name = arrivals[place].address, .msg_namelen = MAX_ADDRESS,
+                                                  .msg_iov = &parts[place], .msg_iovlen = 1};
+    }
+    int count = recvmmsg(socket, messages, (unsigned)most, MSG_DONTWAIT, NULL);
+    if (count < 0)
+        return -errno;
+    for (int place = 0; place < count; place++) {
+        arrivals[place].length = (uint16_t)messages[place].msg_len;
+        arrivals[place].address_length = (uint16_t)messages[place].msg_hdr.msg_namelen;
+    }
+    return count;
+}
+
+/* -- sending --------------------------------------------------------------------------------------------------------- */
+
+struct control {
+    union {
+        struct cmsghdr head;
+        uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
+    };
+};
+
+static struct {
+    uint8_t bytes[OUT_SIZE];
+    struct mmsghdr messages[MAX_MESSAGES];
+    struct iovec parts[MAX_MESSAGES];
+    struct control controls[MAX_MESSAGES];
+    int segments[MAX_MESSAGES], sizes[MAX_MESSAGES];
+    size_t used;
+    int count;
+} tray;
+
+static void count_failure(struct outcome *outcome, int error, int packets)
+{
+    if (error == EAGAIN || error == EWOULDBLOCK)
+        outcome->full += packets;
+    else
+        outcome->unsent += packets;
+}
+
+static void send_singly(int socket, int place, struct outcome *outcome)
+{
+    struct msghdr head = tray.messages[place].msg_hdr;
+    struct iovec whole = tray.parts[place], part = whole;
+    size_t size = (size_t)tray.sizes[place];
+    head.msg_control = NULL;
+    head.msg_controllen = 0;
+    head.msg_iov = &part;
+    for (size_t at = 0; at < whole.iov_len; at += size) {
+        part.iov_base = (uint8_t *)whole.iov_base + at;
+        part.iov_len = whole.iov_len - at < size ? whole.iov_len - at : size;
+        if (sendmsg(socket, &head, 0) < 0)
+            count_failure(outcome, errno, 1);
+    }
+}
+
+/* A message was refused: send its packets singly where segmenting was the reason, else count them. */
+static void refused(int socket, int place, int error, struct outcome *outcome)
+{
+    int packets = tray.segments[place];
+    if (packets > 1 && (error == EINVAL || error == EIO)) {
+        outcome->segmenting = 0; /* for good: what the kernel cannot do now it cannot do later */
+        send_singly(socket, place, outcome);
+    } else if (packets > 1 && error == EMSGSIZE) {
+        send_singly(socket, place, outcome);
+    } else {
+        count_failure(outcome, error, packets);
+    }
+}
+
+static void empty_tray(int socket, struct outcome *outcome)
+{
+    for (int place = 0; place < tray.count;) {
+        int sent = sendmmsg(socket, tray.messages + place, (unsigned)(tray.count - place), 0);
+        if (sent > 0) {
+            place += sent;
+        } else if (errno != EINTR) {
+            refused(socket, place, errno, outcome);
+            place++;
+        }
+    }
+    tray.count = 0;
+    tray.used = 0;
+}
+
+/* Make a message of the `packets` that begin at `begin` of the tray's bytes and are `size` long, the last one less. */
+static void put_message(const struct leg *leg, size_t begin, int packets, int size)
+{
+    int place = tray.count++;
+    struct msghdr *head = &tray.messages[place].msg_hdr;
+    tray.segments[place] = packets;
+    tray.sizes[place] = size;
+    tray.parts[place] = (struct iovec){tray.bytes + begin, tray.used - begin};
+    *head = (struct msghdr){.msg_name = (void *)leg->address, .msg_namelen = leg->address_length,
+                            .msg_iov = &tray.parts[place], .msg_iovlen = 1};
+    if (packets == 1)
+        return;
+    uint16_t segment = (uint16_t)size;
+    struct control *control = &tray.controls[place];
+    control->head = (struct cmsghdr){CMSG_LEN(sizeof segment), IPPROTO_UDP, UDP_SEGMENT};
+    memcpy(CMSG_DATA(&control->head), &segment, sizeof segment);
+    head->msg_control = control->bytes;
+    head->msg_controllen = CMSG_SPACE(sizeof segment);
+}
+
+/* Write one packet of a leg to the tray, encrypted; 0 where the cipher fails. */
+static int put_packet(struct session *session, const struct leg *leg, const struct row *row, uint16_t wide,
+                      const uint8_t *payload)
+{
+    uint8_t *head = tray.bytes + tray.used;
+    int length = 8 + leg->tail_length;
+    uint64_t index = ((uint64_t)row->number + (uint64_t)leg->step) & 0xFFFFFFFFFFFF;
+    uint16_t sequence = htobe16((uint16_t)index), counted = htobe16(wide);
+    uint32_t ssrc, timestamp = htobe32(row->timestamp + leg->later);
+    head[0] = leg->first;
+    head[1] = row->marker | leg->payload_type;
+    memcpy(head + 2, &sequence, 2);
+    memcpy(head + 4, &timestamp, 4);
+    memcpy(head + 8, leg->tail, leg->tail_length);
+    memcpy(&ssrc, leg->tail, 4);
+    if (leg->counted) {
+        memcpy(head + length, &counted, 2);
+        length += 2;
+    }
+    if (!seal(session, be32toh(ssrc), index, head, length, payload, row->length, head + length))
+        return 0;
+    tray.used += (size_t)length + row->length + TAG;
+    return 1;
+}
+
+/* Return how many of the rows from `begin` on go together: equal ones, with perhaps a shorter one at the end. */
+static int group_at(const struct row *rows, int begin, int count)
+{
+    int end = begin + 1;
+    while (end < count && end - begin < MAX_GROUP) {
+        if (rows[end].length > rows[begin].length)
+            break;
+        if (rows[end++].length < rows[begin].length)
+            break;
+    }
+    return end - begin;
+}
+
+static void send_leg(int socket, struct session *session, const struct leg *leg, const struct row *rows, int count,
+                     const uint8_t *payloads, struct outcome *outcome)
+{
+    int head_length = 8 + leg->tail_length + (leg->counted ? 2 : 0);
+    for (int begin = 0, packets; begin < count; begin += packets) {
+        packets = outcome->segmenting ? group_at(rows, begin, count) : 1;
+        if (tray.count == MAX_MESSAGES || OUT_SIZE - tray.used < MAX_GROUP * LONGEST)
+            empty_tray(socket, outcome);
+        size_t from = tray.used;
+        int place = begin;
+        while (place < begin + packets
+               && put_packet(session, leg, &rows[place], (uint16_t)(leg->wide + place),
+                             payloads + rows[place].offset))
+            place++;
+        outcome->unsent += begin + packets - place;
+        if (place > begin)
+            put_message(leg, from, place - begin, head_length + rows[begin].length + TAG);
+    }
+}
+
+static int rows_fit(const struct row *rows, int count, size_t size)
+{
+    for (int place = 0; place < count; place++)
+        if (rows[place].length > MAX_PLAIN || rows[place].offset > size || rows[place].length > size - rows[place].offset)
+            return 0;
+    return 1;
+}
+
+static int leg_fits(const struct leg *leg)
+{
+    return session_of(leg->session) != NULL && leg->tail_length >= 4 && leg->tail_length <= MAX_TAIL
+           && leg->address_length <= MAX_ADDRESS;
+}
+
+/*
+ * Send the same rows to many legs: each packet gets the leg's header, is encrypted for its session, and goes out
+ * together with its neighbours of equal size. `outcome` says on the way in whether the kernel segments, and on the way
+ * out what could not be sent. 0, and nothing sent, for wrong arguments.
+ */
+int packets_send(int socket, const struct row *rows, int row_count, const uint8_t *payloads, size_t payload_size,
+                 const struct leg *legs, int leg_count, struct outcome *outcome)
+{
+    if (row_count < 0 || leg_count < 0 || !rows_fit(rows, row_count, payload_size))
+        return 0;
+    for (int place = 0; place < leg_count; place++)
+        if (!leg_fits(&legs[place]))
+            return 0;
+    for (int place = 0; place < leg_count; place++)
+        send_leg(socket, session_of(legs[place].session), &legs[place], rows, row_count, payloads, outcome);
+    empty_tray(socket, outcome);
+    return 1;
+}
+
+/* Sizes of what crosses the border, so that a reader with other layouts is found out at once. */
+void packets_layout(int32_t *sizes)
+{
+    sizes[0] = sizeof(struct arrival);
+    sizes[1] = sizeof(struct packet);
+    sizes[2] = sizeof(struct row);
+    sizes[3] = sizeof(struct leg);
+    sizes[4] = sizeof(struct outcome);
+    sizes[5] = LONGEST;
+}
