@@ -6,7 +6,7 @@
     ├── store, blobs, media engine, broker          adapters, chosen from the settings
     ├── registry, links, alarms, escalation,
     │   federation                                  the heart: what comes in, who is told, what is owed
-    ├── reports                                     what is told upward, and until when
+    ├── reports, warning                            what is told upward and to the public, and until when
     ├── media, recordings, rollcall, dispatch       pictures and people
     ├── users, audit, enrolment                     who may
     └── site (console, API), management             two listeners
@@ -34,6 +34,7 @@ from gateway.adapters.paper_files import PaperFiles
 from gateway.adapters.store_choice import choose_store
 from gateway.alarms.api import routes as alarm_routes
 from gateway.alarms.bulletins import Bulletins
+from gateway.alarms.cap import parse as parse_cap
 from gateway.alarms.clock_watch import ClockWatch
 from gateway.alarms.feeds import Feeds
 from gateway.alarms.service import Alarms
@@ -51,6 +52,7 @@ from gateway.enrolment.api import routes as enrolment_routes
 from gateway.enrolment.authority import Authority
 from gateway.enrolment.service import Enrolment
 from gateway.escalation.api import routes as escalation_routes
+from gateway.escalation.errands import Errands
 from gateway.escalation.needs import EscalationNeeds
 from gateway.escalation.service import Escalation
 from gateway.events import EventBus
@@ -91,7 +93,16 @@ from gateway.settings import AnswerPolicy, Settings
 from gateway.state_lock import StateLock
 from gateway.users.api import routes as user_routes
 from gateway.users.service import Users
+from gateway.warning.api import routes as warning_routes
+from gateway.warning.calls import TIMER as WARNING_CALL
+from gateway.warning.calls import Calls
+from gateway.warning.desk import WarningDesk
+from gateway.warning.inbox import WarningInbox
+from gateway.warning.needs import WarningNeeds
+from gateway.warning.public_api import public_routes
+from gateway.warning.service import Warnings
 from gateway.web.application import Site, build_site
+from gateway.web.keys import load_or_make_key
 from gateway.web.management import build_management, watch_loop
 from gateway.web.media_tokens import MediaTokens
 from gateway.web.server import HttpServer, Listen
@@ -108,6 +119,7 @@ from protocols.enrolment import BrokerPlace
 from protocols.escalation import DOWNWARD, ESCALATED, REOPENED
 from protocols.health import CATALOGUE, LINK_STATE
 from protocols.report import SENT
+from protocols.warning import ISSUED
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +191,30 @@ class Gateway:
             has_upper=self.settings.upstream.url is not None,
         )
         self.report_inbox = Inbox(self.reports)
+        self._warnings()
+
+    def _warnings(self) -> None:
+        self.errands = Errands(self.store, self.clock)
+        needs = WarningNeeds(
+            store=self.store,
+            outgoing=self.links,
+            letters=self.escalation.letters,
+            timers=self.errands,
+            area=self.registry,
+            paper=self.paper,
+            clock=self.clock,
+            metrics=self.metrics,
+            settings=self.settings.warning,
+            key=load_or_make_key(self._state / "keys" / "node.key"),
+            parse=parse_cap,
+            base_url=lambda: self.base_url,
+        )
+        calls = Calls(needs)
+        self.warnings, self.warning_desk = Warnings(needs, calls), WarningDesk(needs)
+        self.warning_inbox = WarningInbox(needs, self.warnings)
+        self.errands.on(WARNING_CALL, calls.ring)
+        self.escalation.letters.follow(self.warnings.on_receipt)
+        self.bulletins.follow(self.warning_inbox.on_taken)
 
     def _chains(self) -> Escalation:
         wanted = self.settings.notify
@@ -326,6 +362,7 @@ class Gateway:
             self.links.on_event(type_, self.press)
         self.links.on_command(CommandName.ROLLCALL_RESULT, self.unit_desk.on_result)
         self.links.on_command(CommandName.ROLLCALL_BULLETIN, self.unit_desk.on_bulletin)
+        self.links.on_event(ISSUED, self.warning_inbox)
         self.links.on_event(CALL_ENDED, self.dispatch)
         self.links.on_event(DUTY_CURRENT, self.duty)
         self.links.on_command(CommandName.MEDIA_PUBLISH, self.media.on_publish)
@@ -346,6 +383,8 @@ class Gateway:
             press_routes(self.press, self.unit_desk, self.paper),
             rollcall_routes(self.rollcall),
             report_routes(self.reports, self.report_inbox, Printer(self.paper, self.table)),
+            warning_routes(self.warnings, self.warning_desk),
+            public_routes(self.warnings.needs, self.warnings.calls, self.warning_desk),
             recording_routes(self.recordings),
             dispatch_routes(self.dispatch, self.media.holding(Kind.CALL)),
             duty_routes(self.duty),
@@ -411,6 +450,8 @@ class Gateway:
         self.tasks.start("shelves", ShelfWatch(self.clock, self.alarms).run)
         self.tasks.start("report-clocks", self.reports.run)
         self.tasks.start("feeds", self.feeds.run)
+        self.tasks.start("errands", self.errands.run)
+        self.tasks.start("warnings", self.warnings.run)
         self.tasks.start("clock", ClockWatch(self.clock, self.alarms, self.metrics).run)
         if self.federation is not None:
             await stack.enter_async_context(self.federation)

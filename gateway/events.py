@@ -79,6 +79,13 @@ class WarningTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class WarningChanged:
+    """A public warning moved on, somebody answered its call, or a message of it has a receipt."""
+
+    warning_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class EscalationChanged:
     """The chain of an alarm moved on, or a message of it has a receipt."""
 

@@ -18,6 +18,7 @@ from gateway.events import (
     ReportChanged,
     RollCallChanged,
     WallSlotChanged,
+    WarningChanged,
 )
 from gateway.ports.store import UPPER
 from gateway.registry.api import UpperView, link_view
@@ -78,7 +79,10 @@ def _by_id() -> Mapping[type[Any], Renderer]:
     async def report(event: ReportChanged) -> Message:
         return Message("report.changed", {"id": event.report_id, "percent": event.percent})
 
-    return {RollCallChanged: roll_call, CallChanged: call, ReportChanged: report}
+    async def warning(event: WarningChanged) -> Message:
+        return Message("warning.changed", {"id": event.warning_id})
+
+    return {RollCallChanged: roll_call, CallChanged: call, ReportChanged: report, WarningChanged: warning}
 
 
 async def _duty(event: DutyChanged) -> Message:
