@@ -81,6 +81,9 @@ from gateway.reports.needs import ReportNeeds
 from gateway.reports.printing import Printer
 from gateway.reports.service import Reports
 from gateway.rollcall.api import routes as rollcall_routes
+from gateway.rollcall.evidence import Evidence
+from gateway.rollcall.evidence_api import evidence_routes
+from gateway.rollcall.gatherer import Gatherer
 from gateway.rollcall.machine import Profile
 from gateway.rollcall.needs import RollCallNeeds
 from gateway.rollcall.press.api import routes as press_routes
@@ -272,15 +275,19 @@ class Gateway:
 
     def _people(self) -> None:
         wanted = self.settings.rollcall
+        pictures = self.media.holding(Kind.ROLL_CALL)
+        self.evidence = Evidence(self.store, self.blobs, self.clock, self.metrics, retention_days=wanted.evidence_days)
+        self.gatherer = Gatherer(self.evidence, pictures, self.engine, self.clock, self.metrics, self._state / "clips")
         self.rollcall = RollCallService(
             RollCallNeeds(
                 store=self.store,
                 blobs=self.blobs,
                 ways=self.registry,
                 commands=self.links,
-                pictures=self.media.holding(Kind.ROLL_CALL),
+                pictures=pictures,
                 clock=self.clock,
                 metrics=self.metrics,
+                gathering=self.gatherer,
             ),
             profile=Profile(
                 answer_within_s=wanted.answer_within_s,
@@ -381,6 +388,7 @@ class Gateway:
             media_routes(self.media, self.settings.media.ice_servers),
             wall_routes(self.media, self.settings.media.ice_servers),
             press_routes(self.press, self.unit_desk, self.paper),
+            evidence_routes(self.evidence),
             rollcall_routes(self.rollcall),
             report_routes(self.reports, self.report_inbox, Printer(self.paper, self.table)),
             warning_routes(self.warnings, self.warning_desk),
@@ -442,8 +450,10 @@ class Gateway:
         self.tasks.start("figures", install_figures(self._figured()).run)
         self._count_own()
         await stack.enter_async_context(self.escalation)
-        for room in (self.management, self.http, self.media, self.recordings, self.rollcall, self.dispatch, self.links):
+        for room in (self.management, self.http, self.media, self.recordings):
             await stack.enter_async_context(room)
+        for people in (self.gatherer, self.rollcall, self.dispatch, self.links):
+            await stack.enter_async_context(people)
         for node in await self.enrolment.nodes():
             await self.links.expect(node)
         await stack.enter_async_context(self.duty)

@@ -11,12 +11,13 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
 
+from gateway.adapters.blob_files import FileBlobs
 from gateway.adapters.broker_mosquitto import find_mosquitto
 from gateway.adapters.media_choice import janus_secret
 from gateway.adapters.media_embedded.backends import choose
@@ -25,6 +26,7 @@ from gateway.adapters.media_janus.api import JanusClient
 from gateway.adapters.media_janus.connection import too_old
 from gateway.adapters.media_janus.server import find_janus, janus_version
 from gateway.audit.machine import Record, Verdict, verify
+from gateway.rollcall.rules.chain import ChainCheck, ChainVerdict, EvidenceKind, Link
 from gateway.settings import BrokerKind, MediaBackend, MediaEngineKind, Settings
 from gateway.state_lock import StateLock
 from gateway.web.assets import console_built
@@ -59,7 +61,7 @@ async def examine(settings: Settings) -> list[Finding]:
         broker(settings),
         *certificates(settings),
     ]
-    found += [audit(settings), console(), first_login(settings)]
+    found += [audit(settings), evidence(settings), console(), first_login(settings)]
     if settings.media.engine is MediaEngineKind.JANUS:
         found.append(await janus(settings))
     if settings.upstream.url is not None:
@@ -278,6 +280,42 @@ def verify_file(database: Path) -> Verdict:
             return verify(())
         rows = connection.execute(f"SELECT {columns} FROM audit ORDER BY seq")  # noqa: S608 - constant
         return verify(Record(*row) for row in rows)
+
+
+def evidence(settings: Settings) -> Finding:
+    """Check the chain of roll-call evidence and every file that it names."""
+    if not settings.database.exists():
+        return Finding("evidence", good=True, detail="no database yet; made at the first start")
+    try:
+        verdict = chain_of_file(settings.database)
+    except sqlite3.Error as error:
+        advice = "restore the database from the backup"
+        return Finding("evidence", good=False, detail=f"{settings.database}: {error}", advice=advice)
+    if verdict.fault is not None:
+        advice = "keep a copy of the database and call the auditor: somebody changed the evidence"
+        return Finding("evidence", good=False, detail=verdict.fault, advice=advice)
+    blobs = FileBlobs(settings.state.dir.resolve() / "blobs")
+    faults = [fault for name in sorted(verdict.files) if (fault := blobs.fault(name)) is not None]
+    if faults:
+        advice = "keep a copy of the state directory, call the auditor, restore the file from the backup"
+        more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+        return Finding("evidence", good=False, detail=faults[0] + more, advice=advice)
+    detail = f"{verdict.links} links, {len(verdict.files)} files, all whole, head {verdict.head[:16]}"
+    return Finding("evidence", good=True, detail=detail)
+
+
+def chain_of_file(database: Path) -> ChainVerdict:
+    """Check the chain of evidence in a database file, read-only; raises sqlite3.Error."""
+    columns = [one.name for one in fields(Link)]
+    stored = {"taken_us": "taken_at", "at_us": "at"}
+    listed = ", ".join(stored.get(name, name) for name in columns)
+    check = ChainCheck()
+    with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True)) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'roll_call_evidence'").fetchone():
+            for row in connection.execute(f"SELECT {listed} FROM roll_call_evidence ORDER BY seq"):  # noqa: S608
+                values = dict(zip(columns, row, strict=True))
+                check.take(Link(**values | {"kind": EvidenceKind(values["kind"])}))
+    return check.verdict
 
 
 def console() -> Finding:

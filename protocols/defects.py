@@ -126,6 +126,11 @@ class PictureWatch:
             return CheckResult.BAD
         return CheckResult.GOOD if self._clock.right or self.challenge_seen else CheckResult.UNKNOWN
 
+    @property
+    def repeats(self) -> bool:
+        """Whether not even the grain of the picture changed (see `PictureJudge.repeats`)."""
+        return self._judge.repeats
+
     def clock_age_s(self) -> float | None:
         """Return how old the newest picture was by its own clock."""
         return self._clock.age_s

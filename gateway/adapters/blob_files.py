@@ -26,6 +26,11 @@ class FileBlobs:
         """Return the bytes, verified against the name. Raises NotFoundError, BadInputError on a changed file."""
         return await asyncio.to_thread(self._get, name)
 
+    async def remove(self, name: str) -> None:
+        """Forget a blob whose time is over; one that is not there is fine."""
+        if _NAME.match(name):
+            await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
+
     def _put(self, content: bytes) -> str:
         name = hashlib.sha256(content).hexdigest()
         path = self._path(name)
@@ -46,6 +51,14 @@ class FileBlobs:
                 raise SpoolFullError(f"no room for a picture in {self._directory}") from None
             raise
         return name
+
+    def fault(self, name: str) -> str | None:
+        """Say what is wrong with a blob, None where it is whole; blocks, for checks outside the gateway."""
+        try:
+            self._get(name)
+        except (NotFoundError, BadInputError, OSError) as error:
+            return str(error)
+        return None
 
     def _get(self, name: str) -> bytes:
         if not _NAME.match(name):

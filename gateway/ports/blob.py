@@ -16,3 +16,7 @@ class BlobStore(Protocol):
     async def get(self, name: str) -> bytes:
         """Return the bytes, verified against the name. Raises NotFoundError, BadInputError on a changed file."""
         ...
+
+    async def remove(self, name: str) -> None:
+        """Forget a blob whose time is over; one that is not there is fine."""
+        ...

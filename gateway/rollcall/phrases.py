@@ -152,3 +152,13 @@ MONTH: Final = (
     "排名", "单位", "区划代码", "应点", "实点", "到岗率", "一次接通率", "平均接通用时(s)", "平均得分", "图像合格率",
     "声音合格率", "县端问题", "线路平台问题", "较上月",
 )  # fmt: skip
+STILL_FIRST: Final = "应答后首幅"
+STILL_SECOND: Final = "应答后数秒"
+STILL_LAST: Final = "结束时"
+STILL_NUMBER: Final = "出示口令时"
+UNKEPT: Final = "证据未能保存：{why}"
+SLOW_PICTURE: Final = "首帧用时 {seconds:.1f} 秒"
+PROVEN_BY_OWNER: Final = "县端逐像素核验为实时"
+NUMBER_SEEN: Final = "画面中读到口令"
+LINE: Final = "时延 {rtt} ms，丢包 {loss:.1f}%，码率 {kbps} kbit/s"
+ON_BATTERY: Final = "电池供电"

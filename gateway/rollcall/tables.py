@@ -1,6 +1,6 @@
 """Tables of the roll-call room. A point's row is written at every step, so a restart goes on where it was."""
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
 from gateway.ports.store import METADATA, UtcTime
 
@@ -119,3 +119,36 @@ INSPECTIONS = Table(
     Column("ended_at", UtcTime),
 )
 """Roll calls of the tiers above that reach counties of this subtree (上级正在抽查)."""
+EVIDENCE = Table(
+    "roll_call_evidence",
+    METADATA,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("roll_call_id", String(26), nullable=False),
+    Column("centre", String(6), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("octets", BigInteger, nullable=False),
+    Column("media_type", String(64), nullable=False),
+    Column("taken_at", UtcTime, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("note", String(200), nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+"""Links of the chain of evidence (`rules.chain`); triggers of the migration refuse UPDATE and DELETE."""
+EVIDENCE_OF = Index("roll_call_evidence_of", EVIDENCE.c.roll_call_id, EVIDENCE.c.centre)
+EVIDENCE_AGE = Index("roll_call_evidence_age", EVIDENCE.c.at)
+NODE_RECORDS = Table(
+    "roll_call_node_records",
+    METADATA,
+    Column("event_id", String(26), primary_key=True),
+    Column("node", String(32), nullable=False),
+    Column("began_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("record", JSON, nullable=False),
+    Column("weighed_at", UtcTime),
+)
+"""What nodes observed while they were cut off (`protocols.diary`); `weighed_at`: its verdicts were looked at again."""
+NODE_RECORDS_OF = Index("roll_call_node_records_of", NODE_RECORDS.c.node, NODE_RECORDS.c.began_at)

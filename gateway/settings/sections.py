@@ -137,6 +137,11 @@ class RollCallSection(Section):
         max_length=24,
         description="Beginning of a bulletin's number (文号), e.g. 通应急点 for 通应急点〔2026〕1号.",
     )
+    evidence_days: int = Field(
+        default=180,
+        ge=1,
+        description="Days that evidence of roll calls is kept; then its files are deleted, and the deletion is logged.",
+    )
 
 
 class ReportsSection(Section):

@@ -112,7 +112,8 @@ def _share(values: "Plane", part: float) -> float:
 def _box(plane: "Plane") -> "Plane":
     """Smooth a picture with a square of five pixels, so that noise makes no edges."""
     rows = plane[:-4] + plane[1:-3] + plane[2:-2] + plane[3:-1] + plane[4:]
-    return (rows[:, :-4] + rows[:, 1:-3] + rows[:, 2:-2] + rows[:, 3:-1] + rows[:, 4:]) / 25
+    smooth: Plane = (rows[:, :-4] + rows[:, 1:-3] + rows[:, 2:-2] + rows[:, 3:-1] + rows[:, 4:]) / 25
+    return smooth
 
 
 def _cast(luma: "Plane", blue: "Plane", red: "Plane") -> float:

@@ -180,6 +180,9 @@ class Blobs:
             raise NotFoundError(name)
         return self.kept[name]
 
+    async def remove(self, name: str) -> None:
+        self.kept.pop(name, None)
+
 
 def picture(stream: str, at: float, thumb: bytes, *, mean: float = 120.0, deviation: float = 50.0) -> Still:
     return Still(stream, b"\xff\xd8" + thumb[:40], 640, 360, 40, at, mean, deviation, thumb)
