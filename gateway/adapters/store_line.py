@@ -10,7 +10,7 @@ from typing import Any
 
 from asyncpg import connect
 from asyncpg.exceptions import PostgresError
-from asyncpg.exceptions._base import InterfaceError
+from asyncpg.exceptions._base import InterfaceError, InternalClientError
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -37,7 +37,9 @@ AWAY = (
 WRONG = ("28", "3D")
 """Account or database are wrong: waiting does not help at a start, and may help later."""
 BUSY = "55P03"
-CONNECTING = (OSError, TimeoutError, PoolTimeoutError, PostgresError, InterfaceError, DBAPIError)
+BROKEN = (OSError, TimeoutError, PostgresError, InterfaceError, InternalClientError)
+"""What the driver raises on a line that breaks; the last where the server's farewell lies unread."""
+CONNECTING = (*BROKEN, PoolTimeoutError, DBAPIError)
 """What may come where a connection is made."""
 
 
@@ -49,6 +51,8 @@ def sqlstate(error: BaseException) -> str | None:
 
 def lost(error: BaseException) -> bool:
     """Tell whether an error means that the server is away, and not that the statement was wrong."""
+    if isinstance(error, InternalClientError):
+        return True
     state = sqlstate(error)
     if state is not None and state.startswith((*AWAY, *WRONG)):
         return True
@@ -126,7 +130,7 @@ class Line:
         while True:
             try:
                 await self._listen()
-            except (OSError, TimeoutError, PostgresError, InterfaceError, StoreAwayError) as error:
+            except (*BROKEN, StoreAwayError) as error:
                 self.broke(error)
             await asyncio.sleep(AGAIN_S)
 
@@ -152,7 +156,7 @@ class Line:
             while True:
                 await self._hear(connection, notices)
         finally:
-            with suppress(OSError, PostgresError, InterfaceError, TimeoutError):
+            with suppress(*BROKEN):
                 await connection.close(timeout=1.0)
 
     async def _hear(self, connection: Any, notices: asyncio.Queue[str | None]) -> None:

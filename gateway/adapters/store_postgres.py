@@ -17,6 +17,7 @@ from ssl import SSLContext
 from types import TracebackType
 from typing import Self
 
+from asyncpg.exceptions._base import InternalClientError
 from sqlalchemy import Table, func, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -87,6 +88,7 @@ class PostgresStore(SqlStore):
         self._line = Line(url, tls, CHANNEL, self._noticed, self._returned, clock)
         self._watched: list[tuple[frozenset[str], Callable[[], None]]] = []
         self._doubtful: tuple[str, SqlUnit] | None = None
+        self._pen = 0
         self._size = 0
 
     @property
@@ -174,7 +176,7 @@ class PostgresStore(SqlStore):
             raise self._away(error) from error
         try:
             yield connection
-        except DBAPIError as error:
+        except (DBAPIError, InternalClientError) as error:
             if lost(error):
                 raise self._away(error) from error
             if sqlstate(error) == BUSY:
@@ -190,8 +192,17 @@ class PostgresStore(SqlStore):
     @asynccontextmanager
     @override
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with self._connected(self._writer) as connection:
-            yield connection
+        for last in (False, True):
+            async with self._connected(self._writer) as connection:
+                try:
+                    self._pen = int((await connection.execute(PEN)).scalar_one())
+                except (DBAPIError, InternalClientError) as error:
+                    if last or not lost(error):
+                        raise
+                    await connection.invalidate()
+                    continue  # nothing has happened yet: a connection that broke while it lay there is replaced
+                yield connection
+                return
 
     @asynccontextmanager
     @override
@@ -207,7 +218,7 @@ class PostgresStore(SqlStore):
 
     @override
     async def _catch_up(self, reader: SqlReader) -> bool:
-        state, version = self.state, int((await reader.execute(PEN)).scalar_one())
+        state, version = self.state, self._pen
         if self._doubtful is not None:
             await self._resolve(reader)
         if version == state.version:
