@@ -15,6 +15,7 @@ from edge_agent.cameras import make_camera
 from edge_agent.cameras.preview import Preview
 from edge_agent.cameras.source import Camera
 from edge_agent.clock_watch import ClockWatch
+from edge_agent.diary import DiaryKeeper, carrier, reaches_itself
 from edge_agent.faults import FaultSwitch
 from edge_agent.identity import broker_address, keep_renewed, obtain_identity
 from edge_agent.intake import Intake
@@ -26,6 +27,7 @@ from edge_agent.media.publisher import Publisher, Source
 from edge_agent.media.sound import SoundSource
 from edge_agent.orders import Orders
 from edge_agent.rollcall.desk import AnswerDesk
+from edge_agent.rollcall.overlay import numbers
 from edge_agent.rollcall.pin import PinDoor
 from edge_agent.rollcall.responder import Responder
 from edge_agent.rollcall.ringer import Ringer
@@ -54,6 +56,7 @@ from protocols.command import (
     RollCallStage,
     parse_args,
 )
+from protocols.diary import NODE_RECORD, NodeRecord, Observation, dump
 from protocols.envelope import Lane
 from protocols.errors import ConfigError, SilianError, SpoolFullError
 from protocols.health import BoxHealth, CameraHealth, CameraInfo, Catalogue, Heartbeat
@@ -186,6 +189,8 @@ class Agent:
             heartbeat=self._heartbeat,
             catalogue=self.catalogue,
         )
+        self.diary = DiaryKeeper(self.settings.state.dir, self.node, self.clock, self._owe_record)
+        self.link.changed = self.diary.link
         self.desk.tell = self._tell_details
 
     def _join_answering(self) -> None:
@@ -288,7 +293,9 @@ class Agent:
             now = time.monotonic()
             if now - box_at >= BOX_S:
                 box_at, self.box = now, await self._look_at_box()
+                await self._look_at_self()
             self._faults.look()
+            self._show_numbers()
             await self._watch_clock()
             for camera in self.cameras.values():
                 await camera.tick(now)
@@ -315,6 +322,28 @@ class Agent:
                 "spool_bytes": figures.used_bytes,
             }
         )
+
+    async def _look_at_self(self) -> None:
+        now, wall = time.monotonic(), self.clock.now()
+        door = self.management.port if self.management is not None else None
+        seen = Observation(
+            at=wall,
+            on_battery=self.box.on_battery,
+            battery_ratio=self.box.battery_ratio,
+            loopback=await reaches_itself(door),
+            network=await asyncio.to_thread(carrier),
+            cameras={camera.name: camera.health(now, wall).verdict for camera in self.cameras.values()},
+        )
+        await self.diary.look(seen)
+
+    async def _owe_record(self, event_id: str, record: NodeRecord) -> None:
+        await self.link.put(Lane.LIVE, NODE_RECORD, dump(record), event_id)
+
+    def _show_numbers(self) -> None:
+        """Burn the challenge number into the pictures that this box codes, while a roll call asks for it."""
+        wanted = numbers(self.desk.turns) if self.settings.answer.overlay else {}
+        for stream, camera in self.cameras.items():
+            camera.number = wanted.get(stream)
 
     async def _heartbeat(self, number: int) -> Heartbeat:
         now, wall = time.monotonic(), self.clock.now()
@@ -364,6 +393,7 @@ class Agent:
 
     async def _stage(self, args: dict[str, Any]) -> None:
         self.desk.staged(parse_args(RollCallStage, args))
+        self._show_numbers()
 
     async def _tell_details(self, details: RollCallDetails) -> None:
         await self.link.tell(Lane.LIVE, ROLLCALL_DETAILS, details.model_dump(mode="json"))
@@ -387,6 +417,7 @@ class Agent:
                 await listener.stop()
         for stream in self.cameras:
             await self.publisher.unpublish(stream)
+        await self.diary.close()
         try:
             async with asyncio.timeout(GOODBYE_S):
                 await self.link.stop()

@@ -28,6 +28,7 @@ class BoxWatch:
             temperature_celsius=self._temperature(),
             uptime_s=self._uptime(),
             on_battery=self._battery(),
+            battery_ratio=self._charge(),
         )
 
     def _cpu(self) -> float | None:
@@ -78,6 +79,15 @@ class BoxWatch:
             except OSError:
                 continue
         return all(states) if states else None
+
+    def _charge(self) -> float | None:
+        found: list[float] = []
+        for supply in sorted(self._sys.glob("class/power_supply/*/capacity")):
+            try:
+                found.append(int(supply.read_text()) / 100)
+            except (OSError, ValueError):
+                continue
+        return min(max(min(found), 0.0), 1.0) if found else None
 
 
 def own_rss_bytes(proc: Path = _PROC) -> int:

@@ -50,6 +50,8 @@ class Link:
         self._tasks = tasks
         self._heartbeat = heartbeat
         self._catalogue = catalogue
+        self.changed: Callable[[bool], None] = lambda _: None
+        """Told whether the link is up, whenever that changes."""
         self._was_up = False
 
     @property
@@ -82,6 +84,7 @@ class Link:
             return
         self._was_up = up
         self._spool.note_link(up=up)
+        self.changed(up)
         if up:
             self._tasks.start(f"catalogue {new_ulid(self._clock)}", self.send_catalogue, restart=False)
         elif status.reason is not None:
@@ -115,18 +118,22 @@ class Link:
         await self.tell(Lane.URGENT, REPLY, reply.model_dump(mode="json"))
         self._orders.journal.end(command)
 
-    async def tell(self, lane: Lane, type_: str, data: dict[str, Any]) -> None:
-        """Put a record into the spool; one that does not fit is counted and logged."""
+    async def put(self, lane: Lane, type_: str, data: dict[str, Any], id_: str | None = None) -> None:
+        """Put a record into the spool under an id of the caller's choice; raises SpoolFullError, TooLargeError."""
         event = Event(
-            id=new_ulid(self._clock),
+            id=id_ or new_ulid(self._clock),
             source=self._node,
             type=type_,
             time=self._clock.now(),
             data=data,
             origincounter=await self._spool.next_origin_counter(),
         )
+        await self._spool.put(lane, event)
+
+    async def tell(self, lane: Lane, type_: str, data: dict[str, Any]) -> None:
+        """Put a record into the spool; one that does not fit is counted and logged."""
         try:
-            await self._spool.put(lane, event)
+            await self.put(lane, type_, data)
         except SilianError as error:
             self.counters[f"unsent_{error.code}"] += 1
             logger.exception("not sent", extra={"type": type_, "code": error.code})

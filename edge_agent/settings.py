@@ -262,6 +262,10 @@ class AnswerSection(Section):
     answered_by: str = Field(
         default="自动应答", min_length=1, max_length=64, description="Name given as answerer with policy auto."
     )
+    overlay: bool = Field(
+        default=True,
+        description="Whether a roll call's challenge number is shown in pictures that this box codes (v4l2, testcard).",
+    )
     announce: Literal["voice", "tone", "none"] = Field(
         default="voice",
         description="What [audio] output plays at a ring: voice (tones and a prompt by espeak-ng) | tone | none",

@@ -81,6 +81,7 @@ class BoxHealth(BaseModel):
     spool_oldest_at: AwareDatetime | None = None
     spool_bytes: int = 0
     on_battery: bool | None = None
+    battery_ratio: float | None = None
 
 
 class Heartbeat(BaseModel):

@@ -14,6 +14,7 @@ from edge_agent.cameras.layers import THUMB_KBPS, THUMB_KEY_S, THUMB_RATE, Layer
 from edge_agent.cameras.sampling import sample_of
 from edge_agent.cameras.source import Camera
 from edge_agent.settings import CameraSettings
+from protocols.challenge import plate
 from protocols.health import CameraHealth, Verdict
 from protocols.picture import PictureJudge, Sample
 
@@ -78,8 +79,19 @@ class RawCamera(Camera):
         if sampling:
             self._sample_at = now + SAMPLE_S
             self.post(self._take, sample_of(picture, now, exact=True))
+        shown = self._numbered(picture) if due else picture
         for layer in due:
-            layer.encode(picture, now, self._epoch)
+            layer.encode(shown, now, self._epoch)
+
+    def _numbered(self, picture: "Picture") -> "Picture":
+        """Return the picture with the challenge number; the picture itself, by which it is judged, stays as it is."""
+        number = self.number
+        if number is None:
+            return picture
+        shown = picture.copy()
+        for (left, top, right, bottom), level in plate(number, shown.shape[1], shown.shape[0]):
+            shown[top:bottom, left:right] = level
+        return shown
 
     def _rehearsed(self, grab: "Grab") -> "Picture":
         if self.fault == "frozen":

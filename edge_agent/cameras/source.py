@@ -48,6 +48,8 @@ class Camera(ABC):
         """The small layer, where this kind can give one."""
         self.fault: str = settings.fault
         """Rehearsed fault; read by the thread, changed by `rehearse`."""
+        self.number: str | None = None
+        """Challenge number to show in the picture; read by the thread. What is passed through cannot show it."""
         self.trouble: str | None = "starting"
         """Why there is no picture, by name; None while the source works."""
         self.restarts = 0

@@ -14,6 +14,9 @@ def _machine(folder, busy=100, idle=100):
     supply = sys / "class/power_supply/AC"
     supply.mkdir(parents=True, exist_ok=True)
     (supply / "online").write_text("0\n")
+    battery = sys / "class/power_supply/BAT0"
+    battery.mkdir(parents=True, exist_ok=True)
+    (battery / "capacity").write_text("37\n")
     return proc, sys
 
 
@@ -25,6 +28,7 @@ def test_a_machine_is_read(tmp_path):
     box = watch.look()
     assert (box.cpu_ratio, box.memory_ratio, box.temperature_celsius) == (0.75, 0.75, 55.5)
     assert (box.uptime_s, box.on_battery) == (12345.67, True)
+    assert box.battery_ratio == 0.37
     assert box.disk_free_bytes > 0
 
 

@@ -10,6 +10,7 @@ from edge_agent.cameras import make_camera
 from edge_agent.cameras.raw import RawCamera
 from edge_agent.cameras.source import CameraError
 from edge_agent.settings import CameraSettings
+from protocols import challenge
 from protocols.health import Verdict
 from protocols.picture import PictureJudge
 from tests.support.until import until
@@ -86,3 +87,31 @@ async def test_packets_of_a_device_become_pictures_at_the_asked_rate():
     assert pictures[0].shape == (240, 320, 3)
     assert 10 <= len(pictures) <= 25
     assert (pictures[0] != pictures[-1]).any()
+
+
+async def test_a_challenge_number_is_shown_and_changes_nothing_of_what_the_camera_is_judged_by(card):
+    await until(lambda: card.health(*now()).verdict is Verdict.LIVE)
+    card.number = "0815"
+    reader = card.feed.subscribe()
+    decoder = av.CodecContext.create("h264", "r")
+    read = []
+
+    async def shown():
+        for frame in decoder.decode(av.Packet((await reader.next()).data)):
+            luma = frame.to_ndarray(format="gray")
+            read.append(challenge.read(frame.width, frame.height, lambda x, y, seen=luma: float(seen[y, x])))
+        return read and read[-1]
+
+    for _ in range(60):
+        if await shown() == "0815":
+            break
+    assert read[-1] == "0815"
+    card.number = None
+    for _ in range(60):
+        if await shown() is None:
+            break
+    assert read[-1] is None
+    card.rehearse("frozen")
+    card.number = "0815"
+    await until(lambda: card.health(*now()).verdict is Verdict.FROZEN)
+    reader.close()
