@@ -30,7 +30,7 @@ FILES = frozenset({"page.css", "page.js", "words.js"})
 WAIT_S = 3.0
 """Sound and link change without a word: a page learns of them within so much."""
 BODY_BYTES = 8192
-POLICY = "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+POLICY = "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 Handler = Callable[[Request], Awaitable[Response]]
 
 

@@ -62,7 +62,7 @@ def settle(page: Page, name: str) -> None:
     if name in ("overview", "wall"):
         page.wait_for_function(ALL_LIVE, timeout=2 * MINUTE)
     if name == "roll-call" and page.locator(".card").count() == 0:
-        page.click("[data-test=begin]")
+        page.click("[data-test=plan] [data-test=begin]")
         expect(page.locator("[data-test=state]")).to_have_attribute("data-state", "ended", timeout=3 * MINUTE)
     if name == "dispatch":
         page.locator(".side li[data-centre='320614'] [data-test=dial]").click()

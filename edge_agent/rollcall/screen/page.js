@@ -40,10 +40,7 @@ function translate() {
   text('language', say('other'))
 }
 
-function callerOf(turn) {
-  const who = [turn.caller_centre_name || turn.caller_centre, turn.caller].filter(Boolean).join(' · ')
-  return say('from', { who: who || say('unknown') })
-}
+const callerOf = (turn) => [turn.caller_centre_name || turn.caller_centre, turn.caller].filter(Boolean).join(' · ') || say('unknown')
 
 function kindOf(turn) {
   const kind = words().kind[turn.roll_call_kind]
@@ -96,7 +93,7 @@ function paintTurn(turn) {
   document.body.dataset.stage = turn.stage
   text('stage', `${kindOf(turn)} · ${say(turn.stage)}`)
   show('drill', turn.drill)
-  text('caller', callerOf(turn))
+  text('caller', say('from', { who: callerOf(turn) }))
   const parts = [say('since', { time: clock(turn.rung_at), age: age(Date.now() - skew - new Date(turn.rung_at)) })]
   if (turn.attempts > 1) parts.push(say('again', { n: turn.attempts }))
   if (!ringing && !turn.by_person) parts.push(say('by_box'))

@@ -130,7 +130,6 @@ export const api = {
 
   rollCalls: () => list<RollCall>(`${v1}/roll-calls`),
   rollCall: (id: string) => json<RollCall>('GET', `${v1}/roll-calls/${id}`),
-  startRollCall: (centres?: string[]) => json<RollCall>('POST', `${v1}/roll-calls`, centres ? { centres } : {}),
   resultUrl: (id: string) => `${v1}/roll-calls/${id}/sheet.csv`,
   stillUrl: (id: string, centre: string) => `${v1}/roll-calls/${id}/points/${centre}/still`,
 

@@ -223,6 +223,18 @@ export type PointState =
   | 'skipped'
   | 'unreachable'
 
+/** One look at one thing of a point; `by` is `auto` or an account, `evidence` names files by their SHA-256. */
+export interface Check {
+  name: string
+  result: 'good' | 'issue' | 'bad' | 'unproven' | 'unknown'
+  defect: string | null
+  value: number | string | null
+  note: string
+  by: string
+  at: string
+  evidence: string[]
+}
+
 export interface RollCallPoint {
   centre: string
   name: string
@@ -236,12 +248,24 @@ export interface RollCallPoint {
   still: string | null
   link: string
   note: string
+  settled_at: string | null
+  cause?: string | null
+  checks?: Check[]
+  score?: number | null
+  revision?: number
+  decided_by?: string | null
+  why?: string
+  challenge?: string | null
+  /** The number is out and has not come back. */
+  asks_for_number?: boolean
+  answer?: { leader?: string; people?: number | null; note?: string } | null
 }
 
 export interface RollCall {
   id: string
   kind: string
   state: string
+  drill: boolean
   started_at: string
   ended_at: string | null
   started_by: string
@@ -249,6 +273,17 @@ export interface RollCall {
   present: number
   absent: number
   points: RollCallPoint[]
+  mode?: 'parallel' | 'sequential'
+  planned_at?: string | null
+  /** The centre that is named now, and the one that comes next; null where nobody is. */
+  stage?: string | null
+  upcoming?: string | null
+  /** Who conducts. */
+  seat?: string | null
+  upper_node?: string | null
+  gives_way_in_s?: number | null
+  draw?: { seed?: string; commitment?: string; count: number } | null
+  why?: string
 }
 
 export interface Call {

@@ -14,9 +14,12 @@ export function groupOf(state: PointState): PointGroup {
   return GROUPS[state] ?? 'waiting'
 }
 
+/** States of a call that has not begun. */
+export const BEFORE: ReadonlySet<string> = new Set(['draft', 'scheduled', 'prechecking', 'ready'])
+
 /** A roll call goes on until the gateway says when it ended. */
-export function running(call: Pick<RollCall, 'ended_at'> | null): boolean {
-  return call !== null && !call.ended_at
+export function running(call: Pick<RollCall, 'ended_at' | 'state'> | null): boolean {
+  return call !== null && !call.ended_at && !BEFORE.has(call.state)
 }
 
 export function waiting(points: readonly RollCallPoint[]): number {

@@ -63,8 +63,8 @@ it('puts every point state into one group', () => {
   expect(present.map(groupOf)).toEqual(['present', 'present', 'present'])
   expect(absent.map(groupOf).every((group) => group === 'absent')).toBe(true)
   expect(groupOf('ringing')).toBe('waiting')
-  expect(running({ ended_at: null })).toBe(true)
-  expect(running({ ended_at: '2026-11-23T00:00:00Z' })).toBe(false)
+  expect(running({ ended_at: null, state: 'running' })).toBe(true)
+  expect(running({ ended_at: '2026-11-23T00:00:00Z', state: 'reviewing' })).toBe(false)
 })
 
 it('names the fault of a device', () => {

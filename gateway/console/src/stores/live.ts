@@ -101,6 +101,7 @@ export const useLive = defineStore('live', () => {
     'escalation.changed': () => useAlarms().chainMoved(),
     'escalation.call': (data) => useAlarms().called(data),
     'rollcall.changed': (data) => useRollCalls().changed(data),
+    'inspection.changed': () => void useRollCalls().inspected(),
     'call.changed': (data) => useCalls().changed(data),
     'wall.slot': (data) => slotListeners.forEach((listen) => listen(data as SlotEvent)),
     'media.restart': (data) => {

@@ -3,6 +3,7 @@ import { computed, ref, shallowRef } from 'vue'
 import { api } from '@/api/client'
 import type { RollCall } from '@/api/types'
 import { running } from '@/lib/rollcall'
+import { rollCallApi, type Inspection, type Plan } from '@/lib/rollcallApi'
 import { joined } from '@/lib/throttle'
 
 /** Roll calls live on the gateway; any seat sees the running one and may take over. */
@@ -10,15 +11,23 @@ export const useRollCalls = defineStore('rollcalls', () => {
   const history = shallowRef<RollCall[]>([])
   const current = shallowRef<RollCall | null>(null)
   const loaded = ref(false)
+  const profiles = ref<string[]>([])
+  /** What higher tiers call in this subtree just now. */
+  const inspections = shallowRef<Inspection[]>([])
   let chosen: string | null = null
 
   const live = computed(() => history.value.find((item) => running(item)) ?? null)
 
   async function load(): Promise<void> {
+    void inspected()
     history.value = await api.rollCalls()
     loaded.value = true
-    const id = chosen ?? history.value[0]?.id
-    if (id) current.value = await api.rollCall(id)
+    const id = chosen ?? live.value?.id ?? history.value[0]?.id
+    if (id) take(await api.rollCall(id))
+  }
+
+  async function inspected(): Promise<void> {
+    inspections.value = await rollCallApi.inspections().catch(() => [])
   }
 
   const reload = joined(load, 250)
@@ -29,18 +38,28 @@ export const useRollCalls = defineStore('rollcalls', () => {
     reload()
   }
 
-  async function show(id: string): Promise<void> {
-    chosen = id
-    current.value = await api.rollCall(id)
+  /** Show an answer of the gateway at once; the list follows by its event. */
+  function take(call: RollCall): void {
+    current.value = call
+    history.value = history.value.map((item) => (item.id === call.id ? call : item))
   }
 
-  async function begin(centres?: string[]): Promise<RollCall> {
-    const call = await api.startRollCall(centres)
+  async function show(id: string): Promise<void> {
+    chosen = id
+    take(await api.rollCall(id))
+  }
+
+  async function begin(plan: Plan): Promise<RollCall> {
+    const call = await rollCallApi.plan(plan)
     chosen = call.id
     current.value = call
     reload()
     return call
   }
 
-  return { history, current, live, loaded, load, changed, show, begin }
+  async function loadProfiles(): Promise<void> {
+    profiles.value = (await rollCallApi.profiles()).items.map((one) => one.name)
+  }
+
+  return { history, current, live, loaded, profiles, inspections, load, inspected, changed, show, begin, take, loadProfiles }
 })

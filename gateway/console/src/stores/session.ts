@@ -6,6 +6,9 @@ import type { Role, User } from '@/api/types'
 /** Roles that call: roll calls and dispatch calls. */
 export const SPEAKERS: Role[] = ['caller', 'dispatcher', 'duty_officer']
 
+/** Roles that conduct a roll call: name, judge, pause. */
+export const CONDUCTORS: Role[] = ['caller', 'duty_officer']
+
 /** Roles that may see live pictures. */
 export const WATCHERS: Role[] = [...SPEAKERS, 'operations']
 const KEY = 'silian.signed_in'

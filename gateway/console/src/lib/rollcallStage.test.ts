@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import type { RollCallPoint } from '@/api/types'
+import { ACTS, actOf, keyOf } from './rollcallKeys'
+import { faults, neighbour, nextWaiting, secondsLeft, stageSlots } from './rollcallStage'
+
+const point = (centre: string, state: RollCallPoint['state'], reason: string | null = null): RollCallPoint =>
+  ({ centre, name: centre, state, reason }) as RollCallPoint
+
+describe('slots of the stage', () => {
+  it('keeps the next centre where it is already decoded', () => {
+    const first = stageSlots([null, null], ['a', 'b'])
+    expect(first).toEqual(['a', 'b'])
+    const second = stageSlots(first, ['b', 'c'])
+    expect(second).toEqual(['c', 'b'])
+    expect(stageSlots(second, ['c', null])).toEqual(['c', null])
+  })
+  it('shows one centre once', () => {
+    expect(stageSlots(['a', null], ['a', 'a'])).toEqual(['a', null])
+    expect(stageSlots(['a', 'b'], [null, null])).toEqual([null, null])
+  })
+})
+
+describe('walking through the points', () => {
+  const points = [point('a', 'passed'), point('b', 'pending'), point('c', 'absent', 'no_link'), point('d', 'ringing')]
+  it('stays at the ends', () => {
+    expect(neighbour(points, 'a', -1)).toBe('a')
+    expect(neighbour(points, 'd', 1)).toBe('d')
+    expect(neighbour(points, null, 1)).toBe('a')
+    expect(neighbour([], null, 1)).toBeNull()
+  })
+  it('finds the next that waits, going round once', () => {
+    expect(nextWaiting(points, 'b')).toBe('d')
+    expect(nextWaiting(points, 'd')).toBe('b')
+    expect(nextWaiting([point('a', 'passed')], 'a')).toBeNull()
+  })
+  it('reckons with the pace so far', () => {
+    expect(secondsLeft(points, 60)).toBe(60)
+    expect(secondsLeft([point('a', 'pending')], 60)).toBeNull()
+    expect(faults(points)).toBe(1)
+  })
+})
+
+describe('keys', () => {
+  it('are one per act', () => {
+    expect(new Set(ACTS.map((one) => one.key)).size).toBe(ACTS.length)
+    expect(actOf('N', false)).toBe('next')
+    expect(actOf('n', false)).toBe('next')
+    expect(actOf('Enter', true)).toBeNull()
+    expect(actOf('q', false)).toBeNull()
+    expect(keyOf('previous')).toBe('P')
+  })
+})

@@ -1,0 +1,39 @@
+import type { RollCallPoint } from '@/api/types'
+import { groupOf } from './rollcall'
+
+/**
+ * Lay the named centre and the one that comes next into two slots. What is already in a slot stays there, so that the next
+ * one is on stage the moment it is named, without a slot being switched.
+ */
+export function stageSlots(before: readonly (string | null)[], wanted: readonly (string | null)[]): (string | null)[] {
+  const wishes = [...new Set(wanted.filter((one): one is string => one !== null))].slice(0, before.length)
+  const slots = before.map((one) => (one !== null && wishes.includes(one) ? one : null))
+  for (const wish of wishes) if (!slots.includes(wish)) slots[slots.indexOf(null)] = wish
+  return slots
+}
+
+/** The point before or after one in the list's order; stays at the ends. */
+export function neighbour(points: readonly RollCallPoint[], centre: string | null, by: number): string | null {
+  const at = points.findIndex((point) => point.centre === centre)
+  const to = at < 0 ? 0 : Math.min(points.length - 1, Math.max(0, at + by))
+  return points[to]?.centre ?? null
+}
+
+/** The next point after `centre` that still waits for its verdict, going round once. */
+export function nextWaiting(points: readonly RollCallPoint[], centre: string | null): string | null {
+  const at = points.findIndex((point) => point.centre === centre)
+  const round = [...points.slice(at + 1), ...points.slice(0, Math.max(0, at))]
+  return round.find((point) => groupOf(point.state) === 'waiting')?.centre ?? null
+}
+
+/** Seconds that the waiting points will take at the pace so far, null before the first verdict. */
+export function secondsLeft(points: readonly RollCallPoint[], elapsedS: number): number | null {
+  const waiting = points.filter((point) => groupOf(point.state) === 'waiting').length
+  const done = points.length - waiting
+  return done > 0 ? Math.round((elapsedS / done) * waiting) : null
+}
+
+/** Links, not people: what must not be counted against a county's duty room. */
+export function faults(points: readonly RollCallPoint[]): number {
+  return points.filter((point) => point.state === 'link_lost' || point.state === 'unreachable' || point.reason === 'no_link').length
+}

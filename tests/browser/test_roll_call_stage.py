@@ -1,0 +1,131 @@
+"""The stage of a roll call: planned, conducted by keys, taken over by a second seat, and gone on with after a kill."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_pages import OVERFLOW, keep_picture, serious
+from tests.browser.test_roll_call import plan
+from tests.support.house import ROOT
+from tests.support.screen import CITY, LARGE, MINUTE, SMALL, OpenScreen
+from tests.support.stage import Stage
+
+CALLED = ("320612", "320614", "320682", "320685")
+ON_STAGE = """(code) => {
+  const video = document.querySelector('[data-test=stage] .seat.front .pane[data-state=live] video')
+  return video && silianMark(video)?.code === code
+}"""
+NEXT_READY = """() => {
+  const pane = document.querySelector('[data-test=stage] .seat.next .pane[data-state=live]')
+  return pane && silianMark(pane.querySelector('video')) ? pane.dataset.stream.slice(0, 6) : null
+}"""
+WATCH = """(code) => {
+  // From the key to the first presented frame of the stage whose pixels bear the named county's code.
+  window.switched = new Promise((done) => {
+    let pressed = null
+    window.addEventListener('keydown', (event) => { pressed = event.timeStamp }, { capture: true, once: true })
+    const follow = (video) => {
+      const look = () => {
+        const front = video.closest('.seat')?.classList.contains('front')
+        if (pressed !== null && front && silianMark(video)?.code === code) done(performance.now() - pressed)
+        else video.requestVideoFrameCallback(look)
+      }
+      video.requestVideoFrameCallback(look)
+    }
+    document.querySelectorAll('[data-test=stage] video').forEach(follow)
+  })
+}"""
+
+
+def begin(page: Page) -> str:
+    """Plan a call one by one of four counties with the form; return its number."""
+    plan(page)
+    page.locator("[data-test=mode]").click()
+    page.get_by_role("option", name="逐一点名").click()
+    for box in page.locator("[data-plan]").all():
+        if box.get_attribute("data-plan") not in CALLED:
+            box.locator("input").uncheck()
+    with page.expect_response(lambda r: r.request.method == "POST" and r.url.endswith("/roll-calls")) as started:
+        page.click("[data-test=plan] [data-test=begin]")
+    answer = started.value.json()
+    assert [point["centre"] for point in answer["points"]] == list(CALLED)
+    return str(answer["id"])
+
+
+def step(page: Page) -> dict[str, Any]:
+    """Press N once the next county is there; return who came on stage and after how many milliseconds."""
+    code = page.wait_for_function(NEXT_READY, timeout=2 * MINUTE).json_value()
+    page.evaluate(WATCH, arg=code)
+    page.keyboard.press("n")
+    return {"centre": code, "ms": page.evaluate("() => window.switched")}
+
+
+def test_a_call_one_by_one_is_conducted_by_keys_taken_over_and_survives(
+    open_screen: OpenScreen, stage: Stage, gallery: Path
+):
+    first = open_screen("caller")
+    page = first.page
+    first.go("/roll-call")
+    number = begin(page)
+    page.wait_for_function(ON_STAGE, arg=CALLED[0], timeout=2 * MINUTE)
+    expect(page.locator(f"[data-point='{CALLED[0]}']")).to_have_class("waiting chosen named", timeout=MINUTE)
+    page.wait_for_function(NEXT_READY, timeout=2 * MINUTE)
+    keep_picture(page, gallery / "roll-call-stage-zh-CN.png")
+    for width, height in (SMALL, LARGE):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(200)
+        assert page.evaluate(OVERFLOW) == [], (width, height)
+    assert serious(page) == []
+    page.set_viewport_size({"width": SMALL[0], "height": SMALL[1]})
+
+    page.keyboard.press("?")
+    expect(page.locator("[data-test=keys] li").first).to_contain_text("到")
+    keep_picture(page, gallery / "roll-call-keys-zh-CN.png")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-test=keys]")).to_be_hidden()
+
+    switches = [step(page)]
+    assert switches[0]["centre"] == CALLED[1]
+    page.keyboard.press("v")
+    expect(page.locator("[data-test=evidence]")).to_be_visible()
+    keep_picture(page, gallery / "roll-call-evidence-zh-CN.png")
+    page.keyboard.press("v")
+    page.keyboard.press("d")
+    expect(page.locator("[data-test=phones], [data-test=no-phones]")).to_be_visible(timeout=MINUTE)
+    page.keyboard.press("Escape")
+
+    second = open_screen("duty_officer")
+    second.go("/roll-call")
+    expect(second.page.locator("[data-test=led]")).to_contain_text("caller", timeout=MINUTE)
+    second.page.wait_for_function(ON_STAGE, arg=CALLED[1], timeout=2 * MINUTE)
+    first.context.close()
+    second.page.click("[data-test=take-seat]")
+    expect(second.page.locator("[data-test=led]")).to_have_count(0, timeout=MINUTE)
+    switches.append(step(second.page))
+
+    os.kill(stage.process(f"gateway-{CITY}"), signal.SIGKILL)
+    expect(second.page.locator("[data-test=banner]")).to_contain_text("已断开", timeout=MINUTE)
+    expect(second.page.locator("[data-test=wire]")).to_have_attribute("data-state", "open", timeout=2 * MINUTE)
+    second.page.wait_for_function(ON_STAGE, arg=switches[-1]["centre"], timeout=3 * MINUTE)
+    assert stage.ask(CITY, "caller", f"/roll-calls/{number}")["seat"] == "duty_officer"
+
+    second.page.keyboard.press("s")
+    second.page.locator("[data-test=reason] input").fill("上级任务占用")
+    second.page.click("[data-test=give-reason]")
+    expect(second.page.locator(f"[data-point='{switches[-1]['centre']}']")).to_have_attribute(
+        "data-state", "skipped", timeout=MINUTE
+    )
+    switches.append(step(second.page))
+    state = second.page.locator(f"[data-test=state][data-call='{number}']")
+    second.page.click("[data-test=finish]")
+    second.page.locator("[data-test=reason] input").fill("全部点完")
+    second.page.click("[data-test=give-reason]")
+    expect(state).to_have_attribute("data-state", "ended", timeout=3 * MINUTE)
+    result = stage.ask(CITY, "caller", f"/roll-calls/{number}")
+    assert {point["centre"]: point["attempts"] for point in result["points"] if point["attempts"] > 1} == {}, result
+    (ROOT / "test-results").mkdir(exist_ok=True)
+    (ROOT / "test-results" / "stage-switches.json").write_text(json.dumps(switches, indent=1))
