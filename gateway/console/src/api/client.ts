@@ -1,6 +1,6 @@
 import type {
   Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Channel, Enrolment, EscalationCourse, GapRow, LinkList, MediaGrant, OwnCentre,
-  Page, Publisher, QuarantineRow, Recording, Report, ReportContent, ReportHead, Role, RollCall, Session, User, WallGrant,
+  Page, Publisher, QuarantineRow, Recording, Report, ReportContent, ReportHead, Role, RollCall, RollCallPoint, Session, User, WallGrant,
 } from './types'
 
 /** A problem (RFC 9457) that the gateway answered, or `network` where no answer came. `detail` is for the operator. */
@@ -131,7 +131,8 @@ export const api = {
   rollCalls: () => list<RollCall>(`${v1}/roll-calls`),
   rollCall: (id: string) => json<RollCall>('GET', `${v1}/roll-calls/${id}`),
   resultUrl: (id: string) => `${v1}/roll-calls/${id}/sheet.csv`,
-  stillUrl: (id: string, centre: string) => `${v1}/roll-calls/${id}/points/${centre}/still`,
+  stillUrl: (id: string, point: Pick<RollCallPoint, 'centre' | 'still_sha256'>) =>
+    `${v1}/roll-calls/${id}/points/${point.centre}/still${query({ of: point.still_sha256?.slice(0, 12) })}`,
 
   calls: () => list<Call>(`${v1}/calls`),
   call: (id: string) => json<Call>('GET', `${v1}/calls/${id}`),

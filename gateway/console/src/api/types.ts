@@ -245,7 +245,9 @@ export interface RollCallPoint {
   answered_at: string | null
   first_frame_s: number | null
   frame_age_ms: number | null
+  /** Address of the kept picture; its digest tells a newer one. */
   still: string | null
+  still_sha256?: string | null
   link: string
   note: string
   settled_at: string | null

@@ -33,13 +33,16 @@ export function ordinary(centres: string[]): Plan {
 }
 
 export interface Evidence {
-  number: number
+  /** Its place in the chain. */
+  seq: number
   kind: 'still' | 'clip' | 'sound' | 'series' | 'record'
   sha256: string
-  bytes: number
+  octets: number
   media_type: string
   taken_at: string
-  url?: string | null
+  note: string
+  /** Its address. */
+  file: string
 }
 
 const base = '/api/v1/roll-calls'
@@ -60,13 +63,6 @@ export const rollCallApi = {
   /** Show a number at the far side, or say whether it came back. */
   challenge: (id: string, centre: string, confirmed: boolean | null = null) => json<RollCall>('POST', point(id, centre, 'challenge'), { confirmed }),
   inspections: async () => (await json<{ items: Inspection[] }>('GET', '/inspections')).items,
-  evidence: async (id: string, centre: string) => {
-    const told = await json<{ items: Evidence[] } | Evidence[]>('GET', point(id, centre, 'evidence'))
-    return Array.isArray(told) ? told : told.items
-  },
+  evidence: async (id: string, centre: string) => (await json<{ items: Evidence[] }>('GET', point(id, centre, 'evidence'))).items,
   profiles: () => json<{ items: { name: string; version: number }[] }>('GET', '/profiles'),
-}
-
-export function evidenceUrl(id: string, centre: string, item: Evidence): string {
-  return item.url ?? `${base}${point(id, centre, 'evidence')}/${item.sha256}`
 }
