@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from gateway.bench import namespace
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, SilianError
 
 if TYPE_CHECKING:
     from gateway.bench.run import Options
@@ -79,6 +79,35 @@ def alarms(
     raise typer.Exit(_tell_missed(failed))
 
 
+@bench.command("chaos")
+def chaos(
+    *,
+    seed: Annotated[int, typer.Option(help="随机种子 what happens is decided by this number")] = 4,
+    seconds: Annotated[float, typer.Option(min=1.0, help="故障持续秒数 seconds of faults")] = 60.0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="结果写入文件 write the figures")] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="数据目录 state directory")] = None,
+    here: Annotated[
+        bool, typer.Option("--here", help="不建命名空间 no namespace: no cut links, no full disks")
+    ] = False,
+) -> None:
+    """故障注入 Kill, pause, cut, fill and step at random; then prove that nothing was lost, doubled or forgotten."""
+    if not here and (refused := namespace.enter(sys.argv[sys.argv.index("chaos") :], mounts=True)):
+        typer.echo(refused, err=True)
+    from gateway.bench.alarms import table, write_json
+    from gateway.bench.chaos.run import Options, measure
+
+    found = _guarded(measure(Options((state_dir or default_dir()).absolute(), seed, seconds), _say))
+    if isinstance(found, int):
+        raise typer.Exit(found)
+    figures, wrong = found
+    typer.echo(table(figures))
+    if json_file is not None:
+        write_json(figures, json_file)
+    for sentence in wrong:
+        typer.echo(f"WRONG {sentence}")
+    raise typer.Exit(1 if wrong else 0)
+
+
 Found = TypeVar("Found")
 
 
@@ -89,9 +118,9 @@ def _guarded(work: Coroutine[Any, Any, Found]) -> Found | int:
         _stop_on_signals()
         try:
             return await work
-        except ConfigError as error:
+        except SilianError as error:
             typer.echo(f"silian bench: {error}", err=True)
-            return 2
+            return 2 if isinstance(error, ConfigError) else 1
         except asyncio.CancelledError:
             return 1
 

@@ -27,13 +27,17 @@ def address() -> str:
     return ADDRESS if os.environ.get(_MARK) else LOOPBACK
 
 
-def enter(arguments: Sequence[str]) -> str | None:
-    """Replace this process by the bench in a namespace of its own; where that cannot be, return why."""
+def enter(arguments: Sequence[str], *, mounts: bool = False) -> str | None:
+    """Replace this process by the bench in a namespace of its own; where that cannot be, return why.
+
+    With `mounts` file systems mounted there are its own too, and end with it.
+    """
     if os.environ.get(_MARK):
         return None
     if shutil.which("unshare") is None or shutil.which("ip") is None:
         return "no private network: unshare or ip is missing (Debian: util-linux, iproute2)"
     unshare = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    unshare += ["--mount"] if mounts else []
     script = " && ".join(_LINES)
     # Tried first, so that a system that forbids namespaces still measures on loopback. All arguments are ours.
     tried = subprocess.run(  # noqa: S603 - a fixed script

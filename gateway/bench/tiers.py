@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import socket
 import sys
@@ -178,6 +179,17 @@ class Tier:
             raise LinkError(f"{self.code}: {method} {path} answered {answer.status_code} {answer.text[:300]}")
         return answer.json() if answer.content else None
 
+    async def metric(self, name: str) -> float:
+        """Return the sum of a metric's samples; raises LinkError."""
+        import httpx
+
+        url = f"http://127.0.0.1:{self.settings.management.port}/metrics"
+        try:
+            text = (await self.http().get(url)).text
+        except httpx.HTTPError as error:
+            raise LinkError(f"{self.code} shows no metrics: {type(error).__name__}") from None
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}[ {{]", line))
+
     async def close(self) -> None:
         """Close the client of its API."""
         if self._http is not None:
@@ -200,6 +212,13 @@ class Tiers:
 
     tiers: dict[str, Tier] = field(default_factory=dict)
     passes: dict[str, Pass] = field(default_factory=dict)
+
+    def lead(self, code: str, broker: str) -> None:
+        """Lead a gateway's uplink over another address of the upper broker; before its start."""
+        tier = self.tiers[code]
+        upstream = tier.settings.upstream.model_copy(update={"broker": broker})
+        tier.settings = tier.settings.model_copy(update={"upstream": upstream})
+        write_toml(Path(tier.program.command[-1]), tier.settings)
 
     async def start(self) -> None:
         """Start all and wait until they are ready: two at a time, top first, as small machines can bear."""
