@@ -84,12 +84,12 @@ from gateway.rollcall.api import routes as rollcall_routes
 from gateway.rollcall.evidence import Evidence
 from gateway.rollcall.evidence_api import evidence_routes
 from gateway.rollcall.gatherer import Gatherer
-from gateway.rollcall.machine import Profile
 from gateway.rollcall.needs import RollCallNeeds
 from gateway.rollcall.press.api import routes as press_routes
 from gateway.rollcall.press.inbox import Inbox as UnitDesk
 from gateway.rollcall.press.needs import PressNeeds
 from gateway.rollcall.press.service import Press
+from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.service import RollCallService
 from gateway.screen import renderers
 from gateway.settings import AnswerPolicy, Settings
@@ -122,6 +122,7 @@ from protocols.enrolment import BrokerPlace
 from protocols.escalation import DOWNWARD, ESCALATED, REOPENED
 from protocols.health import CATALOGUE, LINK_STATE
 from protocols.report import SENT
+from protocols.rollcall import CALL_RESULT, POINT_RESULT
 from protocols.warning import ISSUED
 
 logger = logging.getLogger(__name__)
@@ -295,8 +296,11 @@ class Gateway:
                 picture_within_s=wanted.picture_within_s,
                 observe_s=wanted.observe_s,
                 frame_age_limit_ms=wanted.frame_age_limit_ms,
+                presence_s=wanted.presence_s,
+                makeup_every_s=wanted.makeup_every_s,
+                parallel=wanted.parallel,
             ),
-            parallel=wanted.parallel,
+            bus=self.events,
         )
         self._calls()
 
@@ -372,8 +376,13 @@ class Gateway:
         self.links.on_event(ISSUED, self.warning_inbox)
         self.links.on_event(CALL_ENDED, self.dispatch)
         self.links.on_event(DUTY_CURRENT, self.duty)
+        for type_ in (POINT_RESULT, CALL_RESULT):
+            self.links.on_event(type_, self.rollcall.results)
         self.links.on_command(CommandName.MEDIA_PUBLISH, self.media.on_publish)
         self.links.on_command(CommandName.MEDIA_UNPUBLISH, self.media.on_unpublish)
+        self.links.on_command(CommandName.ROLLCALL_ORDER, self.rollcall.on_order)
+        self.links.on_command(CommandName.ROLLCALL_STEER, self.rollcall.on_steer)
+        self.links.on_command(CommandName.ROLLCALL_INSPECT, self.rollcall.on_inspect)
         self.links.on_command(CommandName.CALL_RING, self.dispatch.on_ring)
         self.links.on_command(CommandName.CALL_END, self.dispatch.on_end)
         self.enrolment.on_enrolled(self.links.expect)

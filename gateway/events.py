@@ -125,6 +125,13 @@ class RollCallChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class InspectionChanged:
+    """A higher tier began or ended a roll call of counties of this subtree that it asks itself (上级正在抽查)."""
+
+    roll_call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallChanged:
     """A dispatch call rang, was answered or ended."""
 

@@ -145,6 +145,13 @@ PEOPLE = (
     Metric(
         "bulletin_units_by_phone_total", _C, "Units without a gateway that a result or bulletin could not be sent to"
     ),
+    Metric("rollcall_due", _G, "Points that count in the current or last roll call"),
+    Metric("rollcall_present_ratio", _G, "Share of them that is there"),
+    Metric("rollcall_first_connect_ratio", _G, "Share of them that was there without a make-up"),
+    Metric("rollcall_connect_seconds", _H, "First ring to the county's answer", (), _DELIVERY),
+    Metric("rollcall_fail_total", _C, "Points missing at the end, by cause", ("cause",)),
+    Metric("rollcall_evidence_failed_total", _C, "Steps of the gathering of evidence that failed", ("step",)),
+    Metric("av_defect_total", _C, "Defects of picture and sound found in roll calls", ("kind",)),
     Metric("dispatch_calls", _G, "Calls by state", ("state",)),
     Metric("dispatch_calls_total", _C, "Calls ended, by reason", ("reason",)),
     Metric("reports", _G, "Incident reports by state", ("state",)),

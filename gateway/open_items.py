@@ -6,7 +6,7 @@ from gateway.dispatch.service import DispatchService
 from gateway.duty.needs import OpenItem
 from gateway.rollcall.service import RollCallService
 from protocols.alarm import Condition, Severity
-from protocols.rollcall import SessionState
+from protocols.rollcall import UNDER_WAY
 
 ALARMS = 200
 CALLS = 20
@@ -34,7 +34,7 @@ class Open:
             for one in sorted(page["items"], key=lambda one: one["severity"])
         ]
         for call in await self._rollcall.page(limit=CALLS):
-            if call.record.state is SessionState.RUNNING:
+            if call.record.state in UNDER_WAY:
                 text = f"点名进行中（{call.present}/{call.due}）"
                 items.append(OpenItem(kind="roll_call", id=call.record.id, text=text))
         for one in await self._dispatch.page(limit=CALLS):

@@ -13,6 +13,7 @@ from gateway.events import (
     ConsoleCalled,
     DutyChanged,
     EscalationChanged,
+    InspectionChanged,
     LinkChanged,
     MediaRestarted,
     ReportChanged,
@@ -82,7 +83,16 @@ def _by_id() -> Mapping[type[Any], Renderer]:
     async def warning(event: WarningChanged) -> Message:
         return Message("warning.changed", {"id": event.warning_id})
 
-    return {RollCallChanged: roll_call, CallChanged: call, ReportChanged: report, WarningChanged: warning}
+    async def inspection(event: InspectionChanged) -> Message:
+        return Message("inspection.changed", {"id": event.roll_call_id})
+
+    return {
+        RollCallChanged: roll_call,
+        InspectionChanged: inspection,
+        CallChanged: call,
+        ReportChanged: report,
+        WarningChanged: warning,
+    }
 
 
 async def _duty(event: DutyChanged) -> Message:

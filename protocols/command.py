@@ -36,6 +36,9 @@ class CommandName(StrEnum):
     ROLLCALL_STAGE = "rollcall.stage"  # RollCallStage
     ROLLCALL_RESULT = "rollcall.result"  # bulletin.UnitResult
     ROLLCALL_BULLETIN = "rollcall.bulletin"  # bulletin.BulletinSent
+    ROLLCALL_ORDER = "rollcall.order"  # RollCallOrder -> RollCallOrdered
+    ROLLCALL_STEER = "rollcall.steer"  # RollCallSteer
+    ROLLCALL_INSPECT = "rollcall.inspect"  # RollCallInspect
     CALL_RING = "call.ring"  # CallRing -> CallAnswer
     CALL_END = "call.end"  # CallEnd
     REPORT_ANSWER = "report.answer"  # ReportAnswer
@@ -203,6 +206,50 @@ class RollCallDetails(Args):
     people: int | None = Field(default=None, ge=0, le=99)
     note: str = Field(default="", max_length=500)
     at: AwareDatetime
+
+
+class RollCallOrder(Args):
+    """Have a gateway call its counties in a roll call of the tier above; its results go up as `rollcall.point`.
+
+    `roll_call_id` is the id at the gateway that began it, `rules` its profile. Ordered again it changes nothing.
+    """
+
+    roll_call_id: Ulid
+    kind: str = Field(max_length=16)
+    mode: Literal["parallel", "sequential"] = "parallel"
+    centres: tuple[CentreCode, ...] = Field(min_length=1, max_length=4000)
+    caller: str = Field(default="", max_length=64)
+    caller_centre: CentreCode
+    rules: dict[str, Any] = Field(default_factory=dict)
+    drill: bool = False
+
+
+class RollCallOrdered(Args):
+    """The call that the gateway began for it."""
+
+    roll_call_id: Ulid
+
+
+class RollCallSteer(Args):
+    """Steer a call that was ordered: `pause`, `resume`, `finish` or `cancel`."""
+
+    roll_call_id: Ulid
+    deed: Literal["pause", "resume", "finish", "cancel"]
+    why: str = Field(default="", max_length=500)
+
+
+class RollCallInspect(Args):
+    """Tell the gateways between that a higher tier calls their counties itself (上级正在抽查), or that it is `over`.
+
+    A gateway's own calls give way for the counties named, until it is over or `until`.
+    """
+
+    roll_call_id: Ulid
+    caller_centre: CentreCode
+    centres: tuple[CentreCode, ...] = Field(min_length=1, max_length=4000)
+    kind: str = Field(max_length=16)
+    until: AwareDatetime
+    over: bool = False
 
 
 class CallRing(Args):

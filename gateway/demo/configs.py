@@ -110,6 +110,8 @@ class ConfigFiles:
             "broker": {"port": gateway.broker},
             "media": {"host": host, "port": gateway.media},
             "prometheus": {"url": f"http://127.0.0.1:{self.plan.prometheus}"},
+            # A rehearsal at the desk does not wait ten minutes for a county that was switched off.
+            "rollcall": {"presence_s": 20.0, "makeup_every_s": 5.0},
         }
         if gateway.parent is not None:
             content["upstream"] = {

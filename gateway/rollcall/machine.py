@@ -1,49 +1,47 @@
-"""One point of a roll call: what is asked, and what the answers prove.
+"""One round of one point: what is asked, and what the answers prove.
 
-**Present means that a fresh decoded picture was seen alive; whatever cannot be proven is absent with its reason.**
+**Present means that a fresh decoded picture was seen alive; whatever cannot be proven is missing with its reason.**
 Times are monotonic seconds given as arguments. Methods return effects that the shell performs; `deadline` says when
-`tick` is due.
+`tick` is due. What becomes of a point after its round (make-up, absent, unreachable) is the session's rule
+(`rules/session.py`).
 
 ============ ============================= ============ ===========================================
 state        event                         next         effect
 ============ ============================= ============ ===========================================
-pending      start, link down              absent       Settled (no_link)
-pending      start, no camera known        absent       Settled (no_picture)
+pending      start, link down              link_lost    Settled (no_link)
+pending      start, no camera known        failed       Settled (no_picture)
 pending      start                         ringing      Ring
 ringing      unanswered, attempts left     ringing      Ring
-ringing      unanswered, none left         absent       Settled (no_answer)
-ringing      link down                     absent       Settled (no_link)
+ringing      unanswered, none left         no_answer    Settled (no_answer)
+ringing      link down                     link_lost    Settled (no_link)
 ringing      answered                      connecting   Look
 connecting   picture                       verifying    Keep, Look
-connecting   no picture in time            absent       Settled (no_picture)
+connecting   no picture in time            failed       Settled (no_picture)
 verifying    picture                       verifying    Look
-verifying    window over, words agree      passed or    Settled (frozen, black, covered, unproven, no_picture)
-                                           absent
+verifying    window over, seen alive       verifying    Weigh
+verifying    window over, seen dead        failed       Settled (frozen, black, covered, no_picture)
+verifying    window over, unproven         verifying    Challenge (once), else failed (unproven)
 verifying    window over, they contradict  verifying    Ring (the owner is asked once more)
-connecting,  link down longer than the     absent       Settled (no_link)
+verifying    challenge confirmed           verifying    Weigh
+verifying    challenge denied or late      failed       Settled (unproven)
+verifying    weighed                       passed,      Settled
+                                           passed_with_
+                                           issues,
+                                           passed_late,
+                                           failed
+connecting,  link down longer than the     link_lost    Settled (no_link)
 verifying    grace
 ============ ============================= ============ ===========================================
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from gateway.rollcall.rules import verdict
+from gateway.rollcall.rules.profiles import Profile
 from protocols.health import Verdict
 from protocols.picture import PictureJudge, Sample
-from protocols.rollcall import AbsenceReason, PointState
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Times of a roll call in seconds (domain.md 3.4). A picture older than `frame_age_limit_ms` is not fresh."""
-
-    answer_within_s: float = 30.0
-    attempts: int = 2
-    picture_within_s: float = 15.0
-    observe_s: float = 8.0
-    look_every_s: float = 1.5
-    least_looks: int = 4
-    grace_s: float = 20.0
-    frame_age_limit_ms: int = 2000
+from protocols.rollcall import PRESENT, AbsenceReason, Check, PointState
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +64,24 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True)
+class Challenge:
+    """Show a number at the far side, and report with `challenged` whether it came back in the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weigh:
+    """The picture was seen alive: end the gathering of evidence and report its checks with `weighed`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
-    """The point has its verdict; nothing more is asked."""
+    """The round is over; nothing more is asked."""
 
     state: PointState
     reason: AbsenceReason | None = None
 
 
-Effect = Ring | Look | Keep | Settled
+Effect = Ring | Look | Keep | Challenge | Weigh | Settled
 
 _REASONS = {
     Verdict.FROZEN: AbsenceReason.FROZEN,
@@ -107,9 +115,13 @@ def judge(seen: Verdict, told: Verdict | None, *, repeats: bool = False) -> Abse
 
 @dataclass(slots=True)
 class Point:
-    """One point. Drive it with the methods below; once `settled` every further event is ignored."""
+    """One round. Drive it with the methods below; once `settled` every further event is ignored.
+
+    `late`: a round of the make-up, so that whoever comes passes late.
+    """
 
     profile: Profile
+    late: bool = False
     state: PointState = PointState.PENDING
     reason: AbsenceReason | None = None
     attempts: int = 0
@@ -121,6 +133,10 @@ class Point:
     _looks: int = 0
     _lost_at: float | None = None
     _asked_again: bool = False
+    _over: bool = False
+    _weighing: bool = False
+    _challenged: bool = False
+    _proven: bool = False
 
     def __post_init__(self) -> None:
         self._watch_anew()
@@ -131,14 +147,29 @@ class Point:
 
     @property
     def settled(self) -> bool:
-        """Tell whether the verdict stands."""
-        return self.state in {PointState.PASSED, PointState.ABSENT}
+        """Tell whether the round is over."""
+        return self._over
 
     @property
     def deadline(self) -> float | None:
         """Monotonic time of the next `tick`, or None."""
         ends = [at for at in (self._deadline, self._grace_ends) if at is not None]
-        return min(ends) if ends and not self.settled else None
+        return min(ends) if ends and not self._still else None
+
+    @property
+    def _still(self) -> bool:
+        """Tell whether nothing that happens to the point can change it: it has settled, or is being weighed."""
+        return self._over or self._weighing
+
+    @property
+    def watching(self) -> bool:
+        """Tell whether pictures are wanted: neither the owner nor the challenge is waited for."""
+        return not (self._still or self._asked_again or self._challenged)
+
+    @property
+    def challenged_now(self) -> bool:
+        """Tell whether the challenge number is out and not yet confirmed."""
+        return self._challenged and not self._still
 
     @property
     def _grace_ends(self) -> float | None:
@@ -149,9 +180,9 @@ class Point:
         if self.settled:
             return []
         if not link_up:
-            return self._absent(AbsenceReason.NO_LINK)
+            return self._miss(AbsenceReason.NO_LINK)
         if not camera_known:
-            return self._absent(AbsenceReason.NO_PICTURE)
+            return self._miss(AbsenceReason.NO_PICTURE)
         return self._ring()
 
     def resume(self, told: Verdict | None, *, link_up: bool, now: float) -> list[Effect]:
@@ -162,7 +193,7 @@ class Point:
 
     def answered(self, told: Verdict | None, now: float) -> list[Effect]:
         """Take the owner's answer with its own verdict on the picture."""
-        if self.settled:
+        if self._still:
             return []
         self.told = told
         if self.state is PointState.VERIFYING:
@@ -172,29 +203,29 @@ class Point:
 
     def unanswered(self, now: float) -> list[Effect]:
         """Take that a ring brought no answer."""
-        if self.settled:
+        if self._still:
             return []
         if self.state is PointState.VERIFYING:
             return self._decide(now)
         if self.attempts < self.profile.attempts:
             return self._ring()
-        return self._absent(AbsenceReason.NO_ANSWER)
+        return self._miss(AbsenceReason.NO_ANSWER)
 
     def link(self, *, up: bool, now: float) -> list[Effect]:
         """Take that the way to the point broke or came back."""
-        if self.settled:
+        if self._still:
             return []
         if up:
             return self._back(now)
         if self.state in {PointState.PENDING, PointState.RINGING}:
-            return self._absent(AbsenceReason.NO_LINK)
+            return self._miss(AbsenceReason.NO_LINK)
         if self._lost_at is None:
             self._lost_at = now
         return []
 
     def picture(self, sample: Sample, now: float) -> list[Effect]:
         """Take a decoded picture; `sample.at` is its arrival in engine time, which must be the clock of `now`."""
-        if self.settled or self.state not in {PointState.CONNECTING, PointState.VERIFYING} or self._asked_again:
+        if not self.watching or self.state not in {PointState.CONNECTING, PointState.VERIFYING}:
             return []
         self._judge.look(sample)
         self._looks, self._last_at = self._looks + 1, sample.at
@@ -210,30 +241,60 @@ class Point:
 
     def unseen(self, now: float) -> list[Effect]:
         """Take that no still came; it is tried again until the deadline."""
-        if self.settled or self._asked_again:
+        if not self.watching:
             return []
         return self.tick(now) or [Look(now)]
 
     def tick(self, now: float) -> list[Effect]:
         """Let time pass."""
-        if self.settled:
+        if self._still:
             return []
         if self._grace_ends is not None and now >= self._grace_ends:
-            return self._absent(AbsenceReason.NO_LINK)
+            return self._miss(AbsenceReason.NO_LINK)
         if self._deadline is None or now < self._deadline:
             return []
         if self._lost_at is not None:
             # The grace outlasts the deadline: a cut line must not be called a missing picture.
             self._deadline = None
             return []
+        return self._late(now)
+
+    def _late(self, now: float) -> list[Effect]:
         if self.state is PointState.CONNECTING:
-            return self._absent(AbsenceReason.NO_PICTURE)
+            return self._miss(AbsenceReason.NO_PICTURE)
+        if self._challenged:
+            return self._miss(AbsenceReason.UNPROVEN)
         return self._finish(now)
+
+    def challenge(self, now: float) -> list[Effect]:
+        """Ask for the challenge number because a person wants it; only while the picture is watched."""
+        if self._still or self._challenged or self.state is not PointState.VERIFYING:
+            return []
+        return self._challenge(now)
+
+    def challenged(self, now: float, *, confirmed: bool) -> list[Effect]:
+        """Take whether the number came back; without a number that is out it says nothing."""
+        if self._still or not self._challenged:
+            return []
+        if not confirmed:
+            return self._miss(AbsenceReason.UNPROVEN)
+        self._proven = True
+        return self._weigh()
+
+    def weighed(self, checks: Sequence[Check], now: float) -> list[Effect]:
+        """Take the checks of the gathered evidence: the verdict follows, or the challenge where they leave it open."""
+        if self._over or not self._weighing:
+            return []
+        if verdict.unproven(checks) and not self._proven and not self._challenged and self.profile.challenge_within_s:
+            self._weighing = False
+            return self._challenge(now)
+        state, reason = verdict.weigh(checks, late=self.late, proven=self._proven)
+        return self._settle(state, reason)
 
     def _back(self, now: float) -> list[Effect]:
         if self._lost_at is not None and self.state is PointState.VERIFYING and not self._asked_again:
             # A picture from before the cut and one from after it must not be taken for movement.
-            self.state = PointState.CONNECTING
+            self.state, self._challenged = PointState.CONNECTING, False
             self._watch_anew()
         if self._lost_at is not None and self.state is PointState.CONNECTING:
             self._deadline = now + self.profile.picture_within_s
@@ -254,11 +315,29 @@ class Point:
         # After a second question to the owner the samples are some seconds old: judge them at their own time.
         at = self._last_at if self._asked_again and self._last_at is not None else now
         reason = judge(self._judge.verdict(at), self.told, repeats=self._judge.repeats)
-        if reason is not None:
-            return self._absent(reason)
-        self.state, self.reason = PointState.PASSED, None
-        return [Settled(PointState.PASSED)]
+        if reason is None:
+            return self._weigh()
+        if reason is AbsenceReason.UNPROVEN and not self._challenged and self.profile.challenge_within_s:
+            return self._challenge(now)
+        return self._miss(reason)
 
-    def _absent(self, reason: AbsenceReason) -> list[Effect]:
-        self.state, self.reason = PointState.ABSENT, reason
-        return [Settled(PointState.ABSENT, reason)]
+    def _challenge(self, now: float) -> list[Effect]:
+        self._challenged, self._asked_again = True, False
+        self._deadline = now + self.profile.challenge_within_s
+        return [Challenge()]
+
+    def _weigh(self) -> list[Effect]:
+        self._weighing, self._deadline, self._lost_at = True, None, None
+        return [Weigh()]
+
+    def _miss(self, reason: AbsenceReason) -> list[Effect]:
+        return self._settle(_MISSED.get(reason, PointState.FAILED), reason)
+
+    def _settle(self, state: PointState, reason: AbsenceReason | None) -> list[Effect]:
+        if (reason is None) != (state in PRESENT):
+            raise AssertionError("a point is present or has the reason why not")
+        self.state, self.reason, self._over = state, reason, True
+        return [Settled(state, reason)]
+
+
+_MISSED = {AbsenceReason.NO_LINK: PointState.LINK_LOST, AbsenceReason.NO_ANSWER: PointState.NO_ANSWER}

@@ -1,19 +1,21 @@
 """What the roll-call room needs of others; `gateway.app` supplies it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel
 
 from gateway.metrics import Metrics
 from gateway.ports.blob import BlobStore
 from gateway.ports.media import Still
-from gateway.ports.store import Store
+from gateway.ports.store import Store, UnitOfWork
 from gateway.rollcall.gathering import NO_GATHERING
 from protocols.aio.clock import Clock
 from protocols.command import Reply, RollCallAnswer
-from protocols.health import LinkReason, LinkStatus
+from protocols.envelope import Event, Lane
+from protocols.health import BoxHealth, LinkReason, LinkStatus
 from protocols.rollcall import Cause, Check
 from protocols.tiers import Centre
 
@@ -68,6 +70,16 @@ class KnownLink(Protocol):
         """Why it is down."""
         ...
 
+    @property
+    def last_heartbeat_at(self) -> datetime | None:
+        """When it was last heard, None where another gateway hears it."""
+        ...
+
+    @property
+    def box(self) -> BoxHealth | None:
+        """How its machine was then."""
+        ...
+
 
 class Ways(Protocol):
     """The registry: centres, cameras and links of the subtree. Synchronous, from memory."""
@@ -92,12 +104,28 @@ class Ways(Protocol):
         """Return the link of a node, None where it was never heard of."""
         ...
 
+    def next_hop(self, centre: str) -> str | None:
+        """Return the direct child node on the way to a centre, or None."""
+        ...
 
-class Commands(Protocol):
-    """The links' way down."""
+    def clock_offset(self, node: str) -> float | None:
+        """Return the clock of a direct child minus ours in seconds, None where it is not known."""
+        ...
+
+
+class Links(Protocol):
+    """The links: commands down, records up."""
 
     async def ask(self, target: str, name: str, args: BaseModel, *, within_s: float) -> Reply:
         """Send and wait for the reply; `Outcome.EXPIRED` after the deadline. Raises LinkError."""
+        ...
+
+    async def owe_command(self, uow: UnitOfWork, target: str, name: str, args: BaseModel, *, within_s: float) -> str:
+        """Owe a command together with what a unit of work writes; returns its id. Raises LinkError."""
+        ...
+
+    async def emit(self, uow: UnitOfWork, event: Event, lane: Lane) -> None:
+        """Store an event of this gateway and owe it to the tier above."""
         ...
 
 
@@ -125,8 +153,8 @@ class Gathering(Protocol):
     """Whoever gathers the evidence of a point (`gateway.rollcall.gathering` has the one that gathers nothing).
 
     All methods may raise SilianError: that is logged, counted and never changes a verdict. The calls for one point come
-    one after the other in this order, `seen` and `read_back` possibly never; after a restart `begin` comes again for a
-    point that had no end. `point` is the core's record: read it, do not write it.
+    one after the other in this order, the middle three possibly never; after a restart `begin` comes again for a point
+    that had no end, and `end` comes twice where a challenge followed it. `point` is the core's record: only read it.
     """
 
     async def begin(self, point: "PointRecord", *, drill: bool) -> None:
@@ -165,6 +193,18 @@ class Causes(Protocol):
         ...
 
 
+class Rosters(Protocol):
+    """Whoever knows the duty rosters of the counties."""
+
+    async def frozen(self, centres: Sequence[str], at: datetime) -> Mapping[str, dict[str, Any]]:
+        """Return the roster of each centre as it stands at `at`, with its version and hash: `PointRecord.roster`."""
+        ...
+
+    def compare(self, point: "PointRecord", at: datetime) -> Sequence[Check]:
+        """Return the checks that follow from the frozen roster and what the county answered."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RollCallNeeds:
     """All that the room stands on."""
@@ -172,9 +212,10 @@ class RollCallNeeds:
     store: Store
     blobs: BlobStore
     ways: Ways
-    commands: Commands
+    commands: Links
     pictures: Pictures
     clock: Clock
     metrics: Metrics
     gathering: Gathering = NO_GATHERING
     causes: Causes | None = None
+    rosters: Rosters | None = None

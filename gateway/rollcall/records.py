@@ -14,6 +14,7 @@ from protocols.rollcall import (
     Cause,
     Check,
     Mode,
+    PointResult,
     PointState,
     RollCallKind,
     SessionState,
@@ -195,3 +196,18 @@ class RollCall:
     def open(self) -> int:
         """Points without a final verdict."""
         return sum(point.state not in FINAL for point in self.points)
+
+
+_TOLD_UP = frozenset(PointResult.model_fields) - {"roll_call_id", "asked_by", "number", "at"}
+"""Fields that a record to the tier above has in common with a point."""
+
+
+def result_of(point: PointRecord, root_id: str, node: str, at: datetime) -> PointResult:
+    """Return what the tier that ordered the call is told of a point."""
+    values = {name: getattr(point, name) for name in _TOLD_UP}
+    return PointResult(roll_call_id=root_id, asked_by=node, number=point.heard, at=at, **values)
+
+
+def told_of(result: PointResult) -> dict[str, Any]:
+    """Return what a record from below says of a point, as columns; the centre itself is left out."""
+    return {name: getattr(result, name) for name in _TOLD_UP if name != "centre"}

@@ -1,48 +1,56 @@
-"""Drives one point: rings, looks, keeps the evidence, and writes every step down before the next."""
+"""Drives one round of one point: rings, looks, keeps the evidence, and writes every step down before the next."""
 
 import asyncio
+import logging
+import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from gateway.ports.media import Still
 from gateway.rollcall import phrases
-from gateway.rollcall.machine import Effect, Keep, Look, Point, Profile, Ring, Settled
+from gateway.rollcall.machine import Challenge, Effect, Keep, Look, Point, Ring, Settled, Weigh
 from gateway.rollcall.needs import RollCallNeeds
-from gateway.rollcall.records import PointRecord
+from gateway.rollcall.records import PointRecord, RollCallRecord
+from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.ways import Break, break_on_way, way_to
-from protocols.command import CommandName, Outcome, Reply, RollCallAnswer, RollCallRing, parse_args
+from protocols.command import CommandName, Outcome, Reply, RollCallAnswer, RollCallRing, RollCallStage, parse_args
 from protocols.errors import LinkError, SilianError
-from protocols.rollcall import AbsenceReason, PointState
+from protocols.rollcall import AbsenceReason, Check, PointState
 
-PRESENCE_S = 600.0
-"""Domain, 3.4: presence deadline from the first ring; an older roll call is not resumed."""
+logger = logging.getLogger(__name__)
 LINK_LOOK_S = 1.0
 RETRY_LOOK_S = 0.3
+GATHER_S = 15.0
+"""Whoever gathers evidence has so long for one step; a verdict does not wait for it any longer."""
+STAGE_WITHIN_S = 20.0
+UNDER_WAY = frozenset({PointState.CONNECTING, PointState.VERIFYING})
 Save = Callable[[PointRecord], Awaitable[None]]
 Event = Callable[[float], list[Effect]]
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a runner works with."""
+    """What a runner works with. `own` is the code of this gateway's centre."""
 
     needs: RollCallNeeds
     profile: Profile
     save: Save
+    call: RollCallRecord
+    own: str
 
 
 class PointRunner:
-    """Runs one point to its verdict. Cancelling is safe: the record says where to go on."""
+    """Runs one round to its end. Cancelling is safe: the record says where to go on."""
 
-    def __init__(self, tools: Tools, record: PointRecord, *, drill: bool = False) -> None:
+    def __init__(self, tools: Tools, record: PointRecord, *, late: bool = False) -> None:
         self._tools = tools
         self._needs = tools.needs
         self.record = record
-        self._drill = drill
-        self._point = Point(tools.profile)
+        self._point = Point(tools.profile, late=late)
+        self._reader: asyncio.Task[None] | None = None
         self._inbox: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -52,13 +60,30 @@ class PointRunner:
         self._way = way_to(tools.needs.ways, record.centre)
         self._break: Break | None = None
         self._saved: dict[str, Any] = {}
+        self._answer: RollCallAnswer | None = None
+        self._begun = False
+        self._earlier = record.attempts if record.state is not PointState.RINGING else 0
+        """Rings of former rounds."""
 
     @property
     def _holder(self) -> str:
         return f"rollcall-{self.record.roll_call_id}"
 
+    def challenge(self) -> None:
+        """Ask for the challenge number because a person wants it."""
+        self._post(self._point.challenge)
+
+    def confirm(self, *, confirmed: bool) -> None:
+        """Take a person's word on the challenge number."""
+        self._post(lambda now: self._point.challenged(now, confirmed=confirmed))
+
+    @property
+    def asks_for_number(self) -> bool:
+        """Tell whether the challenge number is out and not yet confirmed."""
+        return self._point.challenged_now
+
     async def run(self) -> None:
-        """Return once the verdict is stored."""
+        """Return once the end of the round is stored."""
         try:
             async with self._group:
                 await self._drive()
@@ -82,11 +107,13 @@ class PointRunner:
         record, now = self.record, self._needs.clock.monotonic()
         self._break = self._find_break()
         self._tell_link()
-        if record.state in {PointState.CONNECTING, PointState.VERIFYING}:
-            self._point.attempts = record.attempts
+        if record.state in UNDER_WAY:
+            self._earlier = record.attempts
             return self._point.resume(record.told, link_up=self._break is None, now=now)
-        # A ring that was under way when the gateway stopped is repeated, not counted twice.
-        self._point.attempts = max(0, record.attempts - 1)
+        if record.state is PointState.RINGING:
+            # A ring that was under way when the gateway stopped is repeated, not counted twice.
+            self._point.attempts = (record.attempts - 1) % self._tools.profile.attempts
+            self._earlier = record.attempts - 1 - self._point.attempts
         return self._point.start(link_up=self._break is None, camera_known=record.camera is not None)
 
     async def _next(self) -> list[Effect]:
@@ -129,15 +156,29 @@ class PointRunner:
                 self._spawn(self._look(not_before), "look")
             case Keep():
                 await self._keep()
-            case Settled(_, reason):
-                self._settle(reason)
+            case Challenge():
+                self._challenge()
+            case Weigh():
+                self._stop_reading()
+                self._spawn(self._weigh(), "weigh")
+            case Settled(state, reason):
+                await self._settle(state, reason)
 
     async def _ring(self) -> None:
         record, tools = self.record, self._tools
         if record.owner is None or record.camera is None:
             raise AssertionError("a point without a camera is settled before it is rung")
+        await self._begin_gathering()
         args = RollCallRing(
-            roll_call_id=record.roll_call_id, centre=record.centre, camera=record.camera, drill=self._drill
+            roll_call_id=record.roll_call_id,
+            centre=record.centre,
+            camera=record.camera,
+            challenge=record.challenge,
+            drill=tools.call.drill,
+            caller=tools.call.seat or tools.call.started_by,
+            caller_centre=tools.own,
+            kind=tools.call.kind.value,
+            people_due=tools.profile.required_people,
         )
         within = tools.profile.answer_within_s
         try:
@@ -159,6 +200,8 @@ class PointRunner:
         answer = parse_args(RollCallAnswer, reply.result)
         record.note = ""
         record.answered_by, record.told = answer.answered_by, answer.camera.verdict
+        record.answer = said_of(answer)
+        self._answer = answer
         self._post(lambda now: self._point.answered(answer.camera.verdict, now))
 
     async def _look(self, not_before: float) -> None:
@@ -166,6 +209,10 @@ class PointRunner:
         if stream is None:
             raise AssertionError("a point without a camera is settled before it is looked at")
         self._needs.pictures.hold(stream, self._holder)
+        await self._begin_gathering()
+        if self._answer is not None:
+            answer, self._answer = self._answer, None
+            await self._gather("answered", self._needs.gathering.answered(self.record, answer))
         await self._needs.clock.sleep(not_before - self._needs.clock.monotonic())
         try:
             still = await self._needs.pictures.still(
@@ -193,10 +240,89 @@ class PointRunner:
         if record.answered_at is not None and record.first_frame_s is None:  # a restart must not lengthen it
             arrived = self._needs.clock.now() - timedelta(milliseconds=still.frame_age_ms)
             record.first_frame_s = round(max(0.0, (arrived - record.answered_at).total_seconds()), 3)
+        await self._gather("seen", self._needs.gathering.seen(record, still))
 
-    def _settle(self, reason: AbsenceReason | None) -> None:
+    # the challenge number
+
+    def _challenge(self) -> None:
         record = self.record
-        record.settled_at = self._needs.clock.now()
+        record.challenge = record.challenge or f"{secrets.randbelow(9000) + 1000}"
+        record.challenge_at = self._needs.clock.now()
+        self._spawn(self._show_number(record.challenge), "challenge")
+        self._reader = self._spawn(self._read_back(record.challenge), "read back")
+
+    async def _show_number(self, number: str) -> None:
+        record = self.record
+        if record.owner is None or record.camera is None:
+            raise AssertionError("a point without a camera is settled before it is challenged")
+        args = RollCallStage(
+            roll_call_id=record.roll_call_id,
+            centre=record.centre,
+            camera=record.camera,
+            stage="on" if self._tools.call.stage == record.centre else "off",
+            challenge=number,
+        )
+        try:
+            reply = await self._needs.commands.ask(
+                record.owner, CommandName.ROLLCALL_STAGE, args, within_s=STAGE_WITHIN_S
+            )
+        except LinkError as error:
+            record.note = phrases.NUMBER_NOT_SHOWN.format(why=error)
+            return
+        if reply.outcome is not Outcome.DONE:
+            why = reply.detail or reply.code or reply.outcome.value
+            record.note = phrases.NUMBER_NOT_SHOWN.format(why=why)
+
+    async def _read_back(self, number: str) -> None:
+        try:
+            read = await self._needs.gathering.read_back(self.record, number)
+        except SilianError as error:
+            self._lament("read_back", error)
+            return
+        if read:
+            self._post(lambda now: self._point.challenged(now, confirmed=True))
+
+    def _stop_reading(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
+
+    # the evidence
+
+    async def _weigh(self) -> None:
+        checks = await self._checks()
+        self._post(lambda now: self._point.weighed(checks, now))
+
+    async def _checks(self) -> Sequence[Check]:
+        gathered = await self._gather("end", self._needs.gathering.end(self.record))
+        checks = list(gathered or ())
+        if self._needs.rosters is not None:
+            checks += self._needs.rosters.compare(self.record, self._needs.clock.now())
+        self.record.checks = tuple(checks)
+        return checks
+
+    async def _begin_gathering(self) -> None:
+        if not self._begun:
+            self._begun = True
+            await self._gather("begin", self._needs.gathering.begin(self.record, drill=self._tools.call.drill))
+
+    async def _gather(self, step: str, work: Awaitable[Any]) -> Any:
+        """Do one step of the gathering; its failure is told and changes no verdict."""
+        try:
+            async with asyncio.timeout(GATHER_S):
+                return await work
+        except (SilianError, TimeoutError) as error:
+            self._lament(step, error)
+        return None
+
+    def _lament(self, step: str, error: Exception) -> None:
+        self._needs.metrics.count("rollcall_evidence_failed_total", step=step)
+        extra = {"roll_call": self.record.roll_call_id, "centre": self.record.centre, "step": step}
+        logger.warning("evidence not gathered", extra=extra | {"error": str(error) or type(error).__name__})
+
+    async def _settle(self, state: PointState, reason: AbsenceReason | None) -> None:
+        record = self.record
+        self._stop_reading()
         match reason:
             case AbsenceReason.NO_LINK if self._break is not None:
                 record.note = self._break.sentence()
@@ -207,13 +333,19 @@ class PointRunner:
                 record.note = phrases.STREAM_TROUBLE.format(why=why) if why else record.note
             case _:
                 pass
-        if reason is not None and record.told is not None:
+        if reason is None:
+            return
+        if record.told is not None:
             told = phrases.TOLD.format(verdict=record.told)
             record.note = f"{record.note}；{told}" if record.note else told
+        record.state, record.reason = state, reason
+        if record.camera is not None and record.rung_at is not None:
+            await self._checks()
 
     async def _save(self) -> None:
         record, point = self.record, self._point
-        record.state, record.reason, record.attempts = point.state, point.reason, point.attempts
+        record.state, record.reason = point.state, point.reason
+        record.attempts = self._earlier + point.attempts
         row = record.row()
         if row != self._saved:
             self._saved = row
@@ -223,7 +355,14 @@ class PointRunner:
         self._inbox.append(event)
         self._wake.set()
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = self._group.create_task(work, name=f"rollcall {name}[{self.record.centre}]")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def said_of(answer: RollCallAnswer) -> dict[str, Any]:
+    """Return what a county said, without its picture and its box: those are evidence."""
+    said = answer.model_dump(mode="json", exclude={"camera", "box"})
+    return {name: value for name, value in said.items() if value not in {None, ""}}

@@ -1,71 +1,110 @@
-"""Roll calls: start, run in parallel, go on after a restart, read.
+"""Roll calls: plan, start, conduct, go on after a restart, read.
 
-A point is written at every step; `RollCallChanged` fires after each commit. One county is in one roll call at a time.
+A point is written at every step; `RollCallChanged` fires after each commit. One county is in one roll call at a time,
+and the call lives here, not in a browser: whoever may conduct it can take the seat at any moment.
 """
 
-import asyncio
 import logging
-from collections.abc import Sequence
-from datetime import timedelta
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
-from typing import Self
+from typing import Any, Final, Literal, Self
 
-from sqlalchemy import insert, select, update
-
-from gateway.events import RollCallChanged
+from gateway.events import EventBus
 from gateway.ports.store import Reader
 from gateway.rollcall import phrases
-from gateway.rollcall.machine import Profile
+from gateway.rollcall.conductor import Conductor, Deed
+from gateway.rollcall.figures import Figures
+from gateway.rollcall.lanes import Inspection, Inspections, Results, TierLanes
+from gateway.rollcall.ledger import BEFORE, Ledger
 from gateway.rollcall.needs import RollCallNeeds
-from gateway.rollcall.records import PointRecord, RollCall, RollCallRecord
-from gateway.rollcall.runner import PRESENCE_S, PointRunner, Tools
-from gateway.rollcall.tables import POINTS, ROLL_CALLS
-from gateway.rollcall.ways import due_centres, point_of
+from gateway.rollcall.records import PointRecord, Revision, RollCall, RollCallRecord
+from gateway.rollcall.rules.draw import Draw, order
+from gateway.rollcall.rules.profiles import Profile
+from gateway.rollcall.side import Side
+from gateway.rollcall.verdicts import Change, change_verdict
+from gateway.rollcall.ways import delegate_of, due_centres, point_of
 from protocols.aio.clock import new_ulid
 from protocols.aio.tasks import Supervisor
+from protocols.command import (
+    Command,
+    RollCallInspect,
+    RollCallOrder,
+    RollCallOrdered,
+    RollCallSteer,
+    parse_args,
+)
 from protocols.errors import BadInputError, NotFoundError, WrongMomentError
-from protocols.rollcall import AbsenceReason, PointState, RollCallKind, SessionState
+from protocols.rollcall import UNDER_WAY, Mode, PointState, RollCallKind, SessionState
 from protocols.tiers import Centre
 
+__all__ = ["PAGE", "Change", "Planned", "RollCallService", "Verdicts"]
+
 logger = logging.getLogger(__name__)
-PAGE = 50
+PAGE: Final = 50
+EXPIRE_S: Final = 5.0
+STRAIGHT: Final = frozenset({RollCallKind.RANDOM, RollCallKind.TEST, RollCallKind.MAKEUP})
+"""Kinds that are asked straight through all tiers: it is the county itself that shall be seen from here."""
+Through = Literal["auto", "straight", "lanes"]
+Verdicts = Literal["pause", "resume", "next", "finish", "cancel", "start"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a person, a schedule or the tier above wants. `at` None: now. `count`: draw so many of the centres."""
+
+    by: str
+    kind: RollCallKind = RollCallKind.DAILY
+    mode: Mode = Mode.PARALLEL
+    centres: Sequence[str] | None = None
+    at: datetime | None = None
+    profile: str = "default"
+    drill: bool = False
+    count: int | None = None
+    through: Through = "auto"
+    schedule_id: str | None = None
+    seed: str | None = None
+    trigger: dict[str, Any] | None = None
+    makeup_of: str | None = None
+    upper_id: str | None = None
+    upper_node: str | None = None
+    rules: dict[str, Any] | None = None
+    excused: dict[str, str] = field(default_factory=dict)
 
 
 class RollCallService:
     """The roll-call room. Use it with `async with`: entering resumes what a restart interrupted."""
 
-    def __init__(
-        self,
-        needs: RollCallNeeds,
-        *,
-        profile: Profile | None = None,
-        parallel: int = 100,
-    ) -> None:
-        """`parallel` points are rung at the same moment, the others wait. The clock must be the media engine's."""
+    def __init__(self, needs: RollCallNeeds, *, profile: Profile | None = None, bus: EventBus | None = None) -> None:
+        """`profile` is the one called `default` until somebody stores another. The clock must be the media engine's."""
+        self._needs = needs
         self._store = needs.store
-        self._blobs = needs.blobs
         self._ways = needs.ways
         self._clock = needs.clock
-        self._metrics = needs.metrics
-        self._seats = asyncio.Semaphore(parallel)
-        self._tools = Tools(needs, profile or Profile(), self._save_point)
-        self._supervisor = Supervisor("rollcall", clock=needs.clock)
-        self._last: dict[str, PointRecord] = {}
-        needs.metrics.live("rollcall_participants", self._participants)
-        needs.metrics.live("rollcall_centre_result", self._results)
+        self._default = profile or Profile()
+        self.ledger = Ledger(needs.store, needs.commands, needs.ways.own().code)
+        self._tasks = Supervisor("rollcall", clock=needs.clock)
+        self._figures = Figures(needs.metrics)
+        self._lanes = TierLanes(needs, self.ledger)
+        self.side = Side(needs, self._lanes, self._figures, self._tasks, bus)
+        self.inspections = Inspections(needs, bus)
+        self.results = Results(self.ledger, self, needs.ways)
+        self._conductors: dict[str, Conductor] = {}
 
     async def __aenter__(self) -> Self:
-        async with self._store.reading() as reader:
-            rows = (
-                await reader.execute(select(ROLL_CALLS.c.id).where(ROLL_CALLS.c.state == SessionState.RUNNING))
-            ).all()
-        for (roll_call_id,) in rows:
+        await self.inspections.load()
+        for roll_call_id in await self.ledger.alive():
             logger.info("roll call resumed", extra={"roll_call": roll_call_id})
-            self._supervisor.start(roll_call_id, partial(self._run, roll_call_id))
+            self._conduct(await self.ledger.get(roll_call_id))
+        self._tasks.start("inspections", self._expire)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._supervisor.stop()
+        await self._tasks.stop()
+
+    # planning
 
     async def start(
         self,
@@ -76,18 +115,48 @@ class RollCallService:
         drill: bool = False,
     ) -> RollCall:
         """Ring the named counties, or all of the subtree. Raises NotFoundError, BadInputError, WrongMomentError."""
-        chosen = self._chosen(centres)
-        record = RollCallRecord(new_ulid(self._clock), kind, SessionState.RUNNING, by, self._clock.now(), drill=drill)
-        cameras = self._ways.cameras()
-        points = tuple(point_of(record.id, number, one, cameras) for number, one in enumerate(chosen, 1))
+        return await self.plan(Planned(by, kind, centres=centres, drill=drill))
+
+    async def plan(self, wanted: Planned) -> RollCall:
+        """Plan a call, or begin it at once. Raises NotFoundError, BadInputError, WrongMomentError."""
+        now = self._clock.now()
+        if wanted.at is not None and wanted.at <= now:
+            raise BadInputError("at: lies in the past; leave it away to begin now")
+        version, profile = await self.profile(wanted.profile)
+        if wanted.rules is not None:
+            version, profile = 0, Profile.model_validate(wanted.rules)
+        chosen, draw = self._drawn(self._chosen(wanted.centres), wanted)
+        record = RollCallRecord(
+            new_ulid(self._clock),
+            wanted.kind,
+            SessionState.DRAFT if wanted.at is None else SessionState.SCHEDULED,
+            wanted.by,
+            now if wanted.at is None else wanted.at,
+            drill=wanted.drill,
+            mode=wanted.mode,
+            profile=wanted.profile,
+            profile_version=version,
+            rules=profile.model_dump(mode="json"),
+            planned_at=wanted.at,
+            schedule_id=wanted.schedule_id,
+            draw=draw,
+            trigger=wanted.trigger,
+            upper_id=wanted.upper_id,
+            upper_node=wanted.upper_node,
+            makeup_of=wanted.makeup_of,
+        )
+        points = self._points(record, await self._ordered(chosen, record, profile), wanted)
         async with self._store.unit() as uow:
-            await self._refuse_overlap(uow, {point.centre for point in points})
-            await uow.execute(insert(ROLL_CALLS), record.row())
-            await uow.execute(insert(POINTS), [point.row() for point in points])
-            uow.tell(RollCallChanged(record.id))
-        logger.info("roll call started", extra={"roll_call": record.id, "due": len(points), "by": by})
-        self._supervisor.start(record.id, partial(self._run, record.id))
-        return RollCall(record, points)
+            if wanted.at is None:
+                await self._refuse_overlap(uow, {point.centre for point in points}, wanted)
+            await self.ledger.create(uow, record, points)
+        extra = {"roll_call": record.id, "due": len(points), "by": wanted.by, "kind": wanted.kind.value}
+        logger.info("roll call planned" if wanted.at else "roll call started", extra=extra)
+        conductor = self._conduct(RollCall(record, points))
+        if wanted.at is None:
+            await conductor.begun()
+            self.side.start(f"inspect[{record.id}]", lambda: self._lanes.inspect(record, points))
+        return await self.ledger.get(record.id)
 
     def _chosen(self, codes: Sequence[str] | None) -> list[Centre]:
         if codes is None:
@@ -104,105 +173,301 @@ class RollCallService:
             raise BadInputError("name at least one county, or leave `centres` away for all")
         return [below[code] for code in dict.fromkeys(codes)]
 
+    def _drawn(self, pool: list[Centre], wanted: Planned) -> tuple[list[Centre], dict[str, Any] | None]:
+        """Draw by lot where a number is given, and keep what proves it."""
+        if wanted.count is None and wanted.kind is not RollCallKind.RANDOM:
+            return pool, None
+        seed = wanted.seed or secrets.token_hex(16)
+        draw = Draw(seed, tuple(sorted(centre.code for centre in pool)), wanted.count or len(pool))
+        by_code = {centre.code: centre for centre in pool}
+        proof = {"seed": seed, "commitment": draw.commitment, "pool": list(draw.pool), "count": draw.count}
+        return [by_code[code] for code in draw.drawn], proof
+
+    async def _ordered(self, chosen: list[Centre], record: RollCallRecord, profile: Profile) -> list[Centre]:
+        """Put the centres into the profile's order; a draw and a person's own list keep theirs."""
+        if record.draw is not None or profile.order == "code":
+            return chosen
+        if profile.order == "random":
+            by_code = {centre.code: centre for centre in chosen}
+            return [by_code[code] for code in order(record.id, by_code)]
+        scores = await self._last_scores(record)
+        return sorted(chosen, key=lambda centre: scores.get(centre.code, 100.0))
+
+    async def _last_scores(self, record: RollCallRecord) -> dict[str, float]:
+        scores: dict[str, float] = {}
+        for call in await self.ledger.page(record.id, 10):
+            for point in call.points:
+                if point.score is not None:
+                    scores.setdefault(point.centre, point.score)
+        return scores
+
+    def _points(self, record: RollCallRecord, chosen: list[Centre], wanted: Planned) -> tuple[PointRecord, ...]:
+        cameras = self._ways.cameras()
+        points = tuple(point_of(record.id, number, one, cameras) for number, one in enumerate(chosen, 1))
+        for point in points:
+            if self._by_lanes(wanted, len(points)):
+                point.delegate = delegate_of(self._ways, point.centre)
+            if point.centre in wanted.excused:
+                point.state, point.why = PointState.EXCUSED, wanted.excused[point.centre]
+                point.decided_by, point.settled_at = wanted.by, self._clock.now()
+        return points
+
     @staticmethod
-    async def _refuse_overlap(reader: Reader, centres: set[str]) -> None:
-        running = (
-            select(POINTS.c.centre, POINTS.c.name)
-            .join(ROLL_CALLS, ROLL_CALLS.c.id == POINTS.c.roll_call_id)
-            .where(ROLL_CALLS.c.state == SessionState.RUNNING, POINTS.c.centre.in_(centres))
-        )
-        found = (await reader.execute(running)).first()
-        if found is not None:
-            raise WrongMomentError(f"{found.name} ({found.centre}) is in a roll call that is still running")
+    def _by_lanes(wanted: Planned, number: int) -> bool:
+        if wanted.through != "auto":
+            return wanted.through == "lanes"
+        return number > 1 and wanted.kind not in STRAIGHT and wanted.mode is Mode.PARALLEL
+
+    async def _refuse_overlap(self, reader: Reader, centres: Collection[str], wanted: Planned) -> None:
+        if wanted.upper_id is not None:
+            return
+        busy = await self.ledger.busy(reader, centres)
+        if busy:
+            _, centre, name = busy[0]
+            raise WrongMomentError(phrases.BUSY.format(name=name, centre=centre))
+        names = {centre.code: centre.name for centre in self._ways.centres()}
+        for centre in sorted(centres):
+            one = self.inspections.of(centre)
+            if one is not None:
+                raise WrongMomentError(phrases.INSPECTED.format(by=one.by_centre, name=names[centre], centre=centre))
+
+    # conducting
+
+    async def act(
+        self, roll_call_id: str, deed: Verdicts, *, by: str, centre: str | None = None, why: str = ""
+    ) -> None:
+        """Start, pause, resume, go on to the next, finish or cancel. Raises NotFoundError, WrongMomentError."""
+        conductor = await self._conductor(roll_call_id)
+        self.take_seat(conductor, by)
+        if why:
+            conductor.record.why = why
+        deeds: dict[str, Deed] = {
+            "start": lambda session, now: session.begin(now),
+            "pause": lambda session, now: session.pause(now),
+            "resume": lambda session, now: session.resume(now),
+            "next": lambda session, now: session.next(now, centre),
+            "finish": lambda session, now: session.finish(now),
+            "cancel": lambda session, _now: session.cancel(),
+        }
+        if deed == "start":
+            async with self._store.reading() as reader:
+                await self._refuse_overlap(reader, set(conductor.points), Planned(by))
+        await conductor.do(deeds[deed])
+        logger.info("roll call steered", extra={"roll_call": roll_call_id, "deed": deed, "by": by})
+        points = tuple(conductor.points.values())
+        if deed in {"pause", "resume", "finish", "cancel"}:
+            await self._lanes.steer(conductor.record, points, deed, why)
+        if deed == "start":
+            self.side.start(f"inspect[{roll_call_id}]", lambda: self._lanes.inspect(conductor.record, points))
+
+    def take_seat(self, conductor: Conductor, by: str) -> None:
+        """Note who conducts from now on: any other caller may take over at once."""
+        if conductor.record.seat != by:
+            logger.info("seat taken", extra={"roll_call": conductor.record.id, "by": by})
+            conductor.record.seat, conductor.record.seat_at = by, self._clock.now()
+
+    async def seat(self, roll_call_id: str, *, by: str) -> None:
+        """Take the caller's seat. Raises NotFoundError, WrongMomentError."""
+        conductor = await self._conductor(roll_call_id)
+        self.take_seat(conductor, by)
+        await self.ledger.save_call(conductor.record)
+
+    async def set_aside(self, roll_call_id: str, centre: str, state: PointState, *, by: str, why: str) -> None:
+        """Excuse or skip a point; the reason is a must. Raises NotFoundError, WrongMomentError."""
+        conductor = await self._conductor(roll_call_id)
+        await conductor.set_aside(centre, state, by=by, why=why)
+        logger.info("point set aside", extra={"roll_call": roll_call_id, "centre": centre, "state": state, "by": by})
+
+    async def decide(self, roll_call_id: str, centre: str, change: Change, *, by: str, why: str) -> None:
+        """Take a person's verdict, or change the one that stands. Raises NotFoundError, WrongMomentError."""
+        call = await self.ledger.get(roll_call_id)
+        point = next((one for one in call.points if one.centre == centre), None)
+        if point is None:
+            raise NotFoundError(f"{centre} is not in this roll call")
+        conductor = self._conductors.get(roll_call_id)
+        if conductor is not None and call.record.state in UNDER_WAY:
+            await conductor.decide(centre, change, by=by, why=why)
+        elif call.record.state in {SessionState.REVIEWING, SessionState.PARTIAL, SessionState.PUBLISHED}:
+            await change_verdict(self._store, self.ledger, call.record, point, change, by=by, why=why)
+        else:
+            raise WrongMomentError(f"cannot give a verdict: the roll call is {call.record.state}")
+        logger.info("verdict", extra={"roll_call": roll_call_id, "centre": centre, "state": change.state, "by": by})
+
+    async def retest(self, roll_call_id: str, centre: str, *, by: str) -> None:
+        """Ask a point once more. Raises NotFoundError, WrongMomentError."""
+        conductor = await self._conductor(roll_call_id)
+        point = conductor.points.get(centre)
+        if point is not None and point.delegate is not None:
+            raise WrongMomentError(f"{centre} is asked by {point.delegate}; call it again straight from here")
+        await conductor.do(lambda session, now: session.retest(centre, now))
+        logger.info("point tested again", extra={"roll_call": roll_call_id, "centre": centre, "by": by})
+
+    async def challenge(self, roll_call_id: str, centre: str, *, confirmed: bool | None, by: str) -> None:
+        """Ask for the challenge number, or say whether it came back. Raises NotFoundError, WrongMomentError."""
+        extra = {"roll_call": roll_call_id, "centre": centre, "by": by, "confirmed": confirmed}
+        logger.info("challenge", extra=extra)
+        runner = (await self._conductor(roll_call_id)).runner(centre)
+        if confirmed is None:
+            runner.challenge()
+        elif not runner.asks_for_number:
+            raise WrongMomentError(f"no number is out for {centre}")
+        else:
+            runner.confirm(confirmed=confirmed)
+
+    async def answered(self, roll_call_id: str, centre: str, said: dict[str, Any], *, by: str) -> None:
+        """Write down what a county said, over what is known. Raises NotFoundError."""
+        conductor = self._conductors.get(roll_call_id)
+        call = await self.ledger.get(roll_call_id)
+        points = conductor.points if conductor is not None else {point.centre: point for point in call.points}
+        if centre not in points:
+            raise NotFoundError(f"{centre} is not in this roll call")
+        point = points[centre]
+        point.answer = (point.answer or {}) | said | {"noted_by": by}
+        point.answered_by = said.get("answered_by", point.answered_by)
+        await self.ledger.save_point(call.record, point)
+
+    async def preempt(self, centres: Collection[str]) -> list[str]:
+        """Have the calls that ask these centres give way; returns their ids."""
+        async with self._store.reading() as reader:
+            ids = {busy[0] for busy in await self.ledger.busy(reader, centres)}
+        gone = []
+        for roll_call_id in sorted(ids):
+            conductor = self._conductors.get(roll_call_id)
+            if conductor is not None and conductor.record.upper_id is None:
+                await conductor.do(lambda session, now: session.preempt(now))
+                gone.append(roll_call_id)
+        return gone
+
+    async def free(self, centres: Collection[str]) -> None:
+        """Let calls that gave way for these centres go on, unless a higher tier still needs one of theirs."""
+        for conductor in list(self._conductors.values()):
+            mine = set(conductor.points)
+            if mine & set(centres) and not any(self.inspections.of(code) for code in mine):
+                await conductor.do(lambda session, now: session.free(now))
+
+    def conducted(self, roll_call_id: str) -> Conductor | None:
+        """Return who runs a call, None for one that has ended."""
+        return self._conductors.get(roll_call_id)
+
+    async def _conductor(self, roll_call_id: str) -> Conductor:
+        conductor = self._conductors.get(roll_call_id)
+        if conductor is None:
+            call = await self.ledger.get(roll_call_id)
+            raise WrongMomentError(f"the roll call is {call.record.state}")
+        return conductor
+
+    def _conduct(self, call: RollCall) -> Conductor:
+        """Run a call; a crash takes it up anew from its rows."""
+        first = self._conductors[call.record.id] = Conductor(self._needs, self.ledger, self.side, call)
+        if call.record.state not in BEFORE or call.record.planned_at is None:
+            self._figures.show(first.points)
+        self._tasks.start(call.record.id, partial(self._run, call.record.id), restart=True)
+        return first
+
+    async def _run(self, roll_call_id: str) -> None:
+        conductor = self._conductors[roll_call_id]
+        if conductor.spent:
+            conductor = Conductor(self._needs, self.ledger, self.side, await self.ledger.get(roll_call_id))
+            self._conductors[roll_call_id] = conductor
+            self._figures.show(conductor.points)
+        await conductor.run()
+        self._conductors.pop(roll_call_id, None)
+
+    # from other tiers
+
+    async def on_order(self, command: Command) -> dict[str, Any]:
+        """Call our counties for the tier above; ordered again it changes nothing."""
+        order_ = parse_args(RollCallOrder, command.args)
+        async with self._store.reading() as reader:
+            known = await self.ledger.of_root(reader, order_.roll_call_id)
+        if known is None:
+            await self._give_way(order_.centres)
+            call = await self.plan(
+                Planned(
+                    f"{order_.caller_centre}/{order_.caller}"[:64],
+                    RollCallKind.RELAY,
+                    Mode(order_.mode),
+                    centres=order_.centres,
+                    drill=order_.drill,
+                    through="lanes",
+                    upper_id=order_.roll_call_id,
+                    upper_node=command.origin,
+                    rules=order_.rules,
+                )
+            )
+            known = call.record.id
+        return RollCallOrdered(roll_call_id=known).model_dump(mode="json")
+
+    async def _give_way(self, centres: Collection[str]) -> None:
+        """Let own calls of these centres end their notice before the higher tier's begins."""
+        for roll_call_id in await self.preempt(centres):
+            conductor = self._conductors.get(roll_call_id)
+            while conductor is not None and conductor.record.state in UNDER_WAY - {SessionState.PREEMPTED}:
+                await self._clock.sleep(0.1)
+
+    async def on_steer(self, command: Command) -> dict[str, Any]:
+        """Pause, resume, finish or cancel a call that the tier above ordered."""
+        steer = parse_args(RollCallSteer, command.args)
+        async with self._store.reading() as reader:
+            known = await self.ledger.of_root(reader, steer.roll_call_id)
+        if known is None:
+            raise NotFoundError(f"no roll call {steer.roll_call_id} was ordered here")
+        if known in self._conductors:
+            await self.act(known, steer.deed, by=command.origin, why=steer.why)
+        return {}
+
+    async def on_inspect(self, command: Command) -> dict[str, Any]:
+        """Take that a higher tier calls our counties itself: own calls give way to it until it is over."""
+        told = parse_args(RollCallInspect, command.args)
+        await self.inspections.take(told)
+        if told.over:
+            await self.free(told.centres)
+        else:
+            await self.preempt(told.centres)
+        return {}
+
+    async def _expire(self) -> None:
+        while True:
+            for gone in await self.inspections.expire(self._clock.now()):
+                await self.free(gone.centres)
+            await self._clock.sleep(EXPIRE_S)
+
+    def heard(self, roll_call_id: str, point: PointRecord) -> None:
+        """Take what a gateway below told of a point; it is stored."""
+        conductor = self._conductors.get(roll_call_id)
+        if conductor is not None:
+            conductor.heard(point)
+
+    def upper(self) -> list[Inspection]:
+        """Return what higher tiers call in this subtree just now (上级正在抽查)."""
+        return self.inspections.standing()
+
+    # reading
 
     async def get(self, roll_call_id: str) -> RollCall:
         """Return one roll call; raises NotFoundError."""
-        async with self._store.reading() as reader:
-            return await self._read(reader, roll_call_id)
+        return await self.ledger.get(roll_call_id)
 
     async def page(self, before: str | None = None, limit: int = PAGE) -> list[RollCall]:
         """Return the newest roll calls, or those older than the one named `before`."""
-        newest = select(ROLL_CALLS.c.id).order_by(ROLL_CALLS.c.id.desc()).limit(limit)
-        if before is not None:
-            newest = newest.where(ROLL_CALLS.c.id < before)
-        async with self._store.reading() as reader:
-            ids = [row.id for row in (await reader.execute(newest)).all()]
-            return [await self._read(reader, one) for one in ids]
+        return await self.ledger.page(before, limit)
+
+    async def revisions(self, roll_call_id: str, centre: str | None = None) -> list[Revision]:
+        """Return the changes of verdicts that stood, in order."""
+        return await self.ledger.revisions(roll_call_id, centre)
 
     async def still(self, roll_call_id: str, centre: str) -> bytes:
         """Return the kept picture of a point as JPEG; raises NotFoundError where none was seen."""
         point = next((p for p in (await self.get(roll_call_id)).points if p.centre == centre), None)
         if point is None or point.still is None:
             raise NotFoundError(f"roll call {roll_call_id} keeps no picture of {centre}")
-        return await self._blobs.get(point.still)
+        return await self._needs.blobs.get(point.still)
 
-    async def _read(self, reader: Reader, roll_call_id: str) -> RollCall:
-        head = (await reader.execute(select(ROLL_CALLS).where(ROLL_CALLS.c.id == roll_call_id))).mappings().first()
-        if head is None:
-            raise NotFoundError(f"no roll call {roll_call_id}")
-        rows = select(POINTS).where(POINTS.c.roll_call_id == roll_call_id).order_by(POINTS.c.number)
-        points = tuple(PointRecord.read(row) for row in (await reader.execute(rows)).mappings().all())
-        return RollCall(RollCallRecord.read(head), points)
-
-    async def _run(self, roll_call_id: str) -> None:
-        call = await self.get(roll_call_id)
-        self._last = {point.centre: point for point in call.points}
-        if self._clock.now() - call.record.started_at > timedelta(seconds=PRESENCE_S):
-            await self._give_up(call)
-        async with asyncio.TaskGroup() as group:
-            for point in call.points:
-                if not point.settled:
-                    group.create_task(self._run_point(call, point), name=f"rollcall[{point.centre}]")
-        await self._finish(roll_call_id)
-
-    async def _run_point(self, call: RollCall, point: PointRecord) -> None:
-        async with self._seats:
-            await PointRunner(self._tools, point, drill=call.record.drill).run()
-        logger.info(
-            "roll call point",
-            extra={
-                "roll_call": call.record.id, "centre": point.centre, "state": point.state.value,
-                "reason": point.reason or "none",
-            },
-        )  # fmt: skip
-        if point.first_frame_s is not None and point.rung_at is not None and point.answered_at is not None:
-            seen = (point.answered_at - point.rung_at).total_seconds() + point.first_frame_s
-            self._metrics.observe("rollcall_answer_duration_seconds", seen)
-
-    async def _give_up(self, call: RollCall) -> None:
-        for point in call.points:
-            if not point.settled:
-                answered = point.answered_at is not None
-                point.state = PointState.ABSENT
-                point.reason = AbsenceReason.NO_PICTURE if answered else AbsenceReason.NO_ANSWER
-                point.settled_at, point.note = self._clock.now(), phrases.TOO_OLD
-                await self._save_point(point)
-
-    async def _finish(self, roll_call_id: str) -> None:
-        ended = self._clock.now()
-        async with self._store.unit() as uow:
-            values = {"state": SessionState.REVIEWING, "ended_at": ended}
-            await uow.execute(update(ROLL_CALLS).where(ROLL_CALLS.c.id == roll_call_id).values(**values))
-            uow.tell(RollCallChanged(roll_call_id))
-        call = await self.get(roll_call_id)
-        outcome = "complete" if call.present == call.due else "absences"
-        self._metrics.count("rollcall_sessions_total", outcome=outcome)
-        self._metrics.observe("rollcall_duration_seconds", (ended - call.record.started_at).total_seconds())
-        logger.info("roll call ended", extra={"roll_call": roll_call_id, "due": call.due, "present": call.present})
-
-    async def _save_point(self, point: PointRecord) -> None:
-        self._last[point.centre] = point
-        mine = (POINTS.c.roll_call_id == point.roll_call_id) & (POINTS.c.centre == point.centre)
-        async with self._store.unit() as uow:
-            await uow.execute(update(POINTS).where(mine).values(**point.row()))
-            uow.tell(RollCallChanged(point.roll_call_id))
-
-    def _participants(self) -> list[tuple[tuple[str, ...], float]]:
-        points = self._last.values()
-        present = sum(point.state is PointState.PASSED for point in points)
-        absent = sum(point.state is PointState.ABSENT for point in points)
-        counts = {"present": present, "absent": absent, "open": len(self._last) - present - absent}
-        return [((state,), float(number)) for state, number in counts.items()]
-
-    def _results(self) -> list[tuple[tuple[str, ...], float]]:
-        return [((p.centre,), float(p.state is PointState.PASSED)) for p in self._last.values() if p.settled]
+    async def profile(self, name: str) -> tuple[int, Profile]:
+        """Return the newest version of a profile; raises NotFoundError."""
+        stored = await self.ledger.profile(name)
+        if stored is not None:
+            return stored[0], Profile.model_validate(stored[1])
+        if name != "default":
+            raise NotFoundError(f"no profile {name}; see GET /api/v1/roll-calls/profiles")
+        return 0, self._default

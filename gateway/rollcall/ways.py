@@ -2,12 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
+from gateway.rollcall import phrases
 from gateway.rollcall.needs import KnownCamera, KnownLink, Ways
 from gateway.rollcall.records import PointRecord
 from protocols.health import LinkReason, LinkStatus
+from protocols.ids import is_gateway
 from protocols.tiers import Centre, Tier
 
+HEARTBEAT_S: Final = 30.0
+CLOCK_S: Final = 1.0
+DISK_BYTES: Final = 1 << 30
+"""Prechecks of domain.md 3.3: age of the last heartbeat, offset of the clock, free disk."""
 DUTY_ROOM = "room"
 """The camera that stands for a county, where it has one of this name; else its first."""
 
@@ -71,3 +79,36 @@ def break_on_way(ways: Ways, way: Iterable[str], centre: str, owner: str | None)
 
 def _break(link: KnownLink, *, ours: bool) -> Break:
     return Break(link.node, link.reason, ours, never=link.status is LinkStatus.NEVER)
+
+
+def delegate_of(ways: Ways, centre: str) -> str | None:
+    """Return the gateway below that asks a county for us: one that stands between us and the county."""
+    hop = ways.next_hop(centre)
+    return hop if hop is not None and is_gateway(hop) and hop != centre else None
+
+
+def gateways_on_way(ways: Ways, way: Iterable[str]) -> tuple[str, ...]:
+    """Return the gateways on the way (of `way_to`), the topmost first; the county's own one too."""
+    return tuple(code for code in way if ways.link(code) is not None)
+
+
+def probe(ways: Ways, point: PointRecord, now: datetime) -> dict[str, Any]:
+    """Return what can be said of a point without asking it: whether it is `ready`, and the `findings` in words."""
+    findings = []
+    broken = break_on_way(ways, way_to(ways, point.centre), point.centre, point.owner)
+    if broken is not None:
+        findings.append(broken.sentence())
+    if point.camera is None:
+        findings.append(phrases.NO_CAMERA)
+    link = ways.link(point.owner) if point.owner is not None else None
+    if link is not None and link.last_heartbeat_at is not None:
+        age = (now - link.last_heartbeat_at).total_seconds()
+        if age > HEARTBEAT_S:
+            findings.append(phrases.HEARTBEAT_OLD.format(seconds=round(age)))
+    offset = ways.clock_offset(point.owner) if point.owner is not None else None
+    if offset is not None and abs(offset) > CLOCK_S:
+        findings.append(phrases.CLOCK_OFF.format(seconds=round(offset, 1)))
+    free = link.box.disk_free_bytes if link is not None and link.box is not None else None
+    if free is not None and free < DISK_BYTES:
+        findings.append(phrases.DISK_FULL.format(mebibytes=free >> 20))
+    return {"at": now.isoformat(), "ready": not findings, "findings": findings}

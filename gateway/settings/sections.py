@@ -130,6 +130,10 @@ class RollCallSection(Section):
     frame_age_limit_ms: int = Field(
         default=2000, gt=0, description="An older picture is not fresh, hence not 'present'."
     )
+    presence_s: float = Field(
+        default=600.0, ge=0, description="Seconds from a county's first ring to the end of its make-up (补点)."
+    )
+    makeup_every_s: float = Field(default=30.0, gt=0, description="Seconds between two rounds of the make-up.")
     parallel: int = Field(default=100, ge=1, description="Points rung at the same moment.")
     bulletin_prefix: str = Field(
         default="点名通报",

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gateway.ports.media import SessionKind
-from gateway.rollcall.machine import Profile
+from gateway.rollcall.rules.profiles import Profile
 from protocols.health import Verdict
 from tests.support.media_tier import AgentPeer, Tier, black, post_to, until_true
 from tests.support.peers import publisher, until, viewer
@@ -16,7 +16,16 @@ from tests.support.rooms import OneLink, Ways
 
 COUNTIES = ("320612", "320613", "320614", "320685")
 ROOM = "320612/room"
-PROFILE = Profile(answer_within_s=10, picture_within_s=20, observe_s=4.0, look_every_s=1.0, least_looks=4, grace_s=5.0)
+PROFILE = Profile(
+    answer_within_s=10,
+    picture_within_s=20,
+    observe_s=4.0,
+    look_every_s=1.0,
+    least_looks=4,
+    grace_s=5.0,
+    challenge_within_s=1.0,
+    presence_s=0,
+)
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from gateway.media.needs import MediaNeeds
 from gateway.media.service import MediaService
 from gateway.metrics import Metrics
 from gateway.rollcall.api import routes as rollcall_routes
-from gateway.rollcall.machine import Profile
 from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.service import RollCallService
 from gateway.web.application import Site, build_site
 from gateway.web.auth import Caller, Role

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gateway.adapters.store_sqlite import SqliteStore
 from gateway.events import EventBus, RollCallChanged
 from gateway.metrics import Metrics
-from gateway.rollcall.machine import Profile
 from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.service import RollCallService
 from protocols.aio.clock import SystemClock
 from protocols.command import Command, RollCallAnswer
@@ -24,8 +25,18 @@ from tests.support.rooms import Blobs, Commands, Ways, picture
 SIZE = THUMB_WIDTH * THUMB_HEIGHT
 COUNTIES = ("320612", "320613", "320614", "320623", "320681", "320682", "320685")
 PROFILE = Profile(
-    answer_within_s=0.4, picture_within_s=1.0, observe_s=0.6, look_every_s=0.1, least_looks=4, grace_s=0.5
+    answer_within_s=0.4,
+    picture_within_s=1.0,
+    observe_s=0.6,
+    look_every_s=0.1,
+    least_looks=4,
+    grace_s=0.5,
+    challenge_within_s=0.3,
+    presence_s=0.0,
+    makeup_every_s=0.2,
+    preempt_notice_s=0.2,
 )
+"""Short times; `presence_s` 0 leaves no time for a make-up."""
 
 
 @dataclass
@@ -71,9 +82,10 @@ class Stage:
     blobs: Blobs
     changes: list[str]
 
-    def service(self, profile: Profile = PROFILE) -> RollCallService:
-        needs = RollCallNeeds(self.store, self.blobs, self.ways, self.commands, self.pictures, SystemClock(), Metrics())
-        return RollCallService(needs, profile=profile)
+    def service(self, profile: Profile = PROFILE, **needs: Any) -> RollCallService:
+        """Return the room; `needs` are further ones, such as who gathers evidence."""
+        parts = (self.store, self.blobs, self.ways, self.commands, self.pictures, SystemClock(), Metrics())
+        return RollCallService(RollCallNeeds(*parts, **needs), profile=profile)
 
     def answer(self, county: str, told: Verdict = Verdict.LIVE, by: str = "值班员") -> None:
         async def respond(command: Command) -> dict[str, object]:

@@ -4,15 +4,17 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 
 from gateway.ports.media import Still
+from gateway.ports.store import UnitOfWork
 from protocols.aio.clock import Clock, SystemClock, new_ulid
 from protocols.command import Command, Outcome, Reply
+from protocols.envelope import Event, Lane
 from protocols.errors import NotFoundError, RefusedError, SilianError
-from protocols.health import CameraHealth, LinkReason, LinkStatus
+from protocols.health import BoxHealth, CameraHealth, LinkReason, LinkStatus
 from protocols.ids import is_gateway
 from protocols.sharing import Share
 from protocols.tiers import NANTONG, Centre, CentreTable, Tier
@@ -42,6 +44,8 @@ class OneLink:
     node: str
     status: LinkStatus = LinkStatus.UP
     reason: LinkReason | None = None
+    last_heartbeat_at: datetime | None = None
+    box: BoxHealth | None = None
 
     @property
     def centre(self) -> str:
@@ -55,6 +59,7 @@ class Ways:
     here: str
     all_cameras: list[OneCamera] = field(default_factory=list)
     nodes: dict[str, OneLink] = field(default_factory=dict)
+    offsets: dict[str, float] = field(default_factory=dict)
     table: CentreTable = field(default_factory=lambda: CentreTable(NANTONG))
 
     @classmethod
@@ -79,6 +84,9 @@ class Ways:
             return None
         gateways = (n for n in self.nodes if is_gateway(n) and self.table.covers(n, node[:6]))
         return next(gateways, node)
+
+    def clock_offset(self, node: str) -> float | None:
+        return self.offsets.get(node)
 
     def owner(self, stream: str) -> str | None:
         return next((camera.owner for camera in self.all_cameras if camera.stream == stream), None)
@@ -118,6 +126,8 @@ class Commands:
         self.clock = clock or SystemClock()
         self.handlers: dict[tuple[str, str], Handler] = {}
         self.asked: list[Command] = []
+        self.owed: list[tuple[str, str, BaseModel]] = []
+        self.emitted: list[Event] = []
 
     def on(self, target: str, name: str, handler: Handler) -> None:
         self.handlers[target, str(name)] = handler
@@ -162,6 +172,13 @@ class Commands:
     async def tell(self, target: str, name: str, args: BaseModel, *, within_s: float) -> str:
         reply = await self.ask(target, name, args, within_s=within_s)
         return reply.command_id
+
+    async def owe_command(self, _uow: UnitOfWork, target: str, name: str, args: BaseModel, *, within_s: float) -> str:
+        self.owed.append((target, str(name), args))
+        return new_ulid(self.clock)
+
+    async def emit(self, _uow: UnitOfWork, event: Event, _lane: Lane) -> None:
+        self.emitted.append(event)
 
 
 class Blobs:

@@ -26,7 +26,7 @@ async def test_from_the_button_to_the_sheet(site):
     assert (call["due"], call["present"], call["absent"]) == (2, 1, 1)
     present, cut = call["points"]
     assert (present["state"], present["reason"]) == ("passed", None)
-    assert (cut["state"], cut["reason"], cut["link"]) == ("absent", "no_link", "no_heartbeat")
+    assert (cut["state"], cut["reason"], cut["link"]) == ("unreachable", "no_link", "no_heartbeat")
     assert present["still"] == f"{address}/points/320612/still"
     still = await http.get(present["still"], headers=as_role("duty_officer"))
     assert still.headers["content-type"] == "image/jpeg"

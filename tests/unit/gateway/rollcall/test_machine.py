@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.rollcall.machine import Keep, Look, Point, Profile, Ring, Settled, contradict, judge
+from gateway.rollcall.machine import Challenge, Keep, Look, Point, Ring, Settled, Weigh, contradict, judge
+from gateway.rollcall.rules.profiles import Profile
 from protocols.health import Verdict
 from protocols.picture import THUMB_HEIGHT, THUMB_WIDTH, Sample
-from protocols.rollcall import AbsenceReason, PointState
+from protocols.rollcall import PRESENT, AbsenceReason, Check, CheckName, CheckResult, Defect, PointState
 
 PROFILE = Profile()
 SIZE = THUMB_WIDTH * THUMB_HEIGHT
@@ -41,12 +42,36 @@ def settle(point: Point, sample_at, told: Verdict | None) -> Settled:
     now = 0.5
     for _ in range(40):
         for effect in point.picture(sample_at(now), now):
-            if isinstance(effect, Settled):
-                return effect
-            if isinstance(effect, Ring):
-                return next(e for e in point.answered(told, now + 0.2) if isinstance(e, Settled))
+            match effect:
+                case Settled():
+                    return effect
+                case Ring():
+                    return closed(point, point.answered(told, now + 0.2), now)
+                case Weigh() | Challenge():
+                    return closed(point, [effect], now)
+                case _:
+                    pass
         now += PROFILE.look_every_s
     raise AssertionError("never settled")
+
+
+def closed(point: Point, effects, now: float, *, confirmed: bool = False, checks=()) -> Settled:
+    """Weigh, and answer a challenge, until the round is over."""
+    for _ in range(4):
+        match effects[0]:
+            case Settled():
+                return effects[0]
+            case Weigh():
+                effects = point.weighed(checks, now)
+            case Challenge():
+                effects = point.challenged(now, confirmed=confirmed)
+            case _:
+                raise AssertionError(effects)
+    raise AssertionError("never settled")
+
+
+def check(name: CheckName, result: CheckResult, defect: Defect | None = None) -> Check:
+    return Check(name=name, result=result, defect=defect, at="2026-05-01T08:30:00+08:00")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +96,7 @@ def test_what_the_pictures_prove(sample_at, told, reason):
     point = Point(PROFILE)
     verdict = settle(point, sample_at, told)
     assert verdict.reason is reason
-    assert verdict.state is (PointState.PASSED if reason is None else PointState.ABSENT)
+    assert verdict.state is (PointState.PASSED if reason is None else PointState.FAILED)
 
 
 def test_nobody_is_present_before_the_whole_window_was_seen():
@@ -87,26 +112,27 @@ def test_nobody_is_present_before_the_whole_window_was_seen():
         assert [type(effect) for effect in effects] == [Look]
 
 
-def test_a_cut_county_is_absent_at_once():
-    assert Point(PROFILE).start(link_up=False, camera_known=True) == [Settled(PointState.ABSENT, AbsenceReason.NO_LINK)]
+def test_a_cut_county_has_lost_its_link_at_once():
+    lost = Settled(PointState.LINK_LOST, AbsenceReason.NO_LINK)
+    assert Point(PROFILE).start(link_up=False, camera_known=True) == [lost]
 
 
 def test_a_link_that_breaks_while_ringing_is_no_link():
     point = Point(PROFILE)
     point.start(link_up=True, camera_known=True)
-    assert point.link(up=False, now=1.0) == [Settled(PointState.ABSENT, AbsenceReason.NO_LINK)]
+    assert point.link(up=False, now=1.0) == [Settled(PointState.LINK_LOST, AbsenceReason.NO_LINK)]
 
 
-def test_a_silent_county_is_rung_twice_and_then_absent():
+def test_a_silent_county_is_rung_twice_and_has_then_not_answered():
     point = Point(PROFILE)
     assert point.start(link_up=True, camera_known=True) == [Ring(1)]
     assert point.unanswered(30.0) == [Ring(2)]
-    assert point.unanswered(60.0) == [Settled(PointState.ABSENT, AbsenceReason.NO_ANSWER)]
+    assert point.unanswered(60.0) == [Settled(PointState.NO_ANSWER, AbsenceReason.NO_ANSWER)]
 
 
 def test_no_camera_is_no_picture():
     assert Point(PROFILE).start(link_up=True, camera_known=False) == [
-        Settled(PointState.ABSENT, AbsenceReason.NO_PICTURE)
+        Settled(PointState.FAILED, AbsenceReason.NO_PICTURE)
     ]
 
 
@@ -116,7 +142,7 @@ def test_no_picture_in_time():
     point.answered(Verdict.LIVE, 0.0)
     assert point.unseen(3.0) == [Look(3.0)]
     assert point.deadline == PROFILE.picture_within_s
-    assert point.unseen(15.0) == [Settled(PointState.ABSENT, AbsenceReason.NO_PICTURE)]
+    assert point.unseen(15.0) == [Settled(PointState.FAILED, AbsenceReason.NO_PICTURE)]
 
 
 def test_a_picture_that_stops_in_the_window_is_no_picture():
@@ -126,7 +152,7 @@ def test_a_picture_that_stops_in_the_window_is_no_picture():
     point.picture(moving(1.0), 1.0)
     point.picture(moving(2.0), 2.0)
     assert point.deadline is not None
-    assert point.tick(point.deadline) == [Settled(PointState.ABSENT, AbsenceReason.NO_PICTURE)]
+    assert point.tick(point.deadline) == [Settled(PointState.FAILED, AbsenceReason.NO_PICTURE)]
 
 
 def test_a_short_cut_while_verifying_is_forgiven_and_watched_anew():
@@ -140,9 +166,9 @@ def test_a_short_cut_while_verifying_is_forgiven_and_watched_anew():
     now = 22.0
     verdicts = []
     while not verdicts and now < 60:
-        verdicts = [e for e in point.picture(still(now), now) if isinstance(e, Settled)]
+        verdicts = [e for e in point.picture(still(now), now) if isinstance(e, Challenge)]
         now += PROFILE.look_every_s
-    assert verdicts[0].reason is AbsenceReason.UNPROVEN
+    assert closed(point, verdicts, now).reason is AbsenceReason.UNPROVEN
 
 
 def test_a_long_cut_while_verifying_is_no_link_and_not_no_picture():
@@ -151,7 +177,7 @@ def test_a_long_cut_while_verifying_is_no_link_and_not_no_picture():
     point.answered(Verdict.LIVE, 0.0)
     point.link(up=False, now=1.0)
     assert point.tick(PROFILE.picture_within_s + 0.5) == []
-    assert point.tick(1.0 + PROFILE.grace_s) == [Settled(PointState.ABSENT, AbsenceReason.NO_LINK)]
+    assert point.tick(1.0 + PROFILE.grace_s) == [Settled(PointState.LINK_LOST, AbsenceReason.NO_LINK)]
 
 
 def test_an_owner_who_changes_his_mind_is_believed():
@@ -162,7 +188,7 @@ def test_an_owner_who_changes_his_mind_is_believed():
     while not asked:
         asked = any(isinstance(e, Ring) for e in point.picture(moving(now), now))
         now += PROFILE.look_every_s
-    assert point.answered(Verdict.LIVE, now) == [Settled(PointState.PASSED)]
+    assert closed(point, point.answered(Verdict.LIVE, now), now) == Settled(PointState.PASSED)
 
 
 def test_a_resumed_point_is_looked_at_and_not_rung():
@@ -181,6 +207,101 @@ def test_a_settled_point_hears_nothing_more():
     assert point.deadline is None
 
 
+def watched(sample_at, told=None, *, late: bool = False, profile: Profile = PROFILE):
+    """Return a point at the end of its window, what it then asks, and the time."""
+    point, now = Point(profile, late=late), 0.5
+    point.start(link_up=True, camera_known=True)
+    point.answered(told, 0.0)
+    while True:
+        effects = [e for e in point.picture(sample_at(now), now) if isinstance(e, Weigh | Challenge | Settled)]
+        if effects:
+            return point, effects, now
+        now += profile.look_every_s
+
+
+def test_an_unproven_picture_calls_for_the_number_and_passes_with_it():
+    point, effects, now = watched(still)
+    assert effects == [Challenge()]
+    assert point.challenged_now
+    assert point.deadline == now + PROFILE.challenge_within_s
+    assert closed(point, effects, now, confirmed=True) == Settled(PointState.PASSED)
+
+
+def test_a_number_that_does_not_come_back_in_time_leaves_it_unproven():
+    point, _, now = watched(still)
+    assert point.tick(now + PROFILE.challenge_within_s - 0.1) == []
+    late = point.tick(now + PROFILE.challenge_within_s)
+    assert late == [Settled(PointState.FAILED, AbsenceReason.UNPROVEN)]
+
+
+def test_without_time_for_the_number_an_unproven_picture_fails_at_once():
+    profile = PROFILE.model_copy(update={"challenge_within_s": 0.0})
+    _, effects, _ = watched(still, profile=profile)
+    assert effects == [Settled(PointState.FAILED, AbsenceReason.UNPROVEN)]
+
+
+def test_a_frozen_picture_is_never_saved_by_a_number():
+    point, effects, now = watched(still, Verdict.FROZEN)
+    assert effects == [Settled(PointState.FAILED, AbsenceReason.FROZEN)]
+    assert point.challenged(now, confirmed=True) == []
+
+
+def test_a_person_may_ask_for_the_number_while_the_picture_is_watched():
+    point = Point(PROFILE)
+    point.start(link_up=True, camera_known=True)
+    assert point.challenge(0.0) == []
+    point.answered(Verdict.LIVE, 0.0)
+    point.picture(moving(1.0), 1.0)
+    assert point.challenge(2.0) == [Challenge()]
+    assert point.challenge(2.5) == []
+    assert point.picture(moving(3.0), 3.0) == []
+    assert point.challenged(4.0, confirmed=True) == [Weigh()]
+
+
+def test_a_cut_line_while_the_number_is_out_is_watched_anew():
+    point, _, now = watched(still)
+    point.link(up=False, now=now + 1)
+    point.link(up=True, now=now + 2)
+    assert (point.state, point.challenged_now) == (PointState.CONNECTING, False)
+    assert Keep() in point.picture(still(now + 3), now + 3)
+
+
+@pytest.mark.parametrize(
+    ("checks", "late", "state", "reason"),
+    [
+        ([], False, PointState.PASSED, None),
+        ([], True, PointState.PASSED_LATE, None),
+        ([check(CheckName.SOUND, CheckResult.BAD, Defect.SILENT)], False, PointState.PASSED_WITH_ISSUES, None),
+        (
+            [check(CheckName.PICTURE, CheckResult.BAD, Defect.REPLAY)],
+            False,
+            PointState.FAILED,
+            AbsenceReason.REPLAY,
+        ),
+    ],
+)
+def test_the_checks_are_weighed(checks, late, state, reason):
+    point, effects, now = watched(moving, Verdict.LIVE, late=late)
+    assert closed(point, effects, now, checks=checks) == Settled(state, reason)
+
+
+def test_a_check_that_cannot_prove_the_picture_calls_for_the_number():
+    point, effects, now = watched(moving, Verdict.LIVE)
+    assert effects == [Weigh()]
+    doubt = [check(CheckName.PICTURE, CheckResult.UNPROVEN)]
+    assert point.weighed(doubt, now) == [Challenge()]
+    assert point.challenged(now, confirmed=True) == [Weigh()]
+    assert point.weighed(doubt, now) == [Settled(PointState.PASSED)]
+
+
+def test_what_happens_while_the_checks_are_gathered_changes_nothing():
+    point, _, now = watched(moving, Verdict.LIVE)
+    assert point.link(up=False, now=now) == []
+    assert point.tick(now + 1000) == []
+    assert point.answered(Verdict.FROZEN, now) == []
+    assert point.deadline is None
+
+
 def test_no_combination_of_words_makes_a_dead_picture_present():
     for told in (*Verdict, None):
         for seen in Verdict:
@@ -192,7 +313,9 @@ def test_no_combination_of_words_makes_a_dead_picture_present():
 
 _STORIES = st.lists(
     st.tuples(
-        st.sampled_from(["answer", "silence", "live", "still", "black", "nothing", "cut", "back", "tick"]),
+        st.sampled_from(
+            ["answer", "silence", "live", "still", "black", "nothing", "cut", "back", "tick", "weigh", "read", "ask"]
+        ),
         st.sampled_from([*Verdict, None]),
         st.floats(0, 12),
     ),
@@ -202,10 +325,10 @@ _STORIES = st.lists(
 
 @given(_STORIES)
 def test_whatever_happens_a_point_settles_once_and_is_never_left_waiting_for_nothing(story):
-    point, now, pending, seen, verdicts = Point(PROFILE), 0.0, [], [], []
+    point, now, pending, seen, verdicts, proven = Point(PROFILE), 0.0, [], [], [], False
 
     def take(effects):
-        pending.extend(effect for effect in effects if isinstance(effect, Ring | Look))
+        pending.extend(effect for effect in effects if isinstance(effect, Ring | Look | Weigh))
         verdicts.extend(effect for effect in effects if isinstance(effect, Settled))
 
     take(point.start(link_up=True, camera_known=True))
@@ -224,6 +347,14 @@ def test_whatever_happens_a_point_settles_once_and_is_never_left_waiting_for_not
                 else:
                     seen.append(name)
                     take(point.picture({"live": moving, "still": still, "black": black}[name](now), now))
+            case "weigh" if Weigh() in pending:
+                pending.remove(Weigh())
+                take(point.weighed([], now))
+            case "read":
+                proven = proven or (point.challenged_now and told is Verdict.LIVE)
+                take(point.challenged(now, confirmed=told is Verdict.LIVE))
+            case "ask":
+                take(point.challenge(now))
             case "cut" | "back":
                 take(point.link(up=name == "back", now=now))
             case _:
@@ -232,6 +363,7 @@ def test_whatever_happens_a_point_settles_once_and_is_never_left_waiting_for_not
         assert point.settled == bool(verdicts)
         if not point.settled:
             assert pending or point.deadline is not None
-    if verdicts and verdicts[0].state is PointState.PASSED:
-        assert len(seen) >= 2
-        assert "live" in seen or len(set(seen)) > 1 or point.told is Verdict.LIVE
+    if verdicts and verdicts[0].state in PRESENT:
+        assert seen
+        alive = "live" in seen or len(set(seen)) > 1 or point.told is Verdict.LIVE
+        assert alive or proven

@@ -1,0 +1,404 @@
+"""Runs one roll call: performs what the session's rule says, and tells it what happened.
+
+**Everything is a row before anybody hears of it**, so another seat, or the same gateway after its death, goes on where
+this one was. One thing happens at a time: people's deeds, ends of rounds and the clock queue for one lock.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from gateway.rollcall import phrases
+from gateway.rollcall.ledger import Ledger
+from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.records import PointRecord, RollCall
+from gateway.rollcall.rules import session as rules
+from gateway.rollcall.rules.profiles import Profile
+from gateway.rollcall.rules.score import score
+from gateway.rollcall.rules.session import Seat, Session
+from gateway.rollcall.rules.verdict import at_the_end
+from gateway.rollcall.runner import UNDER_WAY, PointRunner, Tools
+from gateway.rollcall.side import Side
+from gateway.rollcall.verdicts import Change, change_verdict
+from gateway.rollcall.ways import probe
+from protocols.aio.clock import Clock
+from protocols.errors import SilianError, WrongMomentError
+from protocols.rollcall import (
+    AUTO,
+    FINAL,
+    MISSING,
+    PRESENT,
+    AbsenceReason,
+    Cause,
+    Mode,
+    PointState,
+    RollCallKind,
+    SessionState,
+)
+
+logger = logging.getLogger(__name__)
+CAUSE_S: Final = 10.0
+LANE_SLACK_S: Final = 60.0
+"""A gateway below may tell its results so much later than its points may come."""
+Deed = Callable[[Session, float], list[rules.Effect]]
+
+
+class Conductor:
+    """One call that is planned or under way. `run` until it ends; `do` is how people act on it."""
+
+    def __init__(self, needs: RollCallNeeds, ledger: Ledger, side: Side, call: RollCall) -> None:
+        self.record = call.record
+        self.points = {point.centre: point for point in call.points}
+        self.profile = Profile.model_validate(call.record.rules)
+        self._needs = needs
+        self._ledger = ledger
+        self._side = side
+        self._session = session_of(call, self.profile, needs.clock)
+        self._tools = Tools(needs, self.profile, self._save, call.record, needs.ways.own().code)
+        self._rounds: dict[str, asyncio.Task[None]] = {}
+        self._runners: dict[str, PointRunner] = {}
+        self._before: dict[str, PointState] = {}
+        self._results: dict[str, asyncio.Event] = {}
+        self._lock = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._group = asyncio.TaskGroup()
+        self._over = False
+
+    # its life
+
+    @property
+    def spent(self) -> bool:
+        """Tell whether it has run to its end or its fall: another one must take the call up from its rows."""
+        return self._over
+
+    async def run(self) -> None:
+        """Return once the call has ended. Cancelling is safe: the rows say where to go on."""
+        try:
+            async with self._group:
+                await self._resume()
+                self._ready.set()
+                while not self._over:
+                    self._wake.clear()
+                    deadline, now = self._session.deadline, self._needs.clock.monotonic()
+                    await self._needs.clock.wait(self._wake, None if deadline is None else max(0.0, deadline - now))
+                    await self._act(lambda session, at: session.tick(at))
+                for task in self._rounds.values():
+                    task.cancel()
+        finally:
+            self._over = True
+            self._ready.set()
+            self._side.leave(self.record)
+            self._ledger.forget(self.record.id)
+
+    async def _resume(self) -> None:
+        interrupted = [p.centre for p in self.points.values() if p.state in UNDER_WAY | {PointState.RINGING}]
+        late = self.record.state is SessionState.MAKEUP
+        self._before = dict.fromkeys(interrupted, PointState.MAKEUP if late else PointState.PENDING)
+        if self.record.state is SessionState.DRAFT:
+            await self._act(lambda session, at: session.begin(at))
+        elif self._lay_too_long():
+            self._give_up()
+            await self._act(lambda session, at: session.finish(at))
+        else:
+            await self._act(lambda session, at: session.restored(at, interrupted))
+
+    def _lay_too_long(self) -> bool:
+        """Tell whether nothing has happened for so long that nobody may be rung any more."""
+        held = {SessionState.PAUSED, SessionState.PREEMPTED}
+        if self.record.state in rules.BEFORE | held:
+            return False
+        times = [p_at for p in self.points.values() for p_at in (p.rung_at, p.answered_at, p.settled_at) if p_at]
+        newest = max([self.record.started_at, *times])
+        return (self._needs.clock.now() - newest).total_seconds() > self.profile.presence_s + LANE_SLACK_S
+
+    def _give_up(self) -> None:
+        for point in self.points.values():
+            if point.settled_at is None:
+                answered = point.answered_at is not None
+                point.state = PointState.FAILED if answered else PointState.NO_ANSWER
+                point.reason = AbsenceReason.NO_PICTURE if answered else AbsenceReason.NO_ANSWER
+                point.note = phrases.TOO_OLD
+                self._session.seats[point.centre].state = point.state
+
+    async def begun(self) -> None:
+        """Return once the call goes on: a draft has begun then."""
+        await self._ready.wait()
+
+    async def do(self, deed: Deed, between: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Act on the call and return once what follows is stored. Raises what the deed raises, WrongMomentError.
+
+        `between` runs when the rounds that the deed stops have ended, before anything else follows.
+        """
+        await self._ready.wait()
+        if self._over:
+            raise WrongMomentError(f"the roll call is {self.record.state}")
+        await self._act(deed, between)
+
+    async def _act(self, deed: Deed, between: Callable[[], Awaitable[None]] | None = None) -> None:
+        async with self._lock:
+            if self._over:
+                return
+            effects = deed(self._session, self._needs.clock.monotonic())
+            for effect in effects:
+                if isinstance(effect, rules.Stop):
+                    await self._stop(effect.centre)
+            if between is not None:
+                await between()
+            await self._perform(effects)
+        self._wake.set()
+
+    @property
+    def gives_way_in_s(self) -> float | None:
+        """Return how long it is until a higher tier takes over, None where none does."""
+        at = self._session.gives_way_at
+        return None if at is None else max(0.0, at - self._needs.clock.monotonic())
+
+    def asks_for_number(self, centre: str) -> bool:
+        """Tell whether a challenge number is out for a point."""
+        runner = self._runners.get(centre)
+        return runner is not None and runner.asks_for_number
+
+    def runner(self, centre: str) -> PointRunner:
+        """Return who asks a point just now; raises WrongMomentError."""
+        found = self._runners.get(centre)
+        if found is None:
+            raise WrongMomentError(f"{centre} is not being asked just now; test it again first")
+        return found
+
+    # effects
+
+    async def _perform(self, effects: Sequence[rules.Effect]) -> None:
+        """Do what the rule says, in its order; rounds begin when all else is stored. Stops are done already."""
+        before = self.record.row()
+        opened = [effect for effect in effects if isinstance(effect, rules.Open)]
+        for effect in effects:
+            if not isinstance(effect, rules.Open | rules.Stop):
+                await self._one(effect)
+        if self.record.row() != before:
+            await self._ledger.save_call(self.record)
+            self._side.stage(self.record, self.points)
+        await self._open_all(opened)
+        if self._over:
+            self._side.ended(self.record, self.points)
+
+    async def _one(self, effect: rules.Effect) -> None:
+        match effect:
+            case rules.Moved(state):
+                self._moved(state)
+            case rules.Probe(silent):
+                self._group.create_task(self._probe(silent=silent), name=f"rollcall probe[{self.record.id}]")
+            case rules.Freeze():
+                await self._freeze()
+            case rules.Stage(centre, upcoming):
+                self.record.stage, self.record.upcoming = centre, upcoming
+            case rules.Notice(seconds):
+                self._side.gives_way(self.record, seconds)
+            case rules.Close(centre):
+                await self._close(self.points[centre])
+            case rules.Ended():
+                self.record.ended_at, self._over = self._needs.clock.now(), True
+            case _:
+                pass
+
+    def _moved(self, state: SessionState) -> None:
+        logger.info("roll call moved", extra={"roll_call": self.record.id, "state": state.value})
+        self.record.state = state
+
+    async def _freeze(self) -> None:
+        self.record.started_at = self._needs.clock.now()
+        if self._needs.rosters is None:
+            return
+        frozen = await self._needs.rosters.frozen(list(self.points), self.record.started_at)
+        for centre, roster in frozen.items():
+            if centre in self.points:
+                self.points[centre].roster = roster
+                await self._save(self.points[centre])
+
+    async def _open_all(self, opened: Sequence[rules.Open]) -> None:
+        lanes = [self.points[one.centre] for one in opened if self.points[one.centre].delegate is not None]
+        if lanes:
+            await self._side.delegate(self.record, self.profile, lanes)
+        for one in opened:
+            self._open(self.points[one.centre], late=one.late)
+
+    def _open(self, point: PointRecord, *, late: bool) -> None:
+        fresh = point.state not in UNDER_WAY | {PointState.RINGING}
+        if fresh:
+            self._before[point.centre] = point.state
+            point.challenge, point.challenge_at, point.settled_at = None, None, None
+            if late:
+                point.makeup_at = self._needs.clock.now()
+        work = self._lane(point.centre) if point.delegate is not None else self._round(point, late=late)
+        self._rounds[point.centre] = self._group.create_task(work, name=f"rollcall round[{point.centre}]")
+
+    async def _round(self, point: PointRecord, *, late: bool) -> None:
+        runner = self._runners[point.centre] = PointRunner(self._tools, point, late=late)
+        try:
+            await runner.run()
+        finally:
+            self._runners.pop(point.centre, None)
+        point.first_state = point.first_state or point.state
+        if point.first_frame_s is not None and point.rung_at is not None and point.answered_at is not None:
+            seen = (point.answered_at - point.rung_at).total_seconds() + point.first_frame_s
+            self._needs.metrics.observe("rollcall_answer_duration_seconds", seen)
+        await self._round_ended(point)
+
+    async def _lane(self, centre: str) -> None:
+        """Wait for the word of the gateway that asks the point for us."""
+        bell = self._results.setdefault(centre, asyncio.Event())
+        if self.points[centre].rung_at is None:
+            self.points[centre].rung_at = self._needs.clock.now()
+            await self._save(self.points[centre])
+        began = self.points[centre].rung_at or self._needs.clock.now()
+        while (point := self.points[centre]).settled_at is None:
+            bell.clear()
+            waited = (self._needs.clock.now() - began).total_seconds()
+            left = self.profile.presence_s + LANE_SLACK_S - waited
+            if left <= 0 or not await self._needs.clock.wait(bell, left):
+                point.state, point.reason = PointState.LINK_LOST, AbsenceReason.NO_LINK
+                break
+        await self._round_ended(self.points[centre])
+
+    async def _round_ended(self, point: PointRecord) -> None:
+        self._rounds.pop(point.centre, None)
+        if point.state in PRESENT and point.delegate is None:
+            await self._settle(point, point.state)
+        await self._act(lambda session, now: session.ended(point.centre, point.state, now))
+
+    async def _stop(self, centre: str) -> None:
+        task = self._rounds.pop(centre, None)
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        point = self.points[centre]
+        if point.state not in FINAL or point.settled_at is None:
+            point.state = self._before.get(centre, PointState.PENDING)
+            await self._save(point)
+
+    async def _close(self, point: PointRecord) -> None:
+        if point.delegate is not None and point.state not in FINAL:
+            point.note = self._side.lane_note(point)
+        point.cause = point.cause or await self._cause(point)
+        await self._settle(point, at_the_end(point.state, point.cause))
+        self._session.closed(point.centre, point.state)
+
+    async def _settle(self, point: PointRecord, state: PointState) -> None:
+        """Let a verdict stand."""
+        point.state, point.decided_by = state, point.decided_by or AUTO
+        point.settled_at = self._needs.clock.now()
+        if point.cause is None and (state in MISSING or point.makeup_at is not None):
+            point.cause = await self._cause(point)
+        self.rate(point)
+        await self._save(point)
+        logger.info(
+            "roll call point",
+            extra={
+                "roll_call": self.record.id, "centre": point.centre, "state": point.state.value,
+                "reason": point.reason or "none", "cause": point.cause or "none",
+            },
+        )  # fmt: skip
+        self._side.settled(self.record, point)
+
+    async def _cause(self, point: PointRecord) -> Cause | None:
+        if self._needs.causes is None:
+            return None
+        try:
+            async with asyncio.timeout(CAUSE_S):
+                return await self._needs.causes.cause(point, self.record)
+        except (SilianError, TimeoutError) as error:
+            extra = {"roll_call": self.record.id, "centre": point.centre, "error": str(error) or "no answer in time"}
+            logger.warning("cause not found", extra=extra)
+        return None
+
+    def rate(self, point: PointRecord) -> None:
+        """Give a point its score; a test has none."""
+        if self.record.kind is RollCallKind.TEST:
+            return
+        found = score(point.state, point.cause, point.checks, self.profile.weights)
+        point.score = found.points if found is not None else None
+
+    async def _save(self, point: PointRecord) -> None:
+        await self._ledger.save_point(self.record, point)
+
+    # before the call
+
+    async def _probe(self, *, silent: bool) -> None:
+        for point in self.points.values():
+            found = probe(self._needs.ways, point, self._needs.clock.now())
+            if not silent and found["ready"]:
+                found |= await self._side.look(self.record, point)
+            point.precheck = found
+            await self._save(point)
+            await self._act(partial(_probed, point.centre))
+
+    # people
+
+    async def set_aside(self, centre: str, state: PointState, *, by: str, why: str) -> None:
+        """Excuse or skip a point. Raises NotFoundError, WrongMomentError."""
+
+        async def write() -> None:
+            point = self.points[centre]
+            point.state, point.reason, point.cause, point.score = state, None, None, None
+            point.decided_by, point.why, point.settled_at = by, why, self._needs.clock.now()
+            await self._save(point)
+
+        await self.do(lambda session, now: session.aside(centre, state, now), write)
+
+    async def decide(self, centre: str, change: Change, *, by: str, why: str) -> None:
+        """Take a person's verdict on a point that has none yet, or change the one that stands."""
+
+        async def write() -> None:
+            await change_verdict(
+                self._needs.store, self._ledger, self.record, self.points[centre], change, by=by, why=why
+            )
+
+        await self.do(lambda session, now: session.decided(centre, change.state, now), write)
+
+    def heard(self, point: PointRecord) -> None:
+        """Take what a gateway below told of a point: it is stored already."""
+        mine = self.points.get(point.centre)
+        if mine is None:
+            return
+        self.points[point.centre] = point
+        self._results.setdefault(point.centre, asyncio.Event()).set()
+
+
+def _probed(centre: str, session: Session, _now: float) -> list[rules.Effect]:
+    return session.probed(centre)
+
+
+def session_of(call: RollCall, profile: Profile, clock: Clock) -> Session:
+    """Return the rule of a call as its rows say it stands."""
+    now, utc = clock.monotonic(), clock.now()
+
+    def mono(at: datetime | None) -> float | None:
+        return None if at is None else now - (utc - at).total_seconds()
+
+    record = call.record
+    if any(point.delegate is not None for point in call.points):
+        # Who is asked by a gateway below takes no place here.
+        profile = profile.model_copy(update={"parallel": max(profile.parallel, len(call.points))})
+    made = Session(
+        profile,
+        {point.centre: seat_of(point, mono(point.rung_at)) for point in call.points},
+        record.mode,
+        record.state,
+        planned_at=mono(record.planned_at),
+        hidden=record.kind is RollCallKind.RANDOM,
+        makes_up=record.kind is not RollCallKind.TEST,
+        stage=record.stage if record.mode is Mode.SEQUENTIAL else None,
+    )
+    for point in call.points:
+        if point.settled_at is not None:
+            made.closed(point.centre, point.state)
+    return made
+
+
+def seat_of(point: PointRecord, rung_at: float | None) -> Seat:
+    """Return a point as the session sees it after a restart."""
+    asked = point.state not in {PointState.PENDING, PointState.RINGING} | UNDER_WAY
+    return Seat(point.centre, point.state, rung_at, visited=asked or point.first_state is not None)

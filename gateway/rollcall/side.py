@@ -1,0 +1,165 @@
+"""What a roll call does beside asking: it holds the pictures of the stage, tells counties where they stand, counts."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from gateway.events import EventBus, RollCallChanged
+from gateway.rollcall import phrases
+from gateway.rollcall.figures import Figures
+from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.records import PointRecord, RollCallRecord
+from gateway.rollcall.rules.profiles import Profile
+from protocols.aio.tasks import Supervisor
+from protocols.command import CommandName, RollCallStage
+from protocols.errors import LinkError, SilianError
+from protocols.rollcall import ASIDE, MISSING, PRESENT, Mode
+
+logger = logging.getLogger(__name__)
+TELL_S: Final = 20.0
+LOOK_S: Final = 8.0
+
+
+class Lanes(Protocol):
+    """The way to the gateways below that ask their counties for us."""
+
+    async def order(self, call: RollCallRecord, profile: Profile, points: Sequence[PointRecord]) -> None:
+        """Order the points at their gateways; what cannot be ordered is noted in the point."""
+        ...
+
+    async def over(self, call: RollCallRecord) -> None:
+        """Tell the tiers between that the call is over."""
+        ...
+
+
+@dataclass(slots=True)
+class Side:
+    """One for all calls of a gateway."""
+
+    needs: RollCallNeeds
+    lanes: Lanes
+    figures: Figures
+    tasks: Supervisor
+    bus: EventBus | None = None
+    tell_failed: Callable[[RollCallRecord, PointRecord], Awaitable[None]] | None = None
+    _staged: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    _held: dict[str, set[str]] = field(default_factory=dict)
+    _number: int = 0
+
+    # the stage
+
+    def stage(self, call: RollCallRecord, points: Mapping[str, PointRecord]) -> None:
+        """Hold the pictures of who stands on stage and who comes next, and tell the counties."""
+        now = (call.stage, call.upcoming)
+        before = self._staged.get(call.id, (None, None))
+        if call.mode is not Mode.SEQUENTIAL or now == before:
+            return
+        self._staged[call.id] = now
+        wanted = {stream for code in now if code is not None and (stream := points[code].stream) is not None}
+        held = self._held.setdefault(call.id, set())
+        for stream in sorted(held - wanted):
+            self.needs.pictures.release(stream, _holder(call))
+        for stream in sorted(wanted - held):
+            self.needs.pictures.hold(stream, _holder(call))
+        self._held[call.id] = wanted
+        if before[0] is not None and before[0] != now[0]:
+            self._tell(call, points[before[0]], "off")
+        if now[0] is not None and before[0] != now[0]:
+            self._tell(call, points[now[0]], "on")
+
+    def leave(self, call: RollCallRecord) -> None:
+        """Let go of all pictures that the stage held."""
+        for stream in self._held.pop(call.id, set()):
+            self.needs.pictures.release(stream, _holder(call))
+        self._staged.pop(call.id, None)
+
+    def _tell(self, call: RollCallRecord, point: PointRecord, where: str) -> None:
+        if point.owner is None or point.camera is None or (point.state in ASIDE and where != "off"):
+            return
+        owner = point.owner
+        args = RollCallStage.model_validate(
+            {
+                "roll_call_id": call.id,
+                "centre": point.centre,
+                "camera": point.camera,
+                "stage": where,
+                "muted": where != "on",
+                "challenge": point.challenge if where != "over" else None,
+                "state": point.state.value if where == "over" else "",
+            }
+        )
+
+        async def send() -> None:
+            try:
+                await self.needs.commands.ask(owner, CommandName.ROLLCALL_STAGE, args, within_s=TELL_S)
+            except LinkError as error:
+                logger.info("county not told", extra={"centre": point.centre, "stage": where, "error": str(error)})
+
+        self.start(f"stage[{point.centre}]", send)
+
+    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run something beside the call."""
+        self._number += 1
+        self.tasks.start(f"{name} {self._number}", work, restart=False)
+
+    # around the call
+
+    def gives_way(self, call: RollCallRecord, seconds: float) -> None:
+        """Say that a higher tier takes over."""
+        call.why = phrases.GIVES_WAY.format(seconds=seconds)
+        logger.warning("roll call gives way", extra={"roll_call": call.id, "seconds": seconds})
+        if self.bus is not None:
+            self.bus.publish(RollCallChanged(call.id))
+
+    async def delegate(self, call: RollCallRecord, profile: Profile, points: Sequence[PointRecord]) -> None:
+        """Have gateways below ask points for us."""
+        await self.lanes.order(call, profile, points)
+
+    def lane_note(self, point: PointRecord) -> str:
+        """Say why a gateway below did not tell the result of a point."""
+        link = self.needs.ways.link(point.delegate or "")
+        if link is not None and link.reason is not None:
+            return phrases.LANE_CUT.format(why=f"{point.delegate} {link.reason}")
+        return phrases.LANE_SILENT.format(node=point.delegate)
+
+    def settled(self, call: RollCallRecord, point: PointRecord) -> None:
+        """Count a verdict, tell the county, and those who must know that it failed."""
+        self.figures.settled(point)
+        if point.delegate is None and point.answered_at is not None:
+            self._tell(call, point, "over")
+        if point.state in MISSING and self.tell_failed is not None:
+            tell = self.tell_failed
+            self.start(f"failure[{point.centre}]", lambda: tell(call, point))
+
+    def ended(self, call: RollCallRecord, points: Mapping[str, PointRecord]) -> None:
+        """Count a call that ended."""
+        self.figures.ended(call, list(points.values()))
+        self.start(f"over[{call.id}]", lambda: self.lanes.over(call))
+        due = [point for point in points.values() if point.state not in ASIDE]
+        present = sum(point.state in PRESENT for point in due)
+        extra = {"roll_call": call.id, "due": len(due), "present": present, "state": call.state.value}
+        logger.info("roll call ended", extra=extra)
+
+    async def look(self, call: RollCallRecord, point: PointRecord) -> dict[str, Any]:
+        """Try to take one picture of a point before the call; nobody is rung for it."""
+        stream = point.stream
+        if stream is None:
+            return {}
+        holder = f"{_holder(call)}-probe"
+        self.needs.pictures.hold(stream, holder)
+        try:
+            async with asyncio.timeout(LOOK_S + 1):
+                newer = self.needs.clock.monotonic()
+                await self.needs.pictures.still(stream, newer_than=newer, timeout_s=LOOK_S)
+        except (SilianError, TimeoutError) as error:
+            why = self.needs.pictures.why_not(stream) or str(error) or "timeout"
+            return {"ready": False, "picture": False, "findings": [phrases.NO_PROBE_PICTURE.format(why=why)]}
+        finally:
+            self.needs.pictures.release(stream, holder)
+        return {"picture": True}
+
+
+def _holder(call: RollCallRecord) -> str:
+    return f"rollcall-stage-{call.id}"
