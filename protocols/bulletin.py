@@ -24,7 +24,10 @@ class _Payload(BaseModel):
 
 
 class UnitResult(_Payload):
-    """Arguments of `rollcall.result`: how a unit stands before publication. `line` is in the words of the form."""
+    """Arguments of `rollcall.result`: how a unit stands before publication.
+
+    `result` and `line` are in the words of the form.
+    """
 
     roll_call_id: Ulid
     centre: CentreCode
@@ -32,6 +35,7 @@ class UnitResult(_Payload):
     called_at: AwareDatetime
     reviewed_by: str = Field(max_length=64)
     objections_until: AwareDatetime
+    result: str = Field(default="", max_length=64)
     line: dict[str, str] = Field(max_length=60)
     drill: bool = False
 

@@ -11,6 +11,14 @@ COLUMNS: Final = (
     "录音录像编号", "点名员", "复核人", "申诉/修订", "整改期限", "反馈", "签收时间", "备注",
 )  # fmt: skip
 """Headings of the result sheet (结果表, domain.md 3.8), in the order of the form."""
+COLUMN_KEYS: Final = (
+    "number", "name", "centre", "point", "kind", "planned_at", "rung_at", "connected_at",
+    "connect_s", "attempts", "answered_by", "result", "leader", "officers", "count", "picture",
+    "sound", "figures", "dress", "business", "issues", "cause", "makeup", "score",
+    "stills", "clips", "caller", "reviewer", "disputed", "remedy_by", "feedback", "signed",
+    "note",
+)  # fmt: skip
+"""Names of the columns for those who translate them."""
 KINDS: Final = {
     "daily": "例行",
     "holiday": "节假日",

@@ -20,6 +20,9 @@ PAGES = {
     "duty": ("/duty", "duty_officer"),
     "recordings": ("/recordings", "dispatcher"),
     "roll-call": ("/roll-call", "caller"),
+    "roll-call-review": ("/roll-call/review", "duty_officer"),
+    "roll-call-month": ("/roll-call/monthly", "duty_officer"),
+    "bulletins": ("/roll-call/bulletins", "duty_officer"),
     "dispatch": ("/dispatch", "dispatcher"),
     "links": ("/links", "operations"),
     "system": ("/system", "operations"),
@@ -40,7 +43,7 @@ FOCUSED = """() => {
 ALL_LIVE = """() => document.querySelectorAll('.pane').length >= 7 &&
   !document.querySelector('.pane:not([data-state=live])')"""
 KEY = re.compile(
-    r"\b(?:app|common|nav|pane|alarm|rollcall|call|device|links|link|system|tree|wall|overview|login|banner|report|duty|recording)\.\w+"
+    r"\b(?:app|common|nav|pane|alarm|rollcall|call|device|links|link|system|tree|wall|overview|login|banner|report|duty|recording|press)\.\w+"
 )
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 OWN_WORDS = ".rail, .page-head, th, dt, .tiles span, .counters span, footer.status, .views, .layouts"

@@ -50,7 +50,11 @@ class Screen:
             self.complaints.append(f"foreign address asked: {url}")
 
     def go(self, path: str) -> None:
-        """Choose a page on the rail, as a person does."""
+        """Choose a page on the rail, and a tab of it, as a person does."""
+        if path.startswith("/roll-call/"):
+            self.page.click(".rail a[href='/roll-call']")
+            self.page.click(f".tabs a[href='{path}']")
+            return
         self.page.click(f".rail a[href='{path}']")
 
     def sign_in(self, name: str, password: str) -> None:

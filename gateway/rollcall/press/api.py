@@ -140,6 +140,7 @@ def _sheets(api: APIRouter, press: Press, paper: Paper) -> None:
             "title": found.title,
             "drill": found.drill,
             "columns": list(phrases.COLUMNS),
+            "keys": list(phrases.COLUMN_KEYS),
             "rows": [list(cells(line)) for line in found.lines],
             "centres": [line.centre for line in found.lines],
             "tally": asdict(tally(found.lines)),
@@ -184,7 +185,7 @@ def _bulletins(api: APIRouter, press: Press, inbox: Inbox, paper: Paper) -> None
     @api.get("/bulletins/{bulletin_id}")
     async def one(bulletin_id: str, _: Anybody) -> dict[str, Any]:
         """Return one bulletin that came from above."""
-        return await inbox.bulletin(bulletin_id) | {"columns": list(phrases.COLUMNS)}
+        return await inbox.bulletin(bulletin_id) | {"keys": list(phrases.COLUMN_KEYS)}
 
     @api.get("/bulletins/{bulletin_id}/print.{form}", response_class=Response)
     async def copy(bulletin_id: str, form: Form, _: Anybody) -> Response:

@@ -20,7 +20,7 @@ from gateway.rollcall.press.needs import Arrivals, PressNeeds
 from gateway.rollcall.press.tables import BULLETINS, OBJECTIONS, RECEIPTS, REVIEWS
 from gateway.rollcall.records import RollCall
 from gateway.rollcall.rules.bulletin import Bulletin, line_hash, plain, praise, problems, seal, tally
-from gateway.rollcall.rules.sheet import CHINA, Line, Sheet, cells
+from gateway.rollcall.rules.sheet import CHINA, Line, Sheet, cells, result
 from gateway.rollcall.tables import ROLL_CALLS
 from protocols.aio.clock import new_ulid
 from protocols.bulletin import OBJECTED, Answered, BulletinSent, Objected, UnitResult, answered, objected
@@ -61,6 +61,7 @@ class Press:
                     called_at=call.record.started_at,
                     reviewed_by=by,
                     objections_until=ends,
+                    result=result(line),
                     line=dict(zip(phrases.COLUMNS, cells(line), strict=True)),
                     drill=call.record.drill,
                 )

@@ -1,6 +1,7 @@
 import type {
   Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Channel, Enrolment, EscalationCourse, GapRow, LinkList, MediaGrant, OwnCentre,
   Page, Publisher, QuarantineRow, Recording, Report, ReportContent, ReportHead, Role, RollCall, RollCallPoint, Session, User, WallGrant,
+  MonthRow, ReceivedBulletin, ResultSheet, RollCallStanding, UnitResult,
 } from './types'
 
 /** A problem (RFC 9457) that the gateway answered, or `network` where no answer came. `detail` is for the operator. */
@@ -133,6 +134,20 @@ export const api = {
   resultUrl: (id: string) => `${v1}/roll-calls/${id}/sheet.csv`,
   stillUrl: (id: string, point: Pick<RollCallPoint, 'centre' | 'still_sha256'>) =>
     `${v1}/roll-calls/${id}/points/${point.centre}/still${query({ of: point.still_sha256?.slice(0, 12) })}`,
+
+  rollCallStanding: (id: string) => json<RollCallStanding>('GET', `${v1}/roll-calls/${id}/review`),
+  rollCallStep: (id: string, step: string, body: object = {}) => json<RollCallStanding>('POST', `${v1}/roll-calls/${id}/${step}`, body),
+  rollCallSheet: (id: string) => json<ResultSheet>('GET', `${v1}/roll-calls/${id}/sheet.json`),
+  sheetUrl: (id: string, form: string) => `${v1}/roll-calls/${id}/sheet.${form}`,
+  bulletinUrl: (id: string, form: string, audience: string) => `${v1}/roll-calls/${id}/bulletin.${form}?audience=${audience}`,
+  rollCallMonth: (month: string) => list<MonthRow>(`${v1}/roll-calls/monthly${query({ month })}`),
+  monthUrl: (month: string, form: string) => `${v1}/roll-calls/monthly${query({ month, form })}`,
+  unitResults: () => list<UnitResult>(`${v1}/roll-call-results`),
+  objectTo: (id: string, reason: string) => json<{ items: UnitResult[] }>('POST', `${v1}/roll-call-results/${id}/object`, { reason }),
+  bulletins: () => list<ReceivedBulletin>(`${v1}/bulletins`),
+  bulletin: (id: string) => json<ReceivedBulletin>('GET', `${v1}/bulletins/${id}`),
+  signBulletin: (id: string, feedback: string) => json<ReceivedBulletin>('POST', `${v1}/bulletins/${id}/sign`, { feedback }),
+  receivedUrl: (id: string, form: string) => `${v1}/bulletins/${id}/print.${form}`,
 
   calls: () => list<Call>(`${v1}/calls`),
   call: (id: string) => json<Call>('GET', `${v1}/calls/${id}`),

@@ -437,3 +437,120 @@ export interface Report extends ReportHead {
   clocks: ReportClock[]
   log: { at: string; what: string; by: string; detail: string }[]
 }
+
+/** The figures of a roll call; rates are 0 to 1, null where nothing was judged. */
+export interface Tally {
+  due: number
+  present: number
+  first: number
+  makeup: number
+  missing: number
+  excused: number
+  at_post_rate: number | null
+  picture_rate: number | null
+  sound_rate: number | null
+  connect_s: number | null
+  causes: Record<string, number>
+}
+
+/** The result sheet in the words of the form; `centres` names the unit of each row. */
+export interface ResultSheet {
+  title: string
+  drill: boolean
+  columns: string[]
+  keys: string[]
+  rows: string[][]
+  centres: string[]
+  tally: Tally
+}
+
+export interface RollCallObjection {
+  id: string
+  centre: string
+  by: string
+  noted_by: string
+  at: string
+  reason: string
+  state: 'open' | 'upheld' | 'rejected' | 'late'
+  decided_by: string | null
+  answer: string | null
+}
+
+export interface RollCallReceipt {
+  centre: string
+  way: 'link' | 'phone'
+  sent_at: string | null
+  stored_at: string | null
+  signed_by: string | null
+  signed_at: string | null
+  feedback: string
+}
+
+/** Where a roll call stands between its end and its archive. */
+export interface RollCallStanding {
+  roll_call_id: string
+  state: string
+  caller: string
+  open_points: number
+  review: {
+    reviewed_by: string
+    reviewed_at: string
+    objections_until: string
+    note: string
+    waived_by: string | null
+    waived_why: string | null
+    archived_by: string | null
+  } | null
+  objections: RollCallObjection[]
+  bulletins: { id: string; number: string; version: number; published_at: string; published_by: string; seal: string; drill: boolean }[]
+  receipts: RollCallReceipt[]
+}
+
+export interface MonthRow {
+  centre: string
+  name: string
+  due: number
+  present: number
+  first: number
+  at_post_rate: number | null
+  connect_s: number | null
+  score: number | null
+  picture_rate: number | null
+  sound_rate: number | null
+  own_faults: number
+  other_faults: number
+  trend: number | null
+}
+
+/** How this unit stands in a roll call from above, before it is published. */
+export interface UnitResult {
+  roll_call_id: string
+  origin: string
+  kind: string
+  called_at: string
+  reviewed_by: string
+  objections_until: string
+  result: string
+  line: Record<string, string>
+  drill: boolean
+  objected_by: string | null
+  objected_at: string | null
+  reason: string | null
+}
+
+export interface ReceivedBulletin {
+  id: string
+  origin: string
+  number: string
+  version: number
+  published_at: string
+  received_at: string
+  content: { tally: Tally; problems: string[]; praise: string[]; demands: string; remedy_by: string | null; corrects: string }
+  keys?: string[]
+  line: string[]
+  seal: string
+  drill: boolean
+  signed_by: string | null
+  signed_at: string | null
+  feedback: string
+}

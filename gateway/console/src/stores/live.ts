@@ -9,6 +9,7 @@ import { buildTree, wallOrder } from '@/lib/tree'
 import { useAlarms } from './alarms'
 import { useCalls } from './calls'
 import { useReports } from '@/stores/reports'
+import { usePress } from './press'
 import { useRollCalls } from './rollcalls'
 import { useSession } from './session'
 import type { MediaRestart } from '@/lib/mediaRestart'
@@ -100,7 +101,10 @@ export const useLive = defineStore('live', () => {
     'report.changed': (data) => useReports().changed(data),
     'escalation.changed': () => useAlarms().chainMoved(),
     'escalation.call': (data) => useAlarms().called(data),
-    'rollcall.changed': (data) => useRollCalls().changed(data),
+    'rollcall.changed': (data) => {
+      useRollCalls().changed(data)
+      usePress().reload()
+    },
     'inspection.changed': () => void useRollCalls().inspected(),
     'call.changed': (data) => useCalls().changed(data),
     'wall.slot': (data) => slotListeners.forEach((listen) => listen(data as SlotEvent)),

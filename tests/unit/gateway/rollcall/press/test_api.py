@@ -85,7 +85,7 @@ async def test_the_sheet_comes_in_every_form(stage, city, form, magic):
 async def test_the_sheet_and_the_draft_on_the_screen(stage, city):
     id_ = await stage.hold()
     sheet = (await city.get(f"{CALLS}/{id_}/sheet.json", headers=as_role("caller"))).json()
-    assert len(sheet["columns"]) == len(sheet["rows"][0]) == 33
+    assert len(sheet["columns"]) == len(sheet["keys"]) == len(sheet["rows"][0]) == 33
     assert sheet["centres"] == [COUNTY, BOX_ONLY]
     draft = (await city.get(f"{CALLS}/{id_}/bulletin.json", headers=as_role("caller"))).json()
     assert (draft["seal"], draft["content"]["tally"]["due"]) == ("", 2)

@@ -67,7 +67,7 @@ async def test_a_unit_objects_and_the_bulletin_waits_for_the_decision(stage):
     await stage.city.press.review(id_, by="li", hours=24)
     await stage.down()
     (result,) = await stage.county.inbox.results()
-    assert (result["centre"], result["line"]["结果"]) == (COUNTY, "到")
+    assert (result["centre"], result["result"], result["line"]["结果"]) == (COUNTY, "到", "到")
     await stage.county.inbox.object_to(id_, "当时有图像", by="王五")
     with pytest.raises(WrongMomentError, match="王五"):
         await stage.county.inbox.object_to(id_, "再说一次", by="王五")
