@@ -7,10 +7,8 @@ import asyncio
 import os
 import shutil
 import socket
-import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,7 +23,8 @@ from gateway.adapters.media_embedded.rules import zones
 from gateway.adapters.media_janus.api import JanusClient
 from gateway.adapters.media_janus.connection import too_old
 from gateway.adapters.media_janus.server import find_janus, janus_version
-from gateway.audit.machine import Record, Verdict, verify
+from gateway.adapters.store_check import condition, rows_of
+from gateway.audit.machine import Record, verify
 from gateway.rollcall.rules.chain import ChainCheck, ChainVerdict, EvidenceKind, Link
 from gateway.settings import BrokerKind, MediaBackend, MediaEngineKind, Settings
 from gateway.state_lock import StateLock
@@ -61,6 +60,8 @@ async def examine(settings: Settings) -> list[Finding]:
         broker(settings),
         *certificates(settings),
     ]
+    if settings.store.url is not None:
+        found.append(database(settings))
     found += [audit(settings), evidence(settings), console(), first_login(settings)]
     if settings.media.engine is MediaEngineKind.JANUS:
         found.append(await janus(settings))
@@ -256,41 +257,36 @@ def certificates(settings: Settings) -> Iterator[Finding]:
         yield Finding(f"{name}.crt", days > SOON_DAYS and private, f"{days} days left", advice)
 
 
+def database(settings: Settings) -> Finding:
+    """Check the PostgreSQL database: reached, durable, months made ahead."""
+    found = condition(settings, datetime.now(UTC))
+    return Finding("database", found.good, found.detail, found.advice)
+
+
 def audit(settings: Settings) -> Finding:
     """Check the hash chain of the audit log."""
-    if not settings.database.exists():
-        return Finding("audit", good=True, detail="no database yet; made at the first start")
+    columns = "seq, at, actor, action, target, outcome, address, previous, hash"
     try:
-        verdict = verify_file(settings.database)
-    except sqlite3.Error as error:
-        return Finding(
-            "audit", good=False, detail=f"{settings.database}: {error}", advice="restore the database from the backup"
-        )
+        rows = rows_of(settings, "audit", columns, "seq")
+    except ConfigError as error:
+        return Finding("audit", good=False, detail=str(error), advice="restore the database from the backup")
+    if rows is None:
+        return Finding("audit", good=True, detail="no database yet; made at the first start")
+    verdict = verify(Record(*row) for row in rows)
     if verdict.fault is not None:
         advice = "keep a copy of the database and call the auditor: somebody changed the log"
         return Finding("audit", good=False, detail=verdict.fault, advice=advice)
     return Finding("audit", good=True, detail=f"{verdict.records} records, chain whole, head {verdict.head[:16]}")
 
 
-def verify_file(database: Path) -> Verdict:
-    """Check the chain in a database file, read-only; raises sqlite3.Error."""
-    columns = "seq, at, actor, action, target, outcome, address, previous, hash"
-    with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True)) as connection:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit'").fetchone():
-            return verify(())
-        rows = connection.execute(f"SELECT {columns} FROM audit ORDER BY seq")  # noqa: S608 - constant
-        return verify(Record(*row) for row in rows)
-
-
 def evidence(settings: Settings) -> Finding:
     """Check the chain of roll-call evidence and every file that it names."""
-    if not settings.database.exists():
-        return Finding("evidence", good=True, detail="no database yet; made at the first start")
     try:
-        verdict = chain_of_file(settings.database)
-    except sqlite3.Error as error:
-        advice = "restore the database from the backup"
-        return Finding("evidence", good=False, detail=f"{settings.database}: {error}", advice=advice)
+        verdict = chain_of_evidence(settings)
+    except ConfigError as error:
+        return Finding("evidence", good=False, detail=str(error), advice="restore the database from the backup")
+    if verdict is None:
+        return Finding("evidence", good=True, detail="no database yet; made at the first start")
     if verdict.fault is not None:
         advice = "keep a copy of the database and call the auditor: somebody changed the evidence"
         return Finding("evidence", good=False, detail=verdict.fault, advice=advice)
@@ -304,17 +300,18 @@ def evidence(settings: Settings) -> Finding:
     return Finding("evidence", good=True, detail=detail)
 
 
-def chain_of_file(database: Path) -> ChainVerdict:
-    """Check the chain of evidence in a database file, read-only; raises sqlite3.Error."""
+def chain_of_evidence(settings: Settings) -> ChainVerdict | None:
+    """Check the chain of evidence, None where there is none yet; raises ConfigError."""
     columns = [one.name for one in fields(Link)]
     stored = {"taken_us": "taken_at", "at_us": "at"}
     listed = ", ".join(stored.get(name, name) for name in columns)
+    rows = rows_of(settings, "roll_call_evidence", listed, "seq")
+    if rows is None:
+        return None
     check = ChainCheck()
-    with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True)) as connection:
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'roll_call_evidence'").fetchone():
-            for row in connection.execute(f"SELECT {listed} FROM roll_call_evidence ORDER BY seq"):  # noqa: S608
-                values = dict(zip(columns, row, strict=True))
-                check.take(Link(**values | {"kind": EvidenceKind(values["kind"])}))
+    for row in rows:
+        values = dict(zip(columns, row, strict=True))
+        check.take(Link(**values | {"kind": EvidenceKind(values["kind"])}))
     return check.verdict
 
 
