@@ -136,7 +136,7 @@ def test_a_call_one_by_one_is_conducted_by_keys_taken_over_and_survives(
 def test_a_check_from_above_is_said_at_once(open_screen: OpenScreen, stage: Stage, gallery: Path):
     page = open_screen("caller").page
     page.click(".rail a[href='/roll-call']")
-    page.wait_for_selector("[data-test=counters]")
+    page.wait_for_selector(".page-head h1")
     user = stage.places["gateways"][PROVINCE]["users"]["caller"]
     started = httpx.post(
         f"{stage.url(PROVINCE)}/api/v1/roll-calls",
