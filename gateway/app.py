@@ -116,7 +116,7 @@ from protocols.aio.enrol import load_identity
 from protocols.aio.tasks import Supervisor
 from protocols.alarm import ALARM_TYPES
 from protocols.bulletin import ANSWERED, OBJECTED
-from protocols.command import CALL_ENDED, CommandName
+from protocols.command import CALL_ENDED, ROLLCALL_DETAILS, CommandName
 from protocols.duty import DUTY_CURRENT
 from protocols.enrolment import BrokerPlace
 from protocols.escalation import DOWNWARD, ESCALATED, REOPENED
@@ -378,6 +378,7 @@ class Gateway:
         self.links.on_event(DUTY_CURRENT, self.duty)
         for type_ in (POINT_RESULT, CALL_RESULT):
             self.links.on_event(type_, self.rollcall.results)
+        self.links.on_event(ROLLCALL_DETAILS, self.rollcall.details)
         self.links.on_command(CommandName.MEDIA_PUBLISH, self.media.on_publish)
         self.links.on_command(CommandName.MEDIA_UNPUBLISH, self.media.on_unpublish)
         self.links.on_command(CommandName.ROLLCALL_ORDER, self.rollcall.on_order)

@@ -154,6 +154,7 @@ class DispatchService:
             camera=camera,
             caller=record.caller_user,
             caller_centre=record.caller_centre,
+            caller_centre_name=self._needs.ways.own().name,
             caller_stream=record.caller_stream,
             whep_url="",
             token="",

@@ -15,6 +15,7 @@ from gateway.rollcall.machine import Challenge, Effect, Keep, Look, Point, Ring,
 from gateway.rollcall.needs import RollCallNeeds
 from gateway.rollcall.records import PointRecord, RollCallRecord
 from gateway.rollcall.rules.profiles import Profile
+from gateway.rollcall.rules.roster import names_of, read
 from gateway.rollcall.ways import Break, break_on_way, way_to
 from protocols.command import CommandName, Outcome, Reply, RollCallAnswer, RollCallRing, RollCallStage, parse_args
 from protocols.errors import LinkError, SilianError
@@ -177,8 +178,10 @@ class PointRunner:
             drill=tools.call.drill,
             caller=tools.call.seat or tools.call.started_by,
             caller_centre=tools.own,
+            caller_centre_name=self._needs.ways.own().name,
             kind=tools.call.kind.value,
-            people_due=tools.profile.required_people,
+            roster=names_of(record.roster),
+            people_due=read(record.roster).required or tools.profile.required_people,
         )
         within = tools.profile.answer_within_s
         try:

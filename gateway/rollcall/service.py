@@ -6,7 +6,7 @@ and the call lives here, not in a browser: whoever may conduct it can take the s
 
 import logging
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -16,6 +16,7 @@ from gateway.events import EventBus
 from gateway.ports.store import Reader
 from gateway.rollcall import phrases
 from gateway.rollcall.conductor import Conductor, Deed
+from gateway.rollcall.details import CountyDetails, take_in
 from gateway.rollcall.figures import Figures
 from gateway.rollcall.lanes import Inspection, Inspections, Results, TierLanes
 from gateway.rollcall.ledger import BEFORE, Ledger
@@ -91,6 +92,7 @@ class RollCallService:
         self.side = Side(needs, self._lanes, self._figures, self._tasks, bus)
         self.inspections = Inspections(needs, bus)
         self.results = Results(self.ledger, self, needs.ways)
+        self.details = CountyDetails(self.ledger, self)
         self._conductors: dict[str, Conductor] = {}
 
     async def __aenter__(self) -> Self:
@@ -437,6 +439,12 @@ class RollCallService:
         conductor = self._conductors.get(roll_call_id)
         if conductor is not None:
             conductor.heard(point)
+
+    def noted(self, roll_call_id: str, centre: str, said: Mapping[str, Any]) -> None:
+        """Take what a county said more of itself; it is stored."""
+        conductor = self._conductors.get(roll_call_id)
+        if conductor is not None and centre in conductor.points:
+            take_in(conductor.points[centre], said)
 
     def upper(self) -> list[Inspection]:
         """Return what higher tiers call in this subtree just now (上级正在抽查)."""

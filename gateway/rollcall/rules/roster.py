@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from protocols.command import RosterName
 from protocols.duty import DutyRole, DutyShift
 from protocols.rollcall import CheckName, CheckResult
 
@@ -68,6 +69,13 @@ def read(row: Mapping[str, Any] | None) -> Frozen:
     if row is None:
         return Frozen()
     return Frozen(tuple(row["leaders"]), tuple(row["officers"]), row["required"], row["version"], row["hash"])
+
+
+def names_of(row: Mapping[str, Any] | None) -> tuple[RosterName, ...]:
+    """Return whom the county's answer page may offer: leaders first, without phones."""
+    frozen = read(row)
+    leaders = (RosterName(name=name, role=DutyRole.LEADER) for name in frozen.leaders)
+    return (*leaders, *(RosterName(name=name, role=DutyRole.OFFICER) for name in frozen.officers))
 
 
 def compare(frozen: Frozen, leader: str, count: int | None) -> tuple[Found, Found]:

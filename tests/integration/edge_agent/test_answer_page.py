@@ -142,3 +142,23 @@ async def test_nobody_answers_until_the_deadline(gateway, county):
     assert reply.outcome is Outcome.EXPIRED
     assert (await county.turn())["stage"] == "ringing", "it rings on for the next attempt"
     await county.seen("missed")
+
+
+async def test_a_roll_call_keeps_who_answered_and_what_was_corrected(gateway, county):
+    await until(lambda: any(camera.stream == "320623/room" for camera in gateway.registry.cameras()), 60)
+    call = await gateway.rollcall.start(by="caller", centres=["320623"])
+    turn = await county.seen("ringing")
+    assert (turn["id"], turn["caller"], turn["caller_centre_name"]) == (call.record.id, "caller", "南通市")
+    path = f"/turns/{call.record.id}/answer"
+    await county.ask(path, {"answered_by": "王芳", "leader": "李强", "people": 2})
+    await county.ask(path, {"answered_by": "王芳", "leader": "李强", "people": 3, "note": "风力七级"})
+
+    async def point():
+        return (await gateway.rollcall.get(call.record.id)).points[0]
+
+    end = time.monotonic() + 90
+    while ((found := await point()).answer or {}).get("people") != 3:
+        assert time.monotonic() < end, found
+        await asyncio.sleep(0.2)
+    assert (found.answered_by, found.attempts) == ("王芳", 1)
+    assert (found.answer["leader"], found.answer["note"], found.answer["by"]) == ("李强", "风力七级", "person")
