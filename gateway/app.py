@@ -18,7 +18,7 @@ import asyncio
 import importlib.metadata
 import logging
 import ssl
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -28,6 +28,7 @@ from fastapi import FastAPI
 
 from gateway.adapters.blob_files import FileBlobs
 from gateway.adapters.broker_choice import choose_broker
+from gateway.adapters.bus_choice import choose_bus
 from gateway.adapters.media_choice import choose_engine
 from gateway.adapters.notify_choice import choose_channels
 from gateway.adapters.paper_files import PaperFiles
@@ -65,8 +66,10 @@ from gateway.media.machine import Kind
 from gateway.media.needs import MediaNeeds
 from gateway.media.service import MediaService
 from gateway.media.wall_api import routes as wall_routes
+from gateway.membership import Membership, make_keys, shared_start
 from gateway.metrics import Metrics
 from gateway.open_items import Open
+from gateway.ports.store import Store
 from gateway.recordings.api import routes as recording_routes
 from gateway.recordings.machine import Quota
 from gateway.recordings.needs import RecordingNeeds
@@ -74,6 +77,7 @@ from gateway.recordings.service import RecordingService
 from gateway.registry.api import BrokerFacts, Facts, MediaFacts, UpperView
 from gateway.registry.api import routes as registry_routes
 from gateway.registry.service import Registry
+from gateway.replicas.api import routes as replica_routes
 from gateway.reports.api import routes as report_routes
 from gateway.reports.deadlines import load_profile
 from gateway.reports.inbox import Inbox
@@ -149,7 +153,7 @@ class Gateway:
         self.tasks = Supervisor("gateway", clock=self.clock)
         self._above: ssl.SSLContext | None = None
         self._stack = AsyncExitStack()
-        self._state = settings.state.dir.resolve()
+        self._state, self._shared = settings.state.dir.resolve(), settings.shared_dir.resolve()
         self._foundations()
         self._heart()
         self._pictures()
@@ -161,14 +165,37 @@ class Gateway:
     def _foundations(self) -> None:
         self._state.mkdir(parents=True, exist_ok=True)
         self._lock = StateLock(self._state / "gateway.lock")
-        self.store = choose_store(self.settings, self.clock, self.events.publish)
-        self.blobs = FileBlobs(self._state / "blobs")
+        self.blobs = FileBlobs(self._shared / "blobs")
         self.paper = PaperFiles(self.settings.reports.font)
         self.engine = choose_engine(self.settings, self._trust_above)
+        alone = self.settings.replica.name is None
+        with nullcontext() if alone else shared_start(self.settings):
+            self._identify()
+            if not alone:
+                make_keys(self.settings)
+        self.member = None if alone else self._membership()
+        self.replaced = asyncio.Event() if self.member is None else self.member.ended
+        tell = self.events.publish if self.member is None else self.member.bridge.tell
+        self._database = choose_store(self.settings, self.clock, tell)
+        self.store: Store = self._database if self.member is None else self.member.fence(self._database)
+
+    def _identify(self) -> None:
         now, wanted = self.clock.now(), self.settings.broker
         self.authority = Authority.load(self.settings.pki_dir, self.node, now)
         listener = self.authority.server_files("broker", (wanted.host, *wanted.names), now)
-        self.broker = choose_broker(self.settings, listener, self.authority.client_files(now))
+        self._client = self.authority.client_files(now)
+        self.broker = choose_broker(self.settings, listener, self._client)
+
+    def _membership(self) -> Membership:
+        return Membership(
+            self.settings,
+            choose_bus(self.settings, self._client, self.clock),
+            self.events,
+            self.clock,
+            self.metrics,
+            version=version(),
+            authority=self._client.ca,
+        )
 
     def _heart(self) -> None:
         self.registry = Registry(self.table, self.node, self.store, self.events, self.clock)
@@ -180,6 +207,7 @@ class Gateway:
             counts=self.metrics,
             broker=lambda: self.broker.address,
             has_upper=self.settings.upstream.url is not None,
+            branches=self.member.replicas if self.member is not None else None,
         )
         self.alarms = Alarms(self.store, self.links, self.registry, self.metrics, self.clock)
         self.bulletins = Bulletins(self.store, self.links, self.registry, self.metrics)
@@ -209,7 +237,7 @@ class Gateway:
             clock=self.clock,
             metrics=self.metrics,
             settings=self.settings.warning,
-            key=load_or_make_key(self._state / "keys" / "node.key"),
+            key=load_or_make_key(self._shared / "keys" / "node.key"),
             parse=parse_cap,
             base_url=lambda: self.base_url,
         )
@@ -256,7 +284,7 @@ class Gateway:
         return wanted.token
 
     def _pictures(self) -> None:
-        tokens = MediaTokens.load(self._state / "keys" / "media.key", self.node)
+        tokens = MediaTokens.load(self._shared / "keys" / "media.key", self.node)
         needs = MediaNeeds(self.engine, self.registry, self.links, tokens, self.clock, self.events, self.metrics)
         self.media = MediaService(needs, node=self.node, base_url=lambda: self.base_url)
         self.audit = Audit(self.store, self.metrics)
@@ -269,7 +297,7 @@ class Gateway:
                 self.clock,
                 self.metrics,
             ),
-            self._state / "recordings",
+            self._shared / "recordings",
             Quota(self.settings.media.recording_gib),
         )
         self._people()
@@ -333,7 +361,7 @@ class Gateway:
             self.metrics,
             self.settings.users,
             centre=self.node,
-            key_file=self._state / "keys" / "session.key",
+            key_file=self._shared / "keys" / "session.key",
         )
         self.duty = DutyService(
             DutyNeeds(
@@ -353,7 +381,8 @@ class Gateway:
         )
         self.stream = EventStream(self.events, renderers(self.registry, self.alarms, self.upper), self._hello)
         self.site = self._build_site()
-        self.http = HttpServer(self.site, self._listen())
+        served = self.member.introduce(self.links, self.registry, self.site) if self.member is not None else self.site
+        self.http = HttpServer(served, self._listen())
         management = self.settings.management
         self.management = HttpServer(
             build_management(self.metrics), Listen(management.host, management.port), "management"
@@ -411,6 +440,7 @@ class Gateway:
             audit_routes(self.audit),
             enrolment_routes(self.enrolment),
             stream_routes(self.stream, self.users),
+            self.member.routes() if self.member is not None else replica_routes(None, None),
         ]
         site = Site(
             centre=self.node,
@@ -429,8 +459,11 @@ class Gateway:
         certificate, key = http.tls_certificate, http.tls_key
         if self.settings.tls and certificate is None:
             public = urlsplit(http.public_url or "").hostname
-            names = (http.host, *((public,) if public else ()), *self.settings.broker.names)
-            own = self.authority.server_files("https", names, self.clock.now())
+            replica = self.settings.replica
+            near = urlsplit(replica.url or "").hostname
+            names = (http.host, *((public,) if public else ()), *((near,) if near else ()), *self.settings.broker.names)
+            file = "https" if replica.name is None else f"https-{replica.name}"
+            own = self.authority.server_files(file, names, self.clock.now())
             certificate, key = own.certificate, own.key
         return Listen(http.host, http.port, certificate, key, http.proxies if http.behind_proxy else ())
 
@@ -449,21 +482,41 @@ class Gateway:
         stack.enter_context(self._lock)
         # Store, broker and media worker need nothing of each other, and each takes its time.
         async with asyncio.TaskGroup() as group:
-            for part in (self.store, self.broker, self.engine):
+            for part in (self._database, self.broker, self.engine):
                 group.create_task(stack.enter_async_context(part), name=f"start[{type(part).__name__}]")
         await self.registry.load()
-        await self.users.start()
-        await self.users.ensure_first_login(self._state / "first-login.txt")
-        await self.enrolment.start()
         stack.push_async_callback(self.tasks.stop)
         self.tasks.start("loop-lag", partial(watch_loop, self.metrics))
         self.tasks.start("figures", install_figures(self._figured()).run)
         self._count_own()
+        doors = (self.management, self.http)
+        if self.member is None:
+            await self._lead(stack, *doors)
+        else:
+            await self.escalation.prepare()
+            await stack.enter_async_context(self.member.relay)
+            for door in doors:
+                await stack.enter_async_context(door)
+            await self.member.join(stack, self._lead)
+        self.tasks.start("clock", ClockWatch(self.clock, self.alarms, self.metrics).run)
+        stack.callback(self.stream.close)
+
+    async def _lead(self, stack: AsyncExitStack, *doors: HttpServer) -> None:
+        """Open the rooms of which a gateway has one each: of several replicas at the one that leads."""
+        await self.users.start()
+        await self.users.ensure_first_login(self._shared / "first-login.txt")
+        await self.enrolment.start()
         await stack.enter_async_context(self.escalation)
-        for room in (self.management, self.http, self.media, self.recordings):
+        for door in doors:
+            await stack.enter_async_context(door)
+        for room in (self.media, self.recordings):
             await stack.enter_async_context(room)
-        for people in (self.gatherer, self.rollcall, self.dispatch, self.links):
+        for people in (self.gatherer, self.rollcall, self.dispatch):
             await stack.enter_async_context(people)
+        if self.member is None:
+            await stack.enter_async_context(self.links)
+        else:
+            await self.links.lead()
         for node in await self.enrolment.nodes():
             await self.links.expect(node)
         await stack.enter_async_context(self.duty)
@@ -472,10 +525,8 @@ class Gateway:
         self.tasks.start("feeds", self.feeds.run)
         self.tasks.start("errands", self.errands.run)
         self.tasks.start("warnings", self.warnings.run)
-        self.tasks.start("clock", ClockWatch(self.clock, self.alarms, self.metrics).run)
         if self.federation is not None:
             await stack.enter_async_context(self.federation)
-        stack.callback(self.stream.close)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -527,6 +578,7 @@ class Gateway:
             "store": self.store.health.up,
             "broker": self.broker.health.up,
             "links": self.links.connected,
+            **(self.member.ready() if self.member is not None else {}),
         }
 
     def _hello(self) -> dict[str, str]:

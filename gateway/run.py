@@ -9,6 +9,8 @@ from gateway.settings import Settings
 from protocols.aio.notify import notify, watchdog_s
 
 logger = logging.getLogger(__name__)
+REPLACED = 75
+"""Exit code of a replica that another one replaced (EX_TEMPFAIL of sysexits.h): start it anew, and it joins."""
 
 
 async def serve(settings: Settings) -> None:
@@ -27,20 +29,23 @@ async def serve(settings: Settings) -> None:
     # The composition root loads half the libraries there are: after the settings were found good.
     from gateway.app import Gateway
 
-    async with Gateway(settings):
+    async with Gateway(settings) as gateway:
         # What is loaded now stays for ever: the collector need not look through it while pictures flow.
         gc.collect()
         gc.freeze()
         notify("READY=1")
-        await _until(ended)
+        await _until(ended, gateway.replaced)
         notify("STOPPING=1")
+    if gateway.replaced.is_set():
+        raise SystemExit(REPLACED)
 
 
-async def _until(ended: asyncio.Event) -> None:
+async def _until(*ends: asyncio.Event) -> None:
     pause = watchdog_s()
-    while not ended.is_set():
-        try:
-            async with asyncio.timeout(pause):
-                await ended.wait()
-        except TimeoutError:
+    async with asyncio.TaskGroup() as group:
+        waits = [group.create_task(end.wait(), name="serve.end") for end in ends]
+        while not any(end.is_set() for end in ends):
+            await asyncio.wait(waits, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             notify("WATCHDOG=1")
+        for wait in waits:
+            wait.cancel()

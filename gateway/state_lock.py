@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -40,3 +42,11 @@ class StateLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+@contextmanager
+def waiting_lock(path: Path) -> Iterator[None]:
+    """Wait until nobody else holds the file's lock, and hold it."""
+    with path.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
 from gateway.settings.base import EVERYWHERE, LAST_PORT, Section, is_loopback
 from gateway.settings.media import MediaSection
+from gateway.settings.replica import BusSection, ReplicaSection
 from gateway.settings.sections import (
     AnswerSection,
     BrokerKind,
@@ -38,6 +40,8 @@ class Settings(Section):
     centre: CentreSection
     state: StateSection = StateSection()
     store: StoreSection = StoreSection()
+    replica: ReplicaSection = ReplicaSection()
+    bus: BusSection = BusSection()
     http: HttpSection = HttpSection()
     management: ManagementSection = ManagementSection()
     broker: BrokerSection = BrokerSection()
@@ -74,6 +78,35 @@ class Settings(Section):
             raise ValueError("upstream.token and upstream.token_file exclude each other")
         return self
 
+    @model_validator(mode="after")
+    def _replicas_have_all_they_need(self) -> Self:
+        replica = self.replica
+        if replica.name is None:
+            if self.bus.url is not None or replica.url is not None or replica.shared_dir is not None:
+                raise ValueError("replica.name is missing; replica.url, replica.shared_dir and bus.url serve replicas")
+            return self
+        if self.broker.kind not in (BrokerKind.AUTO, BrokerKind.URL):
+            raise ValueError("replica.name needs a broker that all replicas reach: broker.url")
+        needed = {
+            "store.url": (self.store.url, "one PostgreSQL database for all replicas"),
+            "broker.url": (self.broker.url, "a broker that all replicas reach"),
+            "bus.url": (self.bus.url, "NATS between the replicas"),
+            "replica.url": (replica.url, "where the other replicas reach this one"),
+            "replica.shared_dir": (replica.shared_dir, "a directory that all replicas see"),
+        }
+        for key, (value, what) in needed.items():
+            if value is None:
+                raise ValueError(f"replica.name needs {key}: {what}")
+        parts = urlsplit(replica.url or "")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError("replica.url: requests with passwords pass between replicas; use https:// off loopback")
+        return self
+
+    @property
+    def shared_dir(self) -> Path:
+        """Where keys, certificates, evidence and recordings are: replicas have it in common."""
+        return self.replica.shared_dir or self.state.dir
+
     @property
     def tls(self) -> bool:
         """Tell whether this gateway's own HTTP listener speaks TLS."""
@@ -97,12 +130,12 @@ class Settings(Section):
     @property
     def pki_dir(self) -> Path:
         """Where this gateway's own authority keeps keys and certificates."""
-        return self.state.dir / "pki"
+        return self.shared_dir / "pki"
 
     @property
     def identity_dir(self) -> Path:
         """Where the identity towards the tier above is kept (`protocols.aio.enrol`)."""
-        return self.state.dir / "identity"
+        return self.shared_dir / "identity"
 
     def centres(self) -> "CentreTable":
         """Read the table of centres; raises ConfigError where it is unreadable or lacks the own code."""

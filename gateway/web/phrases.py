@@ -29,6 +29,10 @@ ERRORS: Final[dict[str, tuple[str, str]]] = {
         "The database is away; nothing was acknowledged, retry.",
     ),
     "link": ("无法连接对方。", "The other end cannot be reached."),
+    "no_leader": (
+        "正在切换主用副本，请稍候几秒再试。",
+        "The replicas are changing hands; try again in a few seconds.",
+    ),
     "refused": ("对方拒绝了请求。", "The other end refused."),
     "not_sent": ("通知未能发出。", "The message did not leave."),
     "needs_font": (

@@ -441,6 +441,7 @@ class _Wire:
 
         inner.on_connect, inner.on_disconnect = on_connect, on_disconnect
         inner.on_publish, inner.on_subscribe, inner.on_message = on_publish, on_subscribe, on_message
+        inner.on_unsubscribe = lambda *_: None  # nobody waits for it, and aiomqtt would log each as unexpected
 
     def _disconnected(self, future: "asyncio.Future[None]") -> None:
         """Notice an end that came by no callback of paho's, and take the exception that nobody else would."""
