@@ -14,11 +14,12 @@ from gateway.adapters.media_embedded.rules.description import Track
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.session import Exchange, Session
+from gateway.adapters.media_embedded.srtp import LongWay
 from gateway.adapters.media_embedded.way import Way
 from gateway.adapters.media_embedded.wire import Open
 
 
-class Plain:
+class Plain(LongWay):
     """Stands where other sessions have their SRTP (`srtp.Secured`)."""
 
     def __init__(self, tracks: Iterable[Track]) -> None:
@@ -47,6 +48,7 @@ class Plain:
                 drop("not_agreed")
         return packets
 
+    @override
     def unprotect_rtcp(self, packet: bytes) -> bytes:
         """Return the compound."""
         return packet

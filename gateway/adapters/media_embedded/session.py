@@ -11,6 +11,7 @@ from typing import Protocol
 
 from OpenSSL import SSL
 
+from gateway.adapters.media_embedded import moment
 from gateway.adapters.media_embedded.dtls import Dtls
 from gateway.adapters.media_embedded.rules import ice, rtcp, rtp
 from gateway.adapters.media_embedded.rules.demux import Demux
@@ -200,6 +201,7 @@ class Session:
             self._exchange.lost(self, EndReason.DTLS if self.srtp is None else EndReason.CLOSED)
             return
         self.srtp = self._exchange.secure(keys)
+        self.srtp.ready(self.line)
         self.profile = keys.profile.decode()
         self._exchange.up(self)
 
@@ -224,7 +226,9 @@ class Session:
             self._exchange.waiting(self, marked=data[1] > 127)
             return
         try:
-            self._exchange.feedback(self, rtcp.parse(self.srtp.unprotect_rtcp(data)))
+            compound = self.srtp.hear(data, self.line, moment.now())
+            if compound:
+                self._exchange.feedback(self, rtcp.parse(compound))
         except SrtpError as error:
             self._exchange.drop(error.name)
         except MalformedError:

@@ -4,14 +4,17 @@ Never two contents under one (key, SSRC, index): legs number packets once (`rule
 encrypted to the very same bytes again.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import pylibsrtp
 from pylibsrtp import Policy
+from typing_extensions import override
 
 from gateway.adapters.media_embedded.rules import rtp
+from gateway.adapters.media_embedded.rules.line import Line
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 
 WINDOW = 1024
@@ -59,8 +62,31 @@ class Secured(Protocol):
     def unprotect_rtcp(self, packet: bytes) -> bytes:
         """Check and decrypt an RTCP compound."""
 
+    def hear(self, packet: bytes, line: Line, now: float) -> bytes:
+        """Check and decrypt an RTCP compound; what arrived may be told to the line at once, and nothing is left."""
 
-class Srtp:
+    def ready(self, line: Line) -> None:
+        """Note that from now on packets are sent over this line."""
+
+
+class LongWay(ABC):
+    """Reads feedback by the rules alone: nothing is told to the line at once."""
+
+    @abstractmethod
+    def unprotect_rtcp(self, packet: bytes) -> bytes:
+        """See `Secured`."""
+
+    def hear(self, packet: bytes, line: Line, now: float) -> bytes:
+        """See `Secured`."""
+        del line, now
+        return self.unprotect_rtcp(packet)
+
+    def ready(self, line: Line) -> None:
+        """See `Secured`; the line's own flight is good enough."""
+        del line
+
+
+class Srtp(LongWay):
     """Both directions of one session. Methods raise SrtpError and nothing else."""
 
     def __init__(self, keys: Keys) -> None:
@@ -101,6 +127,7 @@ class Srtp:
                 drop("malformed")
         return packets
 
+    @override
     def unprotect_rtcp(self, packet: bytes) -> bytes:
         """Check and decrypt an RTCP compound."""
         try:

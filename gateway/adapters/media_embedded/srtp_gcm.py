@@ -11,10 +11,11 @@ from typing import NamedTuple, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing_extensions import override
 
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.rtp import HEADER, Packet
-from gateway.adapters.media_embedded.srtp import PROFILES, WINDOW, Keys, SrtpError
+from gateway.adapters.media_embedded.srtp import PROFILES, WINDOW, Keys, LongWay, SrtpError
 
 GCM = frozenset({b"SRTP_AEAD_AES_128_GCM", b"SRTP_AEAD_AES_256_GCM"})
 """Profiles that this module speaks."""
@@ -65,7 +66,7 @@ class Replay:
             self.highest = index
 
 
-class GcmSrtp:
+class GcmSrtp(LongWay):
     """Both directions of one session. Methods raise SrtpError and nothing else; see `srtp.Secured`."""
 
     def __init__(self, own: SessionKeys, their: SessionKeys) -> None:
@@ -155,6 +156,7 @@ class GcmSrtp:
         trailer = _WORD.pack(ENCRYPTED | index)
         return packet[:8] + self._encrypt_control(nonce, packet[8:], packet[:8] + trailer) + trailer
 
+    @override
     def unprotect_rtcp(self, packet: bytes) -> bytes:
         """Check and decrypt an RTCP compound; one that is not encrypted is refused."""
         if len(packet) < 8 + TAG + 4:

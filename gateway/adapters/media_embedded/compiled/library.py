@@ -7,9 +7,11 @@ import ctypes
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from gateway.adapters.media_embedded.compiled.build import CompiledError
+from gateway.adapters.media_embedded.rules.flight import Piece
+from gateway.adapters.media_embedded.rules.transport_feedback import Run
 
 CRYPTO = "libcrypto.so.3"
 """OpenSSL 3 of the system, which Python's own `ssl` stands on too."""
@@ -26,10 +28,21 @@ PACKET = struct.Struct("=6IH3B3x")
 ROW = struct.Struct("=qIIHB5x")
 LEG = struct.Struct(f"=qiIHBBBBBx{MAX_TAIL}s{ADDRESS}s4x")
 OUTCOME = struct.Struct("=4i")
-_LAYOUT = (ARRIVAL.size, PACKET.size, ROW.size, LEG.size, OUTCOME.size, LONGEST)
+PIECE = struct.Struct("=d5q")
+TOLD = struct.Struct("=4i")
+_LAYOUT = (ARRIVAL.size, PACKET.size, ROW.size, LEG.size, OUTCOME.size, PIECE.size, TOLD.size, LONGEST)
+MAX_BATCH = 128
 _SPACE = 32 * LONGEST
 
 _int, _bytes, _size, _place = ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p
+
+
+class Heard(NamedTuple):
+    """Plain feedback: its reference time in 64 ms, what arrived, how many packets are lost for good."""
+
+    reference: int
+    pieces: list[Piece]
+    lost: int
 
 
 def _buffer(size: int) -> Any:
@@ -54,6 +67,13 @@ class Library:
             )
             self._read_control = self._function(loaded, "packets_read_control", _int, _bytes, _int, _place, _size)
             self._send = self._function(loaded, "packets_send", _int, _bytes, _int, _bytes, _size, _bytes, _int, _place)
+            self._told = self._function(
+                loaded, "packets_told", _int, _bytes, _size, _int, _bytes, _int, _bytes, _int, _place, _int
+            )
+            self._lost = self._function(loaded, "packets_lost", _int, _int)
+            self._feedback = self._function(
+                loaded, "packets_feedback", _int, _bytes, _size, _bytes, _int, _int, _place, _size, _place, _int, _place
+            )
         except (OSError, AttributeError) as error:
             raise CompiledError(f"{path.name} does not load: {error}") from error
         if not bind(CRYPTO.encode()):
@@ -63,6 +83,7 @@ class Library:
         self._plain = _buffer(_SPACE)
         self._packets = _buffer(BATCH * PACKET.size)
         self._outcome = _buffer(OUTCOME.size)
+        self._pieces, self._summary = _buffer(LONGEST * PIECE.size), _buffer(TOLD.size)
 
     @staticmethod
     def _function(loaded: ctypes.CDLL, name: str, *arguments: Any) -> Callable[..., int]:
@@ -134,3 +155,34 @@ class Library:
             raise AssertionError("rows lie in their payloads, and legs are of open sessions")
         full, unsent, still, _ = OUTCOME.unpack(self._outcome.raw)
         return full, unsent, bool(still)
+
+    def told(self, session: int, notes: bytes, base: int, runs: Sequence[Run]) -> list[Piece]:
+        """Take notes of what was sent (`flight.noted`), then runs of arrivals: see `rules/flight.Flight.told`."""
+        heads = b"".join(struct.pack("=ii", offset, len(ticks)) for offset, ticks in runs)
+        counts = sum(len(ticks) for _, ticks in runs)
+        if counts * PIECE.size > len(self._pieces):
+            self._pieces = _buffer(counts * PIECE.size)
+        spelled = struct.pack(f"={counts}q", *(tick for _, ticks in runs for tick in ticks))
+        room = len(self._pieces) // PIECE.size
+        found = self._told(session, notes, len(notes), base, heads, len(runs), spelled, counts, self._pieces, room)
+        if found < 0:
+            raise AssertionError("runs fit their ticks, and the session is open")
+        return list(PIECE.iter_unpack(self._pieces[: found * PIECE.size]))
+
+    def lost(self, session: int, reordered: int) -> int:
+        """Forget what later packets have overtaken: see `rules/flight.Flight.lost`."""
+        return self._lost(session, reordered)
+
+    def feedback(self, session: int, notes: bytes, data: bytes, reordered: int) -> Heard | bytes | int:
+        """Take notes, then an RTCP compound: what it says if it is plain feedback, else the compound, or the status."""
+        room = len(self._pieces) // PIECE.size
+        length = self._feedback(
+            session, notes, len(notes), data, len(data), reordered, self._plain, len(self._plain), self._pieces, room,
+            self._summary,
+        )  # fmt: skip
+        if length < 0:
+            return -length
+        plain, count, lost, reference = TOLD.unpack(self._summary.raw)
+        if not plain:
+            return bytes(self._plain[:length])
+        return Heard(reference, list(PIECE.iter_unpack(self._pieces[: count * PIECE.size])), lost)

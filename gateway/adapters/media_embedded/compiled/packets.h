@@ -3,7 +3,8 @@
  * the headers of legs, and system calls that take many datagrams at once.
  *
  * It decides nothing. What goes to whom under which number comes from the rules in Python; the replay window mirrors
- * `srtp_gcm.Replay` and the cut into groups `paths.groups_of`, and tests hold the two against each other. The cipher is
+ * `srtp_gcm.Replay`, the cut into groups `paths.groups_of`, what is under way `rules/flight`, and tests hold the two
+ * against each other. The cipher is
  * OpenSSL's.
  *
  * Sessions are named by small numbers, never by pointers, and every length and offset is checked here: no argument of
@@ -20,6 +21,7 @@
 #define SALT 12
 #define LONGEST 2048
 #define MAX_TAIL 64
+#define MAX_BATCH 128
 #define MAX_ADDRESS 28 /* sizeof(struct sockaddr_in6) */
 
 /* -- what crosses the border; `library.py` has the same layouts --------------------------------------------------- */
@@ -54,13 +56,37 @@ struct leg {
     uint8_t address[MAX_ADDRESS];
 };
 
+struct piece {
+    double at;
+    int64_t count, octets, leading, earliest, latest;
+};
+
+struct told {
+    int32_t plain, pieces, lost, reference;
+};
+
 struct outcome {
     int32_t full, unsent, segmenting, unused;
 };
 
 /* -- what the files have in common --------------------------------------------------------------------------------- */
 
+enum { TAKEN = 0, REPLAY = 1, SPOOFED = 2, MALFORMED = 3, TOO_MANY_SOURCES = 4, BROKEN = 5 };
+
 struct session;
+
+struct batch;
+
+struct flight { /* batches in order of sending, a ring of `room` */
+    struct batch *batches;
+    int room, begin, count, some;
+    int64_t newest, highest;
+};
+
+/* Return what is under way in a session, NULL where there is none of that number. */
+struct flight *flight_of(int number);
+
+void flight_end(struct flight *flight);
 
 /* Return a session by its number, NULL where there is none. */
 struct session *session_of(int number);
@@ -71,5 +97,11 @@ struct session *session_of(int number);
  */
 int seal(struct session *session, uint32_t ssrc, uint64_t index, const uint8_t *head, int head_length,
          const uint8_t *plain, int length, uint8_t *out);
+
+/*
+ * Check and decrypt an RTCP compound (RFC 7714 section 9.3) into `out`. Returns its length, or minus what is wrong with
+ * it (BROKEN: too short, or not encrypted).
+ */
+int packets_read_control(int number, const uint8_t *data, int length, uint8_t *out, size_t out_size);
 
 #endif

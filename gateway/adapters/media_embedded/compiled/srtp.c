@@ -14,8 +14,6 @@
 #define MAX_SOURCES 256
 #define MAX_SESSIONS 16384
 
-enum { TAKEN = 0, REPLAY = 1, SPOOFED = 2, MALFORMED = 3, TOO_MANY_SOURCES = 4, BROKEN = 5 };
-
 /* -- OpenSSL, found at run time: no headers are needed to build, and none of its versions is tied in ---------------- */
 
 typedef struct evp_cipher_ctx_st EVP_CIPHER_CTX;
@@ -73,6 +71,7 @@ struct session {
     EVP_CIPHER_CTX *sending, *receiving, *control;
     uint8_t sending_salt[SALT], receiving_salt[SALT], control_salt[SALT];
     struct table sources, reporters;
+    struct flight flight;
 };
 
 static struct session *sessions[MAX_SESSIONS];
@@ -80,6 +79,12 @@ static struct session *sessions[MAX_SESSIONS];
 struct session *session_of(int number)
 {
     return number >= 0 && number < MAX_SESSIONS ? sessions[number] : NULL;
+}
+
+struct flight *flight_of(int number)
+{
+    struct session *session = session_of(number);
+    return session == NULL ? NULL : &session->flight;
 }
 
 static void forget_windows(struct table *table)
@@ -96,6 +101,7 @@ static void free_session(struct session *session)
             free_context(contexts[place]);
     forget_windows(&session->sources);
     forget_windows(&session->reporters);
+    flight_end(&session->flight);
     free(session);
 }
 
@@ -134,6 +140,7 @@ int packets_open(const uint8_t *keys, int key_length)
             return -1;
         }
     }
+    session->flight.highest = -1;
     sessions[number] = session;
     return number;
 }
@@ -322,10 +329,6 @@ int packets_read(int number, const uint8_t *data, size_t size, const uint16_t *l
     return 1;
 }
 
-/*
- * Check and decrypt an RTCP compound (RFC 7714 section 9.3) into `out`. Returns its length, or minus what is wrong with
- * it (BROKEN: too short, or not encrypted).
- */
 int packets_read_control(int number, const uint8_t *data, int length, uint8_t *out, size_t out_size)
 {
     struct session *session = session_of(number);

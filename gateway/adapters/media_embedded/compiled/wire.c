@@ -238,5 +238,7 @@ void packets_layout(int32_t *sizes)
     sizes[2] = sizeof(struct row);
     sizes[3] = sizeof(struct leg);
     sizes[4] = sizeof(struct outcome);
-    sizes[5] = LONGEST;
+    sizes[5] = sizeof(struct piece);
+    sizes[6] = sizeof(struct told);
+    sizes[7] = LONGEST;
 }

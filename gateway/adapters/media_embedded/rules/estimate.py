@@ -13,7 +13,7 @@ not believed for a while after they promised too much.
 from collections import deque
 from collections.abc import Sequence
 
-from gateway.adapters.media_embedded.rules.flight import Flight
+from gateway.adapters.media_embedded.rules.flight import Flight, InFlight, Piece
 from gateway.adapters.media_embedded.rules.rtp import Unwrapper
 from gateway.adapters.media_embedded.rules.transport_feedback import REFERENCE_TICKS, TICK_S, TransportFeedback
 
@@ -50,7 +50,7 @@ class Estimator:
         self.fraction_lost: float | None = None
         self._bitrate: float | None = None
         self._bound: tuple[float, float] | None = None
-        self._flight = Flight()
+        self.flight: InFlight = Flight()
         self._reference = Unwrapper(24)
         self._looked_at: float | None = None
         self._quickest: float | None = None
@@ -85,25 +85,30 @@ class Estimator:
 
         Each is `around` bytes longer on the wire than its length says.
         """
-        self._flight.sent(first, at, lengths, around)
+        self.flight.sent(first, at, lengths, around)
 
     def feedback(self, told: TransportFeedback, now: float) -> None:
         """Take what the far end says of arrivals; numbers that were never sent mean nothing."""
-        reference = self._reference.unwrap(told.reference) * REFERENCE_TICKS
-        if not self._arrive(reference, told, now):
+        pieces = self.flight.told(told.base, told.runs)
+        self.arrived(told.reference, pieces, self.flight.lost(REORDERED) if pieces else 0, now)
+
+    def arrived(self, reference: int, pieces: Sequence[Piece], lost: int, now: float) -> None:
+        """Take what `flight` makes of arrivals: pieces, and how many packets were overtaken since."""
+        reference = self._reference.unwrap(reference) * REFERENCE_TICKS
+        if not self._arrive(reference, pieces, now):
             return
-        self._lost += self._flight.lost(REORDERED)
+        self._lost += lost
         if self._bitrate is None:
             self._bitrate = float(START)
         self._look(now)
         self._weigh_losses(now)
         self._grow(now)
 
-    def _arrive(self, reference: int, told: TransportFeedback, now: float) -> int:
+    def _arrive(self, reference: int, pieces: Sequence[Piece], now: float) -> int:
         """Take arrivals train by train; returns how many were known."""
         quickest = INFINITE if self._quickest is None else self._quickest
         began, earliest, latest, octets, leading, length, known = -INFINITE, 0.0, 0.0, 0, 0, 0, 0
-        for at, count, size, first, soonest, last in self._flight.told(told.base, told.runs):
+        for at, count, size, first, soonest, last in pieces:
             came, ended = (reference + soonest) * TICK_S, (reference + last) * TICK_S
             quickest = min(quickest, came - at)
             known += count

@@ -5,7 +5,10 @@ minimum, one maximum and one sum say all of them; a viewer's feedback costs per 
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from gateway.adapters.media_embedded.rules.transport_feedback import Run
 
 KEPT = 1024
 """Batches that are remembered: some seconds, and the most that one feedback packet can make us walk over."""
@@ -26,6 +29,19 @@ Piece = tuple[float, int, int, int, int, int]
 """Neighbours of a batch that arrived: when they left, how many, their bytes, the first one's, least and most ticks."""
 
 
+class InFlight(Protocol):
+    """What an estimator needs to know what arrived."""
+
+    def sent(self, first: int, at: float, lengths: Sequence[int], around: int) -> None:
+        """Note a batch; each packet has its length and `around` more bytes on the wire. Numbers ascend."""
+
+    def told(self, base: int, runs: Sequence[Run]) -> list[Piece]:
+        """Take runs of arrivals after the 16-bit number `base`, in order; numbers that were never sent mean nothing."""
+
+    def lost(self, reordered: int) -> int:
+        """Forget batches that `reordered` later packets have overtaken; returns how many of them never arrived."""
+
+
 class Flight:
     """Feed `sent`, then `told` with what arrived; `lost` counts what fell behind."""
 
@@ -43,7 +59,7 @@ class Flight:
         self.newest = batch.end - 1
         self._batches.append(batch)
 
-    def told(self, base: int, runs: Iterable[tuple[int, Sequence[int]]]) -> list[Piece]:
+    def told(self, base: int, runs: Sequence[Run]) -> list[Piece]:
         """Take runs of arrivals after the 16-bit number `base`, in order; numbers that were never sent mean nothing."""
         base = self.newest - ((self.newest - base) & 0xFFFF)
         found: list[Piece] = []

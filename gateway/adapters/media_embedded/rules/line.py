@@ -1,9 +1,11 @@
 """What is known of one session's line: how much goes over it, its round trip, its losses, what it seems to carry."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.media_embedded.rules import rtcp
 from gateway.adapters.media_embedded.rules.estimate import Estimator
+from gateway.adapters.media_embedded.rules.flight import InFlight, Piece
 from gateway.adapters.media_embedded.rules.transport import AROUND, TAG, Transport
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 
@@ -39,7 +41,7 @@ class Line:
         self.sent, self.received = Flow(), Flow()
         self.rtt_s: float | None = None
         self._transport = transport
-        self._counted = counted
+        self.counted = counted
         self._estimator = Estimator()
         self._reports: dict[tuple[int, int], float] = {}
 
@@ -73,13 +75,26 @@ class Line:
             case rtcp.SenderInfo(reports=reports) | rtcp.ReceiverInfo(reports=reports) if reports:
                 self._take_reports(reports, now)
 
-    def _take_arrivals(self, told: TransportFeedback, now: float) -> None:
-        if not self._counted:
-            return
+    def fly(self, flight: InFlight) -> None:
+        """Let another flight know what is under way; call it before anything was sent."""
+        self._estimator.flight = flight
+
+    def drain(self) -> Iterator[tuple[int, float, Sequence[int], int]]:
+        """Return what `InFlight.sent` is to be told: what was sent since the last call."""
         log = self._transport.log
         while log:
             first, at, lengths, head = log.popleft()
-            self._estimator.sent(first, at, lengths, head + TAG + AROUND)
+            yield first, at, lengths, head + TAG + AROUND
+
+    def arrived(self, reference: int, pieces: Sequence[Piece], lost: int, now: float) -> None:
+        """Take what the flight made of transport-wide feedback."""
+        self._estimator.arrived(reference, pieces, lost, now)
+
+    def _take_arrivals(self, told: TransportFeedback, now: float) -> None:
+        if not self.counted:
+            return
+        for batch in self.drain():
+            self._estimator.sent(*batch)
         self._estimator.feedback(told, now)
 
     def _take_reports(self, reports: tuple[rtcp.Report, ...], now: float) -> None:
@@ -89,6 +104,6 @@ class Line:
                 round_trip = now - sent_at - report.delay / 65536
                 if 0 <= round_trip < 10:
                     self.rtt_s = round_trip if self.rtt_s is None else self.rtt_s + (round_trip - self.rtt_s) / 4
-        if not self._counted:
+        if not self.counted:
             worst = max(report.fraction_lost for report in reports) / 256
             self._estimator.reported(worst, self.sent.bps, now)

@@ -1,0 +1,302 @@
+/*
+ * What is under way to one viewer: mirrors `rules/flight.py`, step by step, and reads the feedback that nearly all
+ * viewers send nearly always: a compound of nothing but transport-wide feedback by which everything came, soon.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "packets.h"
+
+#define KEPT 1024
+#define FIRST_ROOM 16
+#define NOTE 20 /* bytes of a note before its lengths: first, at, count, around */
+#define FARTHEST ((int64_t)1 << 60)
+#define RR 201
+#define SDES 202
+#define RTPFB 205
+#define TRANSPORT_WIDE 15
+#define ALL_SOON 0x2000 /* a run of small deltas, its length in the 13 bits below */
+#define DELTAS 18 /* where they begin behind a single chunk */
+
+struct batch { /* packets that left at once; `left` has a bit for each that was not told of */
+    int64_t first, octets;
+    double at;
+    uint16_t count, around, waiting;
+    uint16_t lengths[MAX_BATCH];
+    uint64_t left[MAX_BATCH / 64];
+};
+
+void flight_end(struct flight *flight)
+{
+    free(flight->batches);
+    memset(flight, 0, sizeof *flight);
+}
+
+static struct batch *batch_at(struct flight *flight, int place)
+{
+    return &flight->batches[(flight->begin + place) % flight->room];
+}
+
+/* Make room for one more, up to KEPT; then the oldest one goes. 0 without memory. */
+static int make_room(struct flight *flight)
+{
+    if (flight->count < flight->room)
+        return 1;
+    if (flight->room == KEPT) {
+        flight->begin = (flight->begin + 1) % flight->room;
+        flight->count--;
+        return 1;
+    }
+    int room = flight->room ? flight->room * 2 : FIRST_ROOM;
+    struct batch *batches = malloc((size_t)room * sizeof *batches);
+    if (batches == NULL)
+        return 0;
+    for (int place = 0; place < flight->count; place++)
+        batches[place] = *batch_at(flight, place);
+    free(flight->batches);
+    flight->batches = batches;
+    flight->room = room;
+    flight->begin = 0;
+    return 1;
+}
+
+static int add_batch(struct flight *flight, int64_t first, double at, uint16_t count, uint16_t around,
+                     const uint8_t *lengths)
+{
+    if (first < 0 || first > FARTHEST || count == 0 || count > MAX_BATCH || !make_room(flight))
+        return 0;
+    struct batch *batch = batch_at(flight, flight->count++);
+    memset(batch, 0, sizeof *batch);
+    batch->first = first;
+    batch->at = at;
+    batch->count = batch->waiting = count;
+    batch->around = around;
+    memcpy(batch->lengths, lengths, (size_t)count * 2);
+    batch->octets = (int64_t)around * count;
+    for (int place = 0; place < count; place++) {
+        batch->octets += batch->lengths[place];
+        batch->left[place / 64] |= (uint64_t)1 << (place % 64);
+    }
+    flight->newest = first + count - 1;
+    flight->some = 1;
+    return 1;
+}
+
+/* Take notes of what was sent, one after the other: first number, moment, count, bytes around each, lengths. */
+static int take_notes(struct flight *flight, const uint8_t *notes, size_t size)
+{
+    while (size >= NOTE) {
+        int64_t first;
+        double at;
+        uint16_t count, around;
+        memcpy(&first, notes, 8);
+        memcpy(&at, notes + 8, 8);
+        memcpy(&count, notes + 16, 2);
+        memcpy(&around, notes + 18, 2);
+        if ((size - NOTE) / 2 < count || !add_batch(flight, first, at, count, around, notes + NOTE))
+            return 0;
+        notes += NOTE + 2 * (size_t)count;
+        size -= NOTE + 2 * (size_t)count;
+    }
+    return size == 0;
+}
+
+/* -- arrivals -------------------------------------------------------------------------------------------------------- */
+
+struct arrivals { /* one run: `ticks` of the numbers from `begin` up to `end` */
+    int64_t begin, end;
+    const int64_t *ticks;
+};
+
+static void note_highest(struct flight *flight, int64_t number)
+{
+    if (number > flight->highest)
+        flight->highest = number;
+}
+
+static void take_whole(struct flight *flight, struct batch *batch, const int64_t *ticks, struct piece *piece)
+{
+    *piece = (struct piece){batch->at, batch->count, batch->octets, batch->lengths[0] + batch->around, ticks[0], ticks[0]};
+    for (int place = 1; place < batch->count; place++) {
+        if (ticks[place] < piece->earliest)
+            piece->earliest = ticks[place];
+        if (ticks[place] > piece->latest)
+            piece->latest = ticks[place];
+    }
+    memset(batch->left, 0, sizeof batch->left);
+    batch->waiting = 0;
+    note_highest(flight, batch->first + batch->count - 1);
+}
+
+/* Take the part of a batch that lies in a run, and what was told of before once only; returns how many pieces. */
+static int take_singly(struct flight *flight, struct batch *batch, const struct arrivals *run, struct piece *pieces)
+{
+    int found = 0;
+    int64_t end = batch->first + batch->count < run->end ? batch->first + batch->count : run->end;
+    for (int64_t number = batch->first > run->begin ? batch->first : run->begin; number < end; number++) {
+        int place = (int)(number - batch->first);
+        uint64_t bit = (uint64_t)1 << (place % 64);
+        if (!(batch->left[place / 64] & bit))
+            continue;
+        batch->left[place / 64] &= ~bit;
+        batch->waiting--;
+        note_highest(flight, number);
+        int64_t size = batch->lengths[place] + batch->around, came = run->ticks[number - run->begin];
+        pieces[found++] = (struct piece){batch->at, 1, size, size, came, came};
+    }
+    return found;
+}
+
+/* Take one run, going on at the batch `*place`; returns how many pieces. A run has no more pieces than numbers. */
+static int take_run(struct flight *flight, int *place, const struct arrivals *run, struct piece *pieces)
+{
+    int found = 0;
+    for (; *place < flight->count; ++*place) {
+        struct batch *batch = batch_at(flight, *place);
+        int64_t end = batch->first + batch->count;
+        if (batch->first >= run->end)
+            break;
+        if (batch->first >= run->begin && end <= run->end && batch->waiting == batch->count) {
+            take_whole(flight, batch, run->ticks + (batch->first - run->begin), &pieces[found++]);
+        } else if (end > run->begin) {
+            found += take_singly(flight, batch, run, pieces + found);
+            if (end > run->end)
+                break;
+        }
+    }
+    return found;
+}
+
+static int64_t unwrapped(const struct flight *flight, uint16_t base)
+{
+    int64_t newest = flight->some ? flight->newest : -1;
+    return newest - ((newest - base) & 0xFFFF);
+}
+
+/* Forget batches that `reordered` later packets have overtaken; returns how many packets of them never arrived. */
+static int forget_overtaken(struct flight *flight, int reordered)
+{
+    int lost = 0;
+    while (flight->count) {
+        struct batch *batch = batch_at(flight, 0);
+        if (batch->waiting && batch->first + batch->count > flight->highest - reordered + 1)
+            break;
+        lost += batch->waiting;
+        flight->begin = (flight->begin + 1) % flight->room;
+        flight->count--;
+    }
+    return lost;
+}
+
+/* -- what Python calls ----------------------------------------------------------------------------------------------- */
+
+/*
+ * Take `notes` and then runs of arrivals after the 16-bit number `base`: pairs of offset and count in `runs`, all their
+ * ticks one after the other. Returns how many pieces there are, at most as many as ticks; -1 for wrong arguments.
+ */
+int packets_told(int number, const uint8_t *notes, size_t notes_size, int base, const int32_t *runs, int run_count,
+                 const int64_t *ticks, int tick_count, struct piece *pieces, int room)
+{
+    struct flight *flight = flight_of(number);
+    int place = 0, found = 0;
+    if (flight == NULL || run_count < 0 || tick_count < 0 || room < tick_count || !take_notes(flight, notes, notes_size))
+        return -1;
+    int64_t from = unwrapped(flight, (uint16_t)base);
+    for (int run = 0; run < run_count; run++) {
+        int32_t offset = runs[2 * run], count = runs[2 * run + 1];
+        if (offset < 0 || count < 0 || count > tick_count)
+            return -1;
+        struct arrivals arrivals = {from + offset, from + offset + count, ticks};
+        found += take_run(flight, &place, &arrivals, pieces + found);
+        ticks += count;
+        tick_count -= count;
+    }
+    return found;
+}
+
+/* Forget what is overtaken; returns how many packets were lost, -1 for a session that does not exist. */
+int packets_lost(int number, int reordered)
+{
+    struct flight *flight = flight_of(number);
+    return flight == NULL ? -1 : forget_overtaken(flight, reordered);
+}
+
+struct feedback {
+    uint16_t base, count;
+    uint32_t reference;
+    const uint8_t *deltas;
+};
+
+static uint16_t two_bytes(const uint8_t *data)
+{
+    return (uint16_t)(data[0] << 8 | data[1]);
+}
+
+/* Read transport-wide feedback by which all came soon; 0 for any other. */
+static int read_feedback(const uint8_t *body, int length, struct feedback *found)
+{
+    if (length < DELTAS)
+        return 0;
+    uint16_t chunk = two_bytes(body + 16);
+    *found = (struct feedback){two_bytes(body + 8), two_bytes(body + 10),
+                               (uint32_t)body[12] << 16 | (uint32_t)two_bytes(body + 13), body + DELTAS};
+    return (chunk & 0xE000) == ALL_SOON && found->count && found->count <= (chunk & 0x1FFF)
+           && length - DELTAS >= found->count;
+}
+
+/* Tell whether a compound has one such feedback, and beside it reports and names that say nothing. */
+static int is_plain_feedback(const uint8_t *data, int length, struct feedback *found)
+{
+    int seen = 0;
+    for (int at = 0, end; at < length; at = end) {
+        if (at + 4 > length || data[at] >> 6 != 2)
+            return 0;
+        end = at + 4 + 4 * two_bytes(data + at + 2);
+        if (end > length)
+            return 0;
+        int form = data[at] & 31, kind = data[at + 1], size = end - at - 4;
+        if (data[at] & 0x20) {
+            int padding = data[end - 1];
+            if (size == 0 || padding == 0 || padding > size)
+                return 0;
+            size -= padding;
+        }
+        if (kind == RTPFB && form == TRANSPORT_WIDE && !seen)
+            seen = read_feedback(data + at + 4, size, found);
+        else if (!(kind == RR && form == 0 && size >= 4) && kind != SDES)
+            return 0;
+        if (kind == RTPFB && !seen)
+            return 0;
+    }
+    return seen;
+}
+
+/*
+ * Take `notes`, decrypt an RTCP compound as `packets_read_control` does, and where it is plain feedback take its
+ * arrivals and forget what is overtaken. `told` says whether that was so; there are at most `length` pieces.
+ */
+int packets_feedback(int number, const uint8_t *notes, size_t notes_size, const uint8_t *data, int length,
+                     int reordered, uint8_t *out, size_t out_size, struct piece *pieces, int room, struct told *told)
+{
+    static int64_t ticks[LONGEST];
+    struct flight *flight = flight_of(number);
+    struct feedback found;
+    int place = 0;
+    *told = (struct told){0};
+    if (flight == NULL || length > LONGEST || room < length || !take_notes(flight, notes, notes_size))
+        return -BROKEN;
+    int size = packets_read_control(number, data, length, out, out_size);
+    if (size < 0 || !is_plain_feedback(out, size, &found))
+        return size;
+    int64_t from = unwrapped(flight, found.base), sum = 0;
+    for (int count = 0; count < found.count; count++)
+        ticks[count] = sum += found.deltas[count];
+    struct arrivals arrivals = {from, from + found.count, ticks};
+    told->pieces = take_run(flight, &place, &arrivals, pieces);
+    told->lost = told->pieces ? forget_overtaken(flight, reordered) : 0;
+    told->reference = (int32_t)found.reference;
+    told->plain = 1;
+    return size;
+}
