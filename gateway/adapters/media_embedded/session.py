@@ -221,7 +221,7 @@ class Session:
             return
         self.traffic.packets_in += 1
         self.line.received.octets += len(data)
-        if not rtp.is_rtcp(data):
+        if not 192 <= data[1] <= 223:  # RFC 5761 section 4: packet types of RTCP
             self.inbox.append(data)
             self._exchange.waiting(self, marked=data[1] > 127)
             return

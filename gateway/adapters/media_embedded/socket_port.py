@@ -20,7 +20,7 @@ UDP_SEGMENT = 103  # linux/udp.h
 NO_SEGMENTING = frozenset({errno.EINVAL, errno.EIO})
 """What a kernel or a network card that cannot segment answers."""
 
-Receiver = Callable[[bytes, Address], None]
+Receiver = Callable[["SocketPort", bytes, Address], None]
 Ancillary = tuple[tuple[int, int, bytes], ...]
 
 
@@ -75,7 +75,7 @@ class SocketPort:
                 self.refused += 1  # the ICMP answer to an earlier datagram
                 continue
             if data:
-                receive(data, source[:2])
+                receive(self, data, source[:2])
         return SLICE
 
     def pause(self) -> None:

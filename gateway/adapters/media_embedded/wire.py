@@ -155,13 +155,22 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Alive:
+    """Answer, if you can: cheaper than all figures, which name every session."""
+
+    op: Literal["alive"] = "alive"
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """Give all figures."""
 
     op: Literal["measure"] = "measure"
 
 
-Request = Configure | Reserve | Open | Restart | Close | Assign | Carry | Tap | Untap | Picture | Limit | Measure
+Request = (
+    Configure | Reserve | Open | Restart | Close | Assign | Carry | Tap | Untap | Picture | Limit | Alive | Measure
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from gateway.adapters.media_embedded.socket_port import SocketPort
 from gateway.adapters.media_embedded.taps import Taps
 from gateway.adapters.media_embedded.tcp_port import TcpPort
 from gateway.adapters.media_embedded.wire import (
+    Alive,
     Ask,
     Assign,
     Carry,
@@ -115,15 +116,17 @@ class Worker:
         return "taken" if self._setup.tcp else "off"
 
     def _port(self, host: str, number: int, session: str | None = None) -> SocketPort:
-        def receive(data: bytes, source: tuple[str, int]) -> None:
-            own = None if session is None else self._own.get(session)
+        if session is None:
+            return self._path.port(host, number, self.hub.receive, self.hub.drained)
+
+        def receive(port: SocketPort, data: bytes, source: Address) -> None:
+            own = self._own.get(session)
             if isinstance(own, PlainSession):
                 own.take(data, source)
-            elif session is None or own is not None:
+            elif own is not None:
                 self.hub.receive(port, data, source, own)
 
-        port = self._path.port(host, number, receive, self.hub.drained)
-        return port
+        return self._path.port(host, number, receive, self.hub.drained)
 
     def _reserve(self, number: int, session: str, host: str) -> Reply:
         try:
@@ -174,6 +177,8 @@ class Worker:
             case Close(session, reason):
                 self.hub.close(session, reason)
                 self._let_go(session)
+                return Reply(ask.number)
+            case Alive():
                 return Reply(ask.number)
             case Measure():
                 figures = figures_of(self.hub, self._all_ports(), (self.tcp, self._tcp))

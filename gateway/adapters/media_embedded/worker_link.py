@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from gateway.adapters.media_embedded.identity import Identity
 from gateway.adapters.media_embedded.wire import (
+    Alive,
     Answer,
     Ask,
     Configure,
@@ -208,7 +209,7 @@ class WorkerLink:
             if process_id is None:
                 continue
             try:
-                await self.request(Measure(), within_s=SILENT_S)
+                await self.request(Alive(), within_s=SILENT_S)
             except LinkError:
                 silent.append(process_id)
             else:

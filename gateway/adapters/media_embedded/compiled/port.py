@@ -42,7 +42,7 @@ class CompiledPort(SocketPort):
                 continue
             for data, raw in library.arrivals(count):
                 if data:
-                    receive(data, known.get(raw) or self._spell(raw))
+                    receive(self, data, known.get(raw) or self._spell(raw))
             taken += count
             if count < BATCH:
                 break

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from gateway.adapters.media_embedded.rules.flight import Flight, InFlight, Piece
 from gateway.adapters.media_embedded.rules.rtp import Unwrapper
+from gateway.adapters.media_embedded.rules.trains import Trains
 from gateway.adapters.media_embedded.rules.transport_feedback import REFERENCE_TICKS, TICK_S, TransportFeedback
 
 START, LEAST, MOST = 1_000_000, 100_000, 100_000_000
@@ -31,7 +32,7 @@ LOOK_S, LOOK_PACKETS, LOOK_AT_LEAST_S = 0.1, 5, 0.5
 BASE_S, BASES = 5.0, 6
 """The quickest packet of each of the last six times five seconds is remembered."""
 DELIVERED_S = 0.5
-TRAIN_GAP_S, TRAIN_PACKETS, LONG_TRAIN, TRAINS_S, TRAIN_TRUST = 0.002, 5, 12, 5.0, 0.8
+TRAIN_GAP_S, TRAIN_PACKETS, LONG_TRAIN, TRAIN_TRUST = 0.002, 5, 12, 0.8
 DISTRUST_S, LONGEST_DISTRUST_S = 5.0, 80.0
 FEW_TRAINS, MANY_TRAINS = 3, 6
 """Trains that raise the estimate; and that lower one of which not half is in use, if none of them was that quick."""
@@ -62,7 +63,7 @@ class Estimator:
         self._grown_at: float | None = None
         self._delivered: deque[tuple[float, int]] = deque()
         self._delivered_bytes = 0
-        self._trains: deque[tuple[float, float]] = deque(maxlen=32)
+        self._trains = Trains()
         self._distrust_until, self._distrust_s = 0.0, DISTRUST_S
         self._counted_at: float | None = None
         self._arrived = self._lost = 0
@@ -137,7 +138,8 @@ class Estimator:
         if length >= TRAIN_PACKETS:
             bits = (octets - leading) * 8
             rate = MOST if took <= bits / MOST else bits / took
-            self._trains.extend([(now, rate)] * (3 if length >= LONG_TRAIN else 1))
+            for _ in range(3 if length >= LONG_TRAIN else 1):
+                self._trains.add(rate, now)
 
     def _rate(self) -> float:
         """Return what was delivered lately, bits a second."""
@@ -195,9 +197,7 @@ class Estimator:
             return
         if now - self._lowered_at > LONGEST_DISTRUST_S:
             self._distrust_s = DISTRUST_S
-        rates = (
-            [] if now < self._distrust_until else sorted([rate for at, rate in self._trains if now - at <= TRAINS_S])
-        )
+        rates = [] if now < self._distrust_until else self._trains.rates(now)
         delivered = self._rate()
         self._bitrate = max(self._bitrate, delivered * LEFT_OVER)  # it came, and nothing waited
         seen = middle(rates) * TRAIN_TRUST if len(rates) >= FEW_TRAINS else 0.0

@@ -28,6 +28,7 @@ AGAIN_WITHIN_S, AGAIN_EVERY_S = 3.0, 0.2
 LEAST_STEP_MS = 20
 TIMESTAMPED, SSRC, COUNT = 8, 4, 2
 """Bytes of a header up to and with its timestamp, of what follows it, of the transport-wide number at the end."""
+_new = tuple.__new__  # half the time of the class's own call, for every run of every leg
 PADDING = b"\x01"
 """All that a probe carries."""
 
@@ -114,7 +115,7 @@ class Leg:
             self._last_vp8 = rows[-1][3]
         wide = 0 if self._transport is None else self._transport.next
         tail = self._tail_of(run.first.loudness) if self.plan.level_extension else self._tail
-        recipe = Recipe(rows, self._step, later, payload_type, wide, tail)
+        recipe = _new(Recipe, (rows, self._step, later, payload_type, wide, tail))
         if self._transport is not None:
             self._transport.note(run.lengths, self._head_size, now)
         self._ring.extend(recipe)

@@ -93,9 +93,14 @@ class Ring:
     def extend(self, recipe: Recipe) -> None:
         """Keep a run of ascending numbers that are all higher than `highest` and lie within `size`; not any others."""
         slots, mask, rows, step = self._slots, self._mask, recipe.rows, recipe.step
-        for row in rows:
-            slots[row[0] + step & mask] = recipe
-        self.highest = rows[-1][0] + step
+        first, last, count = rows[0][0] + step, rows[-1][0] + step, len(rows)
+        place = first & mask
+        if last - first + 1 == count and place + count <= len(slots):  # nothing missing, no wrap: nearly always
+            slots[place : place + count] = (recipe,) * count
+        else:
+            for row in rows:
+                slots[row[0] + step & mask] = recipe
+        self.highest = last
 
     def _number_at(self, place: int) -> int | None:
         slot = self._slots[place]

@@ -8,8 +8,12 @@ POLL_S = 0.002
 """How long datagrams lie in the kernel at the longest while the rush lasts."""
 RUSH_S = 0.002
 """Woken more often than this on the average: a rush."""
-_FOUND_S, _EMPTY_S = 0.001, 0.004
-"""What a look counts as: the rush is over when a third of the looks finds nothing."""
+_FOUND_S, _EMPTY_S = 0.0, 0.003
+"""What a look counts as: the rush is over when two of three looks find nothing.
+
+A look that finds something stands for several wake-ups: feedback of many viewers comes a fraction of a millisecond
+apart. Between two such swarms a few empty looks are cheaper than to be woken by each of the next one.
+"""
 _SHARE = 1 / 16
 
 

@@ -47,7 +47,7 @@ class Inlet:
             self._socket.sendto(self._peer.protect(packet), ("127.0.0.1", self.port.number))
             self._sent += 1
 
-    def _receive(self, data: bytes, _: tuple[str, int]) -> None:
+    def _receive(self, _: SocketPort, data: bytes, __: tuple[str, int]) -> None:
         self.session.inbox.append(data)
         self.intake.waiting(self.session, marked=data[1] > 127)
 

@@ -74,7 +74,7 @@ async def stage(tmp_path: Path) -> Iterator[Stage]:
 
 @contextmanager
 def _port() -> Iterator[SocketPort]:
-    port = SocketPort("127.0.0.1", 0, lambda _data, _source: None, lambda: None)
+    port = SocketPort("127.0.0.1", 0, lambda *_: None, lambda: None)
     try:
         yield port
     finally:

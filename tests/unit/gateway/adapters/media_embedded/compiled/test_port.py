@@ -24,7 +24,7 @@ class Ear:
         self.some = asyncio.Event()
         self.port = CompiledPort(LIBRARY, host, 0, self._take, self._after)
 
-    def _take(self, data: bytes, source: tuple[str, int]) -> None:
+    def _take(self, _: object, data: bytes, source: tuple[str, int]) -> None:
         self.got.append((data, source))
 
     def _after(self, _: object) -> None:
