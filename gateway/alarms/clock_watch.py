@@ -1,7 +1,7 @@
 """Notices steps of this gateway's wall clock by comparing it with the time since boot.
 
-**A step changes no deadline** (those run on boot time); it is told as an alarm of this gateway, cleared once the clock
-has run evenly for a minute.
+**A step changes no deadline** (`escalation/stepping.py` moves them with the clock); it is told as an alarm of this
+gateway, cleared once the clock has run evenly for a minute.
 """
 
 import logging

@@ -51,7 +51,10 @@ class Area(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EscalationNeeds:
-    """All that the room stands on. `has_upper`: a gateway above is configured."""
+    """All that the room stands on. `has_upper`: a gateway above is configured; `sole`: nobody else writes the timers.
+
+    Replicas on several machines have several clocks: a step of one of them says nothing about the others' timers.
+    """
 
     store: Store
     alarms: AlarmsRoom
@@ -60,3 +63,4 @@ class EscalationNeeds:
     clock: Clock
     metrics: Metrics
     has_upper: bool
+    sole: bool = True

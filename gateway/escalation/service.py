@@ -17,6 +17,7 @@ from gateway.escalation.machine import Effect, HandUp, Note, Phase, Reopen, Run,
 from gateway.escalation.needs import EscalationNeeds
 from gateway.escalation.post import NOTICE, Line, Post, Wish, batched
 from gateway.escalation.rows import load, row_of, seen_of
+from gateway.escalation.stepping import Stepping, boot_id
 from gateway.escalation.tables import chains, notices, runs
 from gateway.escalation.tables import timers as timer_rows
 from gateway.escalation.timers import Timer
@@ -54,6 +55,7 @@ class Escalation:
         self.letters = Letters(needs.clock)
         self._courier = Courier(needs, per_minute, self.letters)
         self._tasks = Supervisor("escalation", clock=needs.clock)
+        self._stepping = Stepping(needs.clock, boot_id()) if needs.sole else None
         self._chain = default_chain(needs.area.own().tier)
         self.version = 0
         self._overdue = 0
@@ -72,6 +74,8 @@ class Escalation:
     async def prepare(self) -> None:
         """Read the chain in force, and bring the runs in line with the alarms as they stand."""
         async with self._needs.store.unit() as uow:
+            if self._stepping is not None:
+                await self._stepping.begin(uow)
             newest = select(chains).order_by(chains.c.version.desc()).limit(1)
             row = (await uow.execute(newest)).one_or_none()
             if row is not None:
@@ -229,6 +233,7 @@ class Escalation:
 
     async def act_due(self) -> int:
         """Act on the chains' timers that are due; returns how many."""
+        await self._notice_step()
         async with self._needs.store.reading() as reader:
             due = await timers.due(reader, RUN, self._needs.clock.now(), AT_ONCE)
         for timer in due:
@@ -274,7 +279,12 @@ class Escalation:
 
     async def deliver_due(self) -> int:
         """Send the messages that are due; returns how many were tried."""
+        await self._notice_step()
         return await self._courier.deliver_due()
+
+    async def _notice_step(self) -> None:
+        if self._stepping is not None:
+            await self._stepping.look(self._needs.store)
 
     async def _run_chains(self) -> None:
         while True:

@@ -106,3 +106,11 @@ chains = Table(
     Column("chain", JSON, nullable=False),
 )
 """Every version of this centre's chain; the newest is in force, none is ever changed."""
+
+clock_marks = Table(
+    "escalation_clock_marks",
+    METADATA,
+    Column("boot", String(36), primary_key=True),
+    Column("offset", BigInteger, nullable=False),
+)
+"""How far the wall clock stood from the time since this boot at the last look, in microseconds."""

@@ -41,7 +41,7 @@ async def minute(stage: Stage, chance: random.Random, standing: dict[tuple[str, 
         async with stage.store.unit() as uow:
             await stage.alarms.apply(uow, [stage.arrival(event) for event in events])
         await stage.settle()
-        stage.clock.step(60 * BATCH / PER_MINUTE)
+        await stage.clock.advance(60 * BATCH / PER_MINUTE)
     return reds
 
 

@@ -116,7 +116,7 @@ class Stage:
 
     async def pass_(self, seconds: float) -> None:
         """Let time pass, then act on what is due and send it."""
-        self.clock.step(seconds)
+        await self.clock.advance(seconds)
         await self.settle()
 
     async def settle(self) -> None:

@@ -84,7 +84,7 @@ class Office:
             pass
 
     async def pass_(self, seconds: float) -> None:
-        self.stage.clock.step(seconds)
+        await self.stage.clock.advance(seconds)
         await self.settle()
 
     async def lists(self, *targets: dict[str, Any], outlets: Any = ()) -> None:

@@ -21,12 +21,12 @@ async def test_an_errand_is_done_once_at_its_time_also_after_a_restart(tmp_path)
         errands.on("call", do)
         async with stage.store.unit() as uow:
             await errands.set(uow, "call", KEY, uow.now + timedelta(seconds=300))
-        stage.clock.step(299)
+        await stage.clock.advance(299)
         assert await errands.act_due() == 0
     async with escalation_stage(tmp_path, clock=stage.clock) as again:
         errands = Errands(again.store, again.clock)
         errands.on("call", do)
-        again.clock.step(1)
+        await again.clock.advance(1)
         assert await errands.act_due() == 1
         assert await errands.act_due() == 0
     assert [key for key, _ in done] == [KEY]
@@ -43,7 +43,7 @@ async def test_an_errand_that_fails_stays_due_changes_nothing_and_is_counted(tmp
         async with stage.store.unit() as uow:
             await errands.set(uow, "call", KEY, uow.now)
         assert await errands.act_due() == 1
-        stage.clock.step(6)
+        await stage.clock.advance(6)
         assert await stage.room.audit() == 1
 
 

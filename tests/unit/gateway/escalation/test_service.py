@@ -102,7 +102,7 @@ async def test_deadlines_that_passed_while_the_gateway_was_down_are_met_after_it
         await stage.room.set_chain(PLAIN, by="王")
         alarm = await stage.raise_()
         await stage.settle()
-    clock.step(400)
+    await clock.advance(400)
     async with escalation_stage(tmp_path, clock=clock) as stage:
         assert await stage.room.audit() == 1
         await stage.settle()
@@ -224,7 +224,7 @@ async def test_a_message_that_died_on_its_way_is_sent_after_its_lease(tmp_path: 
         async with stage.store.unit() as uow:
             leased = update(timers).where(timers.c.kind == "notice").values(leased_until=uow.now)
             await uow.execute(leased)
-    clock.step(1)
+    await clock.advance(1)
     async with escalation_stage(tmp_path, clock=clock) as stage:
         await stage.settle()
         assert stage.sent() == [("值班员张", "step")]
@@ -281,3 +281,36 @@ async def test_a_red_message_never_stands_behind_mild_ones(tmp_path: Path) -> No
         await stage.raise_(key="red", severity=1)
         await stage.room.deliver_due()
         assert next(notice.severity for notice in stage.channels[Channel.SMS].got) == 1
+
+
+async def test_a_step_of_the_clock_neither_shortens_nor_lengthens_a_deadline(tmp_path: Path) -> None:
+    for step in (7200.0, -7200.0):
+        async with escalation_stage(tmp_path / str(step)) as stage:
+            await stage.room.set_chain(PLAIN, by="王")
+            await stage.raise_()
+            await stage.settle()
+            await stage.pass_(30)
+            stage.clock.step(step)
+            await stage.settle()
+            await stage.pass_(29)
+            assert len(stage.sent()) == 1
+            await stage.pass_(1)
+            assert stage.sent() == [("值班员张", "step"), ("带班李", "step")]
+            assert await stage.room.audit() == 0
+
+
+async def test_a_step_while_the_gateway_was_down_is_noticed_at_its_start(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with escalation_stage(tmp_path, clock=clock) as stage:
+        await stage.room.set_chain(PLAIN, by="王")
+        alarm = await stage.raise_()
+        await stage.settle()
+    await clock.advance(20)
+    clock.step(-86_400)
+    async with escalation_stage(tmp_path, clock=clock) as stage:
+        (second, *_) = (await stage.room.course(alarm))["coming"]
+        assert (second["at"] - clock.now()).total_seconds() == 40
+        await stage.pass_(39)
+        assert stage.sent() == []
+        await stage.pass_(1)
+        assert stage.sent() == [("带班李", "step")]

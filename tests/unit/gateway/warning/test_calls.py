@@ -83,14 +83,14 @@ async def test_a_restart_goes_on_where_it_was_and_nobody_is_called_twice(tmp_pat
         await office.bulletins.take(alert(**RED))
         await office.settle()
     clock = office.stage.clock
-    clock.step(900)
+    await clock.advance(900)
     async with warning_stage(tmp_path, clock=clock) as again:
         await again.settle()
         assert again.told() == ["王五", "赵六"]
         assert [call["phase"] for call in (await again.only())["calls"]] == ["door", "calling"]
-        clock.step(299)
+        await clock.advance(299)
         assert await again.errands.act_due() == 0
-        clock.step(1)
+        await clock.advance(1)
         assert await again.errands.act_due() == 1
 
 
@@ -104,7 +104,7 @@ async def test_an_answer_stops_the_messages_that_wait_and_a_second_press_changes
         await office.calls.confirm_by_link(token)
         first = called(await office.only())["张三"]
         assert {one["channel"]: one["state"] for one in first["letters"]} == {"sms": "accepted", "email": "cancelled"}
-        office.stage.clock.step(30)
+        await office.stage.clock.advance(30)
         await office.calls.confirm_by_link(token)
         assert called(await office.only())["张三"]["confirmed_at"] == first["confirmed_at"]
 
@@ -195,7 +195,7 @@ async def test_figures_tell_how_many_answered_and_how_fast(tmp_path):
         await office.lists(TOWN)
         await office.bulletins.take(alert(**RED))
         await office.settle()
-        office.stage.clock.step(90)
+        await office.stage.clock.advance(90)
         await office.calls.confirm_by_link(office.link("张三"))
         await office.room.measure()
         office.stage.metrics.take_snapshot()

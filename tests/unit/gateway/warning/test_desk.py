@@ -59,7 +59,7 @@ async def test_the_record_says_who_was_reached_how_and_when_in_every_form(tmp_pa
 async def test_the_feed_names_each_published_warning_and_its_document(tmp_path):
     async with warning_stage(tmp_path) as office:
         first = await office.issue()
-        office.stage.clock.step(60)
+        await office.stage.clock.advance(60)
         await office.issue(drill=True)
         published = await office.desk.published(drills=False)
         body = feed_of(published, BASE, "如东县预警", datetime(2026, 1, 1, tzinfo=UTC))
