@@ -215,14 +215,17 @@ class Agent:
         if not self.settings.webhook.enabled:
             return
         from edge_agent.sensors.idempotency import Requests
-        from edge_agent.sensors.webhook import Webhook, read_secret
+        from edge_agent.sensors.keeper import Keeper
+        from edge_agent.sensors.webhook import Webhook, WebhookTable, read_secret
 
         hook = self.settings.webhook
         if hook.secret_file is None:
             raise ConfigError("webhook.secret_file is missing")
         secret = read_secret(hook.secret_file)
         self._requests = Requests(self.settings.state.dir / "requests.sqlite3")
-        webhook = Webhook(self.intake, self._requests, secret, self.clock)
+        keeper = Keeper(WebhookTable(hook.sensors, hook.silent_after_s), self.intake, self.clock)
+        self.tasks.start("webhook silence", keeper.watch)
+        webhook = Webhook(self.intake, self._requests, secret, self.clock, keeper)
         self.webhook = HttpListener("webhook", hook.host, hook.port, [*webhook.routes(), *management_routes(self)[:2]])
         self.webhook.open()
 

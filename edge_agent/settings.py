@@ -190,14 +190,16 @@ class SensorSettings(Section):
     host: str = Field(default="127.0.0.1", description="mqtt, modbus: address of the other side; else to listen on")
     port: int = Field(default=1883, ge=0, le=65535, description="Its port; Modbus TCP usually has 502.")
     stations: tuple[StationSettings, ...] = Field(
-        default=(), description="hj212, sl651, modbus: stations, e.g. {id = '0012345678', title = '洋口港'}"
+        default=(), description="hj212, sl651, modbus, mqtt: stations, e.g. {id = '0012345678', title = '洋口港'}"
     )
     limits: tuple[LimitSettings, ...] = Field(
         default=(),
         description="hj212, sl651, modbus: e.g. {element = '39', name = '水位', high = 3.2, severity = 2, unit = 'm'}",
     )
     silent_after_s: float = Field(
-        default=0.0, ge=0, description="hj212, sl651, modbus: a station silent for so long raises an alarm; 0 = never"
+        default=0.0,
+        ge=0,
+        description="hj212, sl651, modbus, mqtt: a station silent for so long raises an alarm; 0 = never",
     )
     points: tuple[PointSettings, ...] = Field(
         default=(), description="modbus: e.g. {element = 'level', station = 'tank-1', address = 0, scale = 0.01}"
@@ -207,6 +209,9 @@ class SensorSettings(Section):
         default=None, description="folder: files *.json with reports are taken, then moved to done/ or refused/"
     )
     topic: str = Field(default="alarms/#", description="mqtt: topics that carry sensor reports in JSON")
+    mapping: Path | None = Field(
+        default=None, description="mqtt: TOML file that explains foreign payloads; without it they are our own reports"
+    )
     username: str = Field(default="", description="mqtt: user, empty = none")
     password_file: Path | None = Field(default=None, description="mqtt: file with the password")
     rate_per_minute: float = Field(default=6.0, ge=0, description="simulator: raises per minute")
@@ -243,6 +248,14 @@ class WebhookSection(Section):
     port: int = Field(default=8090, ge=0, le=65535, description="Port; 0 takes a free one.")
     secret_file: Path | None = Field(
         default=None, description="File with the shared secret for HMAC-SHA256, at least 16 characters."
+    )
+
+    sensors: tuple[StationSettings, ...] = Field(
+        default=(),
+        description="Sensors that must be heard (reports, POST /ingest/heartbeat): {id = 'gas-1', title = '加气站'}",
+    )
+    silent_after_s: float = Field(
+        default=0.0, ge=0, description="One of these sensors silent for so long raises an alarm; 0 = never."
     )
 
     @model_validator(mode="after")

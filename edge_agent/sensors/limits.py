@@ -65,6 +65,11 @@ class Limits:
         self._raised: dict[tuple[str, str], bool] = {}
         self._heard: dict[str, datetime] = {}
 
+    @property
+    def known(self) -> frozenset[str]:
+        """The stations of the table."""
+        return frozenset(self._titles)
+
     def begin(self, now: datetime) -> None:
         """Count the silence of every known station from now on."""
         self._heard = dict.fromkeys(self._titles, now)

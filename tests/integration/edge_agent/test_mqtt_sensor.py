@@ -64,6 +64,48 @@ async def test_reports_are_taken_and_what_does_not_fit_is_counted(tmp_path):
     assert store.keys.count("late") == 1
 
 
+MAPPING = """
+[[rule]]
+topic = "alarms/+/state"
+when = { kind = ["gas"] }
+alarm_key = "{topic.1}/gas"
+sensor = "{topic.1}"
+headline = "可燃气体 {value} %LEL"
+value = "value"
+severity = { path = "level", map = { HH = 1, H = 2 } }
+cleared = { path = "level", values = ["ok"] }
+[[rule]]
+topic = "alarms/+/alive"
+sensor = "{topic.1}"
+heartbeat = true
+"""
+
+
+async def test_foreign_payloads_are_explained_by_a_file_and_a_silent_sensor_is_missed(tmp_path):
+    (tmp_path / "gas.toml").write_text(MAPPING)
+    spool = await Spool.open(tmp_path / "spool.sqlite3", clock=CLOCK)
+    store = Store(spool)
+    intake = Intake("320623-box", store, CLOCK)
+    async with mosquitto(tmp_path) as broker, Supervisor("test") as tasks:
+        address = broker.address()
+        settings = SensorSettings(
+            kind="mqtt", name="plc", host=address.host, port=address.port, topic="alarms/#",
+            mapping=tmp_path / "gas.toml", stations=({"id": "gas-7", "title": "加气站"},), silent_after_s=1.0,
+        )  # fmt: skip
+        tasks.start("sensor", make_sensor(settings, "320623-box", intake, CLOCK).run)
+        async with MqttLink(address, "plc-1") as plc:
+            await until(lambda: "gas-7/silent" in store.keys)  # nothing was heard of it since the start
+            body = json.dumps({"kind": "gas", "level": "HH", "value": 31.5}).encode()
+            while "gas-7/gas" not in store.keys:  # its subscription has no other sign
+                await plc.publish("alarms/gas-7/state", body)
+                await CLOCK.sleep(0.1)
+            await until(lambda: store.keys.count("gas-7/silent") >= 2, what="being heard ends the silence")
+            refused = intake.counters["refused_bad_schema"]
+            await plc.publish("alarms/gas-7/other", b"{}")
+            await until(lambda: intake.counters["refused_bad_schema"] == refused + 1)
+    await spool.close()
+
+
 async def _subscribed(plc, store):
     """Publish until the sensor has heard one: its subscription has no other sign."""
     for _ in range(200):

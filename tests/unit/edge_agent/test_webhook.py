@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -11,9 +11,11 @@ from starlette.applications import Starlette
 
 from edge_agent.intake import Intake
 from edge_agent.sensors.idempotency import Requests
+from edge_agent.sensors.keeper import Keeper
 from edge_agent.sensors.reports import BODY_BYTES
-from edge_agent.sensors.webhook import Webhook, read_secret
-from protocols.aio.clock import SystemClock
+from edge_agent.sensors.webhook import Webhook, WebhookTable, read_secret
+from edge_agent.settings import StationSettings
+from protocols.aio.clock import ManualClock, SystemClock
 from protocols.aio.spool import Spool
 from protocols.envelope import Lane
 from protocols.errors import ConfigError, SpoolFullError
@@ -37,13 +39,13 @@ class Desk:
         transport = httpx.ASGITransport(Starlette(routes=self.hook.routes()))
         return httpx.AsyncClient(transport=transport, base_url="http://agent")
 
-    async def post(self, body, key=None, signature=None):
+    async def post(self, body, key=None, signature=None, path="/ingest/alarms"):
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"X-Silian-Signature": signature or "sha256=" + hmac.new(SECRET, raw, hashlib.sha256).hexdigest()}
         if key:
             headers["Idempotency-Key"] = key
         async with self.client() as client:
-            return await client.post("/ingest/alarms", content=raw, headers=headers)
+            return await client.post(path, content=raw, headers=headers)
 
     async def stored(self):
         found = []
@@ -190,3 +192,33 @@ def test_short_and_missing_secrets_are_named(tmp_path):
     (tmp_path / "short").write_text("abc")
     with pytest.raises(ConfigError, match="16 characters"):
         read_secret(tmp_path / "short")
+
+
+async def test_a_sensor_that_falls_silent_is_missed_until_it_is_heard(desk):
+    clock = ManualClock(datetime.now(UTC))
+    table = WebhookTable((StationSettings(id="gas-1", title="加气站"),), silent_after_s=60.0)
+    keeper = Keeper(table, desk.intake, clock)
+    desk.hook = Webhook(desk.intake, desk.requests, SECRET, CLOCK, keeper)
+    keeper.limits.begin(clock.now())
+    clock.step(59)
+    await keeper.keep(keeper.limits.tick)
+    assert await desk.stored() == []
+    clock.step(1)
+    await keeper.keep(keeper.limits.tick)
+    await keeper.keep(keeper.limits.tick)
+    assert [event["data"]["alarm_key"] for event in await desk.stored()] == ["gas-1/silent"]
+    assert (await desk.post({"sensor": "gas-1"}, path="/ingest/heartbeat")).status_code == 204
+    assert [event["data"]["headline"] for event in await desk.stored()] == ["加气站中断上报", "加气站恢复上报"]
+    clock.step(61)
+    assert (await desk.post(REPORT)).status_code == 202  # a report is heard as well
+    await keeper.keep(keeper.limits.tick)
+    assert len(await desk.stored()) == 3
+
+
+@pytest.mark.parametrize("body", [b"", b"{", {"sensor": ""}, {"sensor": "a", "more": 1}, {}])
+async def test_a_bad_heartbeat_is_refused_and_counted(desk, body):
+    answer = await desk.post(body, path="/ingest/heartbeat")
+    assert answer.status_code in {400, 422}
+    assert desk.intake.counters["refused_bad_schema"] == 1
+    unsigned = await desk.post({"sensor": "a"}, path="/ingest/heartbeat", signature="sha256=00")
+    assert unsigned.status_code == 401
