@@ -38,6 +38,7 @@ from gateway.alarms.bulletins import Bulletins
 from gateway.alarms.cap import parse as parse_cap
 from gateway.alarms.clock_watch import ClockWatch
 from gateway.alarms.feeds import Feeds
+from gateway.alarms.link_watch import LinkWatch
 from gateway.alarms.service import Alarms
 from gateway.alarms.shelf_watch import ShelfWatch
 from gateway.audit.api import routes as audit_routes
@@ -521,6 +522,8 @@ class Gateway:
         for node in await self.enrolment.nodes():
             await self.links.expect(node)
         await stack.enter_async_context(self.duty)
+        links = LinkWatch(self.clock, self.alarms, self.table, self.registry.links)
+        self.tasks.start("failed-links", links.run)
         self.tasks.start("shelves", ShelfWatch(self.clock, self.alarms).run)
         self.tasks.start("report-clocks", self.reports.run)
         self.tasks.start("feeds", self.feeds.run)

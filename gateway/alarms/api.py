@@ -69,6 +69,7 @@ class AlarmView(BaseModel):
     reopened_at: datetime | None
     visibility: Visibility
     shelf: ShelfView | None
+    behind: str | None
     flapping: bool
     first_raised_at: datetime
     last_observed_at: datetime

@@ -11,7 +11,8 @@ episode of the condition, *visibility* is the operators' wish.
     cleared       active, new episode opens    cleared, nothing changes but the time
 
 Shelving (ISA-18.2 section 3.1) hides an alarm for a time, by a named person for a reason; a raise of a graver
-severity ends it, and a red alarm is never shelved. An alarm that
+severity ends it, and a red alarm is never shelved.
+A mild alarm of a device behind a failed link is suppressed by design. An alarm that
 opened four times in ten minutes flaps: that is told, and hides nothing.
 
 Events apply in the origin order of their source: one that is not newer than the newest applied is kept in the log and
@@ -29,6 +30,8 @@ from protocols.errors import BadInputError, WrongMomentError
 
 FLAPS, FLAP_WITHIN = 4, timedelta(minutes=10)
 LONGEST_SHELF = timedelta(hours=24)
+SENSORS_OWN = "dev.alarm"
+"""What a sensor reports without saying more: it may be anything, so it is never taken for a fault of the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,14 @@ class AlarmState:
     # visibility
     shelf: Shelf | None = None
     openings: tuple[datetime, ...] = ()
+    behind: str | None = None
+    """The node whose failed link this alarm lies behind, where it is suppressed for that."""
 
     @property
     def visibility(self) -> Visibility:
         """Whether operators are shown the alarm."""
+        if self.behind is not None:
+            return Visibility.SUPPRESSED
         if self.shelf is None:
             return Visibility.SHOWN
         return Visibility.SHELVED if self.shelf.until is not None else Visibility.OUT_OF_SERVICE
@@ -139,7 +146,20 @@ def apply(state: AlarmState | None, change: Change, known: Iterable[Word] = ()) 
         data=change.data,
         drill=change.drill,
         shelf=_kept(state.shelf, change),
+        behind=state.behind if suppressible(change.data) else None,
     )
+
+
+def suppressible(data: AlarmData) -> bool:
+    """Tell whether a failed link in front of it explains the alarm: a mild one of a device, never a sensor's own."""
+    device = data.event_type.startswith("dev.") and data.event_type != SENSORS_OWN
+    return device and data.severity >= Severity.YELLOW
+
+
+def put_behind(state: AlarmState, node: str | None) -> AlarmState | None:
+    """Return the state suppressed behind a failed link, or shown again (None); None where nothing changes."""
+    wanted = node if suppressible(state.data) else None
+    return None if wanted == state.behind else replace(state, behind=wanted)
 
 
 def _kept(shelf: Shelf | None, change: Change) -> Shelf | None:

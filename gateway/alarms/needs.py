@@ -41,6 +41,10 @@ class Area(Protocol):
         """Return the centre above a centre within this gateway's subtree, None at its top."""
         ...
 
+    def hop_to(self, node: str) -> str | None:
+        """Return the direct child on the way to a node, or None."""
+        ...
+
     def subtree(self, code: str) -> tuple[str, ...]:
         """Return `code` and all centres below it; empty where it lies outside this gateway's subtree."""
         ...

@@ -8,7 +8,7 @@ from sqlalchemy import Row
 from gateway.alarms.groups import Member
 from gateway.alarms.machine import Acknowledgement, AlarmState, Escalated, Shelf, flapping
 from gateway.events import AlarmStanding
-from protocols.alarm import AlarmData, Condition, Severity
+from protocols.alarm import AlarmData, Condition, Severity, Visibility
 
 
 def state_of(row: Row[Any]) -> AlarmState:
@@ -28,6 +28,7 @@ def state_of(row: Row[Any]) -> AlarmState:
         escalated=None if row.escalated_at is None else Escalated(**{**row.escalated, "at": row.escalated_at}),
         shelf=_shelf(row),
         openings=tuple(datetime.fromisoformat(at) for at in row.openings or ()),
+        behind=row.behind,
     )
 
 
@@ -76,6 +77,7 @@ def values_of(id_: str, source: str, state: AlarmState) -> dict[str, Any]:
         "shelf_reason": shelf.reason if shelf else None,
         "shelf_severity": shelf.severity if shelf else None,
         "openings": [at.isoformat() for at in state.openings],
+        "behind": state.behind,
     }
 
 
@@ -98,7 +100,7 @@ def standing_of(id_: str, source: str, state: AlarmState) -> AlarmStanding:
         headline=state.data.headline,
         drill=state.drill,
         active=state.condition is Condition.ACTIVE,
-        shown=state.shelf is None,
+        shown=state.visibility is Visibility.SHOWN,
         opened=state.opened,
         applied=state.applied,
         received_at=state.openings[-1] if state.openings else state.received_at,
@@ -138,6 +140,7 @@ def view(row: Row[Any], now: datetime) -> dict[str, Any]:
             "until": stamp(row.shelf_until) if row.shelf_until else None,
             "reason": row.shelf_reason,
         },
+        "behind": row.behind,
         "flapping": flapping([datetime.fromisoformat(at) for at in row.openings or ()], now),
         "first_raised_at": stamp(row.first_raised_at),
         "last_observed_at": stamp(row.last_observed_at),

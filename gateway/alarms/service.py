@@ -6,12 +6,12 @@ All writing happens in units of work; `AlarmChanged` fires after the commit.
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Row, and_, false, func, not_, or_, select
 
 from gateway.alarms import intake, machine
 from gateway.alarms.groups import Group, grouped
@@ -208,6 +208,34 @@ class Alarms:
                     await self._put(uow, row, shown)
                     ended += 1
         return ended
+
+    async def own_standing(self, prefix: str) -> set[str]:
+        """Return what follows `prefix` in the keys of this gateway's own alarms that stand."""
+        mine = (alarms.c.source == self._area.code, alarms.c.alarm_key.startswith(prefix, autoescape=True))
+        wanted = select(alarms.c.alarm_key).where(*mine, alarms.c.condition == Condition.ACTIVE.value)
+        async with self._store.reading() as reader:
+            return {row.alarm_key.removeprefix(prefix) for row in await reader.execute(wanted)}
+
+    async def suppress_behind(self, failed: Collection[str]) -> int:
+        """Suppress what lies behind the failed links of these nodes, show what no longer does; returns how many."""
+        device = alarms.c.data["event_type"].as_string().like("dev.%")
+        active = and_(alarms.c.condition == Condition.ACTIVE.value, device) if failed else false()
+        concerned = select(alarms).where(or_(active, alarms.c.behind.is_not(None)))
+        async with self._store.reading() as reader:
+            rows = (await reader.execute(concerned)).all()
+        if not any(self._behind(row, failed) for row in rows):
+            return 0
+        async with self._store.unit() as uow:
+            moved = [(row, self._behind(row, failed)) for row in await uow.execute(concerned)]
+            for row, state in moved:
+                if state is not None:
+                    await self._put(uow, row, state)
+        return sum(state is not None for _, state in moved)
+
+    def _behind(self, row: Row[Any], failed: Collection[str]) -> AlarmState | None:
+        """Return the alarm's new state, None where nothing changes."""
+        hop = self._area.hop_to(row.source) if row.condition == Condition.ACTIVE.value else None
+        return machine.put_behind(state_of(row), hop if hop in failed else None)
 
     @staticmethod
     async def _row(uow: UnitOfWork, alarm_id: str) -> Row[Any]:

@@ -51,6 +51,7 @@ alarms = Table(
     Column("shelf_reason", Text),
     Column("shelf_severity", SmallInteger),
     Column("openings", JSON),
+    Column("behind", String(32)),
     UniqueConstraint("source", "alarm_key", name="alarms_identity"),
 )
 """One row per (source, alarm key): the state that `machine` made of its events."""

@@ -137,6 +137,7 @@ export interface Alarm {
   reopened_at: string | null
   visibility: 'shown' | 'shelved' | 'suppressed' | 'out_of_service'
   shelf: { by: string; at: string; until: string | null; reason: string } | null
+  behind: string | null
   flapping: boolean
   first_raised_at: string
   last_observed_at: string
