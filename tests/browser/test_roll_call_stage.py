@@ -138,14 +138,16 @@ def test_a_call_one_by_one_is_conducted_by_keys_taken_over_and_survives(
     expect(second.page.locator(f"[data-point='{switches[-1]['centre']}']")).to_have_attribute(
         "data-state", "skipped", timeout=MINUTE
     )
-    switches.append(step(second.page))
+    second.page.wait_for_function(ON_STAGE, arg=CALLED[3], timeout=2 * MINUTE)  # who is set aside leaves the stage
     state = second.page.locator(f"[data-test=state][data-call='{number}']")
-    second.page.click("[data-test=finish]")
-    second.page.locator("[data-test=reason] input").fill("全部点完")
-    second.page.click("[data-test=give-reason]")
+    if second.page.locator("[data-test=finish]").count():
+        second.page.click("[data-test=finish]")
+        second.page.locator("[data-test=reason] input").fill("全部点完")
+        second.page.click("[data-test=give-reason]")
     expect(state).to_have_attribute("data-state", "ended", timeout=3 * MINUTE)
     result = stage.ask(CITY, "caller", f"/roll-calls/{number}")
-    assert all(point["attempts"] <= 1 for point in result["points"]), "nobody is asked twice"
+    first_round = [point for point in result["points"] if point["makeup_at"] is None]
+    assert all(point["attempts"] <= 1 for point in first_round), "nobody is asked twice"
     (ROOT / "test-results").mkdir(exist_ok=True)
     (ROOT / "test-results" / "stage-switches.json").write_text(json.dumps(switches, indent=1))
 
