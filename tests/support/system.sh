@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the programs of the system that the tests drive: broker, browser, fonts, PDF reader, Prometheus, namespaces, encoders.
+# Installs the programs of the system that the tests drive: broker, browser, fonts, PDF reader, Prometheus, namespaces, encoders, speech.
 set -eu
-packages=(mosquitto janus chromium fonts-noto-cjk poppler-utils prometheus nftables iproute2 ffmpeg systemd simple-whip-client gcc libc6-dev postgresql coturn)
+packages=(mosquitto janus chromium fonts-noto-cjk poppler-utils prometheus nftables iproute2 ffmpeg systemd simple-whip-client gcc libc6-dev postgresql coturn espeak-ng)
 command -v node > /dev/null && command -v npm > /dev/null || packages+=(nodejs npm)
 missing=()
 for package in "${packages[@]}"; do
