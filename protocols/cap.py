@@ -105,15 +105,19 @@ _SEVERITIES = {
 _CODE = re.compile(r"^\d{6}")
 
 
+def colour_named(text: str) -> Severity | None:
+    """Return the level of the Chinese colour word in a text, the gravest one where there are several."""
+    return next((severity for severity, (word, _) in _COLOURS.items() if word in text), None)
+
+
 def severity_of(info: CapInfo) -> Severity:
     """Return the level: a Chinese colour word in the headline, a colour parameter, else the CAP severity.
 
     `Unknown` becomes blue: shown, and never louder than what its sender says.
     """
-    title = f"{info.headline} {info.event}"
-    for severity, (word, _) in _COLOURS.items():
-        if word in title:
-            return severity
+    named = colour_named(f"{info.headline} {info.event}")
+    if named is not None:
+        return named
     for name, value in info.parameters.items():
         if "colo" in name.lower():
             for severity, (word, english) in _COLOURS.items():

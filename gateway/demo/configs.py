@@ -14,6 +14,10 @@ HALL = "room"
 """The camera of the command hall: the live test card that roll calls and calls use."""
 
 
+ISSUER = {"sender": "41800000", "events": ["12", "11E"], "gravest": 1}
+"""What the emergency bureau of each centre may issue in the demonstration: accidents and the sea, never the weather."""
+
+
 @dataclass(frozen=True, slots=True)
 class Camera:
     """One camera of the demo. `mark` tells whether its picture carries the test mark."""
@@ -109,6 +113,7 @@ class ConfigFiles:
             "management": {"port": gateway.management},
             "broker": {"port": gateway.broker},
             "media": {"host": host, "port": gateway.media},
+            "warning": {"issuers": [ISSUER | {"unit": f"{gateway.name}应急管理局"}]},
             "prometheus": {"url": f"http://127.0.0.1:{self.plan.prometheus}"},
             # A rehearsal at the desk does not wait ten minutes for a county that was switched off.
             "rollcall": {"presence_s": 20.0, "makeup_every_s": 5.0},

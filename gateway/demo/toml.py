@@ -1,4 +1,4 @@
-"""Writes settings as TOML: tables, lists of tables, strings, numbers, booleans, lists. Reading is `tomllib`'s."""
+"""Writes settings as TOML: tables, lists of tables, inline tables, plain values, lists. Reading is `tomllib`'s."""
 
 import json
 from collections.abc import Mapping
@@ -39,5 +39,7 @@ def _value(value: Any) -> str:
             return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
         case list() | tuple():
             return f"[{', '.join(_value(item) for item in value)}]"
+        case Mapping():
+            return f"{{{', '.join(_pairs(value))}}}"
         case _:
             raise TypeError(f"{type(value).__name__} has no place in our TOML")

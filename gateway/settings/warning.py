@@ -57,5 +57,5 @@ class WarningSection(Section):
         '"offer" waits for a click, "off" does neither.',
     )
     answer_within_s: int = Field(
-        default=300, ge=10, le=3600, description="Seconds a called person has before the next one is called."
+        default=300, ge=1, le=3600, description="Seconds a called person has before the next one is called."
     )

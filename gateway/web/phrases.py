@@ -44,8 +44,8 @@ ERRORS: Final[dict[str, tuple[str, str]]] = {
         "Before signing: time, place, what happened, reporter, and the reason where a number fell or jumped.",
     ),
     "warning_incomplete": (
-        "送审前须写明标题、起始时间、影响范围、警示事项和应采取的措施（突发事件应对法第六十四条）；失效时间须晚于起始时间。",
-        "Before review: headline, beginning, area, what to beware of, what to do; it must end after it begins.",
+        "送审前须写明标题、起始时间、影响范围、警示事项和应采取的措施（突发事件应对法第六十四条）；标题颜色须与级别一致，失效须晚于起始。",
+        "Before review: headline (its colour is the level's), beginning, area, what to beware of, what to do.",
     ),
     "weather_signal": (
         "气象灾害预警信号只能由气象台站发布（气象灾害防御条例第三十条）：请转发气象台的预警，不得以本单位名义发布。",

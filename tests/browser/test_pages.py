@@ -16,6 +16,7 @@ PAGES = {
     "overview": ("/", "dispatcher"),
     "wall": ("/video-wall", "dispatcher"),
     "alarms": ("/alarms", "duty_officer"),
+    "warnings": ("/warnings", "duty_officer"),
     "reports": ("/reports", "duty_officer"),
     "duty": ("/duty", "duty_officer"),
     "recordings": ("/recordings", "dispatcher"),
@@ -43,7 +44,7 @@ FOCUSED = """() => {
 ALL_LIVE = """() => document.querySelectorAll('.pane').length >= 7 &&
   !document.querySelector('.pane:not([data-state=live])')"""
 KEY = re.compile(
-    r"\b(?:app|common|nav|pane|alarm|rollcall|call|device|links|link|system|tree|wall|overview|login|banner|report|duty|recording|press)\.\w+"
+    r"\b(?:app|common|nav|pane|alarm|rollcall|call|device|links|link|system|tree|wall|overview|login|banner|report|warning|duty|recording|press)\.\w+"
 )
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 OWN_WORDS = ".rail, .page-head, th, dt, .tiles span, .counters span, footer.status, .views, .layouts"

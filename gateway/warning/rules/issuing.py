@@ -8,6 +8,7 @@ one is passed on as its own warning, never written anew.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from protocols.cap import colour_named
 from protocols.errors import NotIssuerError, WarningIncompleteError, WeatherSignalError
 from protocols.event_codes import classify, is_weather, mentions_tornado
 from protocols.warning import WarningContent, missing
@@ -52,5 +53,8 @@ def check_complete(content: WarningContent) -> None:
     empty = missing(content)
     if empty:
         raise WarningIncompleteError(f"fill in before review (突发事件应对法 art. 64): {', '.join(empty)}")
+    named = colour_named(content.headline)
+    if named not in {None, content.colour}:
+        raise WarningIncompleteError("the headline names another colour than the level: readers go by the headline")
     if content.expires is not None and content.onset is not None and content.expires <= content.onset:
         raise WarningIncompleteError("expires lies before onset")

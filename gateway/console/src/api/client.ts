@@ -2,6 +2,7 @@ import type {
   Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Channel, Enrolment, EscalationCourse, GapRow, LinkList, MediaGrant, OwnCentre,
   Page, Publisher, QuarantineRow, Recording, Report, ReportContent, ReportHead, Role, RollCall, RollCallPoint, Session, User, WallGrant,
   MonthRow, ReceivedBulletin, ResultSheet, RollCallStanding, UnitResult,
+  CallList, Warning, WarningContent, WarningHead, WarningIssuers,
 } from './types'
 
 /** A problem (RFC 9457) that the gateway answered, or `network` where no answer came. `detail` is for the operator. */
@@ -128,6 +129,18 @@ export const api = {
     json<Report>('PUT', `${v1}/reports/${id}/draft`, { content, reasons }),
   reportStep: (id: string, step: string, body: object = {}) => json<Report>('POST', `${v1}/reports/${id}/${step}`, body),
   reportUrl: (id: string, version: number, form: 'pdf' | 'docx') => `${v1}/reports/${id}/versions/${version}/${form}`,
+
+  warnings: () => json<{ items: WarningHead[] }>('GET', `${v1}/warnings`),
+  warning: (id: string) => json<Warning>('GET', `${v1}/warnings/${id}`),
+  warningIssuers: () => json<WarningIssuers>('GET', `${v1}/warnings/issuers`),
+  draftWarning: (body: { unit: string; content: WarningContent; drill: boolean }) => json<Warning>('POST', `${v1}/warnings`, body),
+  saveWarning: (id: string, content: WarningContent) => json<Warning>('PUT', `${v1}/warnings/${id}`, { content }),
+  warningStep: (id: string, step: string, body: object = {}) => json<Warning>('POST', `${v1}/warnings/${id}/${step}`, body),
+  confirmCall: (id: string, body: { by: string; way: string; note: string }) => json<Warning>('POST', `${v1}/warnings/calls/${id}/confirm`, body),
+  warningCapUrl: (id: string) => `${v1}/warnings/${id}/cap`,
+  warningRecordUrl: (id: string, form: 'pdf' | 'docx') => `${v1}/warnings/${id}/record/${form}`,
+  callList: () => json<{ version: number; content: CallList }>('GET', `${v1}/warnings/call-list`),
+  saveCallList: (content: CallList) => json<{ version: number; content: CallList }>('PUT', `${v1}/warnings/call-list`, content),
 
   rollCalls: () => list<RollCall>(`${v1}/roll-calls`),
   rollCall: (id: string) => json<RollCall>('GET', `${v1}/roll-calls/${id}`),

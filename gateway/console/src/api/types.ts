@@ -555,3 +555,139 @@ export interface ReceivedBulletin {
   signed_at: string | null
   feedback: string
 }
+
+export interface WarningRun {
+  phase: 'offered' | 'running' | 'done'
+  offered_at: string
+  started_at: string | null
+  started_by: string
+  ended_at: string | null
+  ended_by: string
+  why: string
+  within_s: number
+  total: number
+  confirmed: number
+  unanswered: number
+  median_s: number | null
+  next_due: string | null
+}
+
+export interface WarningHead {
+  id: string
+  origin: 'own' | 'received' | 'below'
+  kind: 'Alert' | 'Update' | 'Cancel'
+  state: string
+  drill: boolean
+  identifier: string
+  unit: string
+  replaces: string | null
+  colour: number
+  event_code: string
+  event: string
+  headline: string
+  flags: string[]
+  centres: string[]
+  note: string
+  created_at: string
+  sent_at: string | null
+  expires: string | null
+  expired: boolean
+  authors: string[]
+  reviewed_by: string | null
+  signed_by: string | null
+  dispatched_at: string | null
+  run: WarningRun | null
+}
+
+export interface WarnedArea {
+  name: string
+  codes: string[]
+  polygon: string
+}
+
+export interface WarningContent {
+  event_code: string
+  event: string
+  colour: number
+  headline: string
+  description: string
+  instruction: string
+  contact: string
+  areas: WarnedArea[]
+  onset: string | null
+  expires: string | null
+}
+
+export interface WarningLetter {
+  id: string
+  channel: string
+  person: string
+  address: string | null
+  state: string
+  reason: string
+  attempts: number
+  created_at: string
+  settled_at: string | null
+}
+
+export interface ListPerson {
+  name: string
+  post: string
+  phone: string | null
+  email: string | null
+  url: string | null
+}
+
+export interface WarningCall {
+  id: string
+  target: string
+  position: number
+  phase: 'calling' | 'door' | 'confirmed' | 'ended'
+  step: number
+  began_at: string
+  due_at: string | null
+  confirmed_by: string | null
+  confirmed_at: string | null
+  way: string | null
+  noted_by: string
+  note: string
+  chain: ListPerson[]
+  neighbour: ListPerson | null
+  letters: WarningLetter[]
+}
+
+export interface Warning extends WarningHead {
+  content: WarningContent
+  signature: string
+  public_key: string
+  calls: WarningCall[]
+  outlets: WarningLetter[]
+  log: { at: string; what: string; by: string; detail: string }[]
+}
+
+export interface WarningIssuers {
+  issuers: { unit: string; events: string[]; gravest: number }[]
+  call_confirm: string
+  public_feed: boolean
+}
+
+export interface CallTarget {
+  name: string
+  code: string
+  place: [number, number] | null
+  responsible: { chain: ListPerson[] }[]
+  neighbour: ListPerson | null
+}
+
+export interface Outlet {
+  name: string
+  kind: string
+  phone: string | null
+  email: string | null
+  url: string | null
+}
+
+export interface CallList {
+  targets: CallTarget[]
+  outlets: Outlet[]
+}

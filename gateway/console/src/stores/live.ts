@@ -12,6 +12,7 @@ import { useReports } from '@/stores/reports'
 import { usePress } from './press'
 import { useRollCalls } from './rollcalls'
 import { useSession } from './session'
+import { useWarnings } from './warnings'
 import type { MediaRestart } from '@/lib/mediaRestart'
 
 const SKEW_MS = 2000
@@ -99,6 +100,7 @@ export const useLive = defineStore('live', () => {
     'catalogue.changed': () => reloadCameras(),
     'alarm.changed': (data) => useAlarms().changed(data),
     'report.changed': (data) => useReports().changed(data),
+    'warning.changed': () => useWarnings().changed(),
     'escalation.changed': () => useAlarms().chainMoved(),
     'escalation.call': (data) => useAlarms().called(data),
     'rollcall.changed': (data) => {

@@ -11,6 +11,7 @@ from gateway.demo.toml import dumps
 def test_round_trip():
     content = {
         "one": {"text": '引号 " 反斜杠 \\ 换行\n', "number": 3, "ratio": 0.5, "yes": True, "list": ["a", "b"]},
+        "nested": {"list": [{"name": "中文", "tags": ["a"], "n": 1}]},
         "many": [{"name": "x"}, {"name": "y", "n": 1}],
     }
     assert tomllib.loads(dumps(content)) == content

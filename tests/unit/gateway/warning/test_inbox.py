@@ -44,7 +44,7 @@ def changed(event: Event, **data) -> Event:
 
 
 async def test_a_signed_warning_of_a_county_stands_at_the_city_and_calls_nobody_there(tmp_path):
-    event, _ = await below(tmp_path / "county", colour=1)
+    event, _ = await below(tmp_path / "county", colour=1, headline="红色预警")
     async with warning_stage(tmp_path / "city", here="320600") as city:
         await city.take(event)
         await city.take(event)

@@ -49,5 +49,7 @@ def test_what_the_law_demands_is_named():
     check_complete(content())
     with pytest.raises(WarningIncompleteError, match="instruction"):
         check_complete(content(instruction=""))
+    with pytest.raises(WarningIncompleteError, match="another colour"):
+        check_complete(content(colour=1))
     with pytest.raises(WarningIncompleteError, match="expires"):
         check_complete(content(expires=NOW))
