@@ -210,6 +210,10 @@ class Feeds:
         except (BadInputError, NotFoundError) as error:
             logger.warning("feed entry refused", extra=where | {"why": str(error)})
             return "refused"
+        except Exception:
+            # Stored at the same moment by another replica, or a fault of ours: the other entries must not wait for it.
+            logger.exception("feed entry not taken", extra=where)
+            return "unreachable"
         return "taken"
 
     async def _fetch(self, client: httpx.AsyncClient, known: _Known, entry: Entry) -> bytes:

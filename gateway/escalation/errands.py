@@ -9,12 +9,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from gateway.escalation import timers
+from gateway.escalation.timers import Timer
 from gateway.ports.store import Store, UnitOfWork
 from protocols.aio.clock import Clock
 
 logger = logging.getLogger(__name__)
 LOOK_S = 0.25
-AT_ONCE = 200
+AT_ONCE = 500
+TOGETHER = 50
+"""So many acts share one transaction: a storm of timers must not wait for a disk flush each."""
 Errand = Callable[[UnitOfWork, str], Awaitable[None]]
 """What a room does when the timer of a key is due."""
 
@@ -46,14 +49,23 @@ class Errands:
         async with self._store.reading() as reader:
             now = self._clock.now()
             due = [timer for kind in self._kinds for timer in await timers.due(reader, kind, now, AT_ONCE)]
-        for timer in due:
-            try:
-                async with self._store.unit() as uow:
+        for at in range(0, len(due), TOGETHER):
+            await self._act(due[at : at + TOGETHER])
+        return len(due)
+
+    async def _act(self, due: Sequence[Timer]) -> None:
+        try:
+            async with self._store.unit() as uow:
+                for timer in due:
                     if await timers.take(uow, timer):
                         await self._kinds[timer.kind](uow, timer.key)
-            except Exception:
-                logger.exception("errand failed", extra={"kind": timer.kind, "key": timer.key})
-        return len(due)
+        except Exception:
+            if len(due) == 1:
+                logger.exception("errand failed", extra={"kind": due[0].kind, "key": due[0].key})
+                return
+            # One that fails must not hold up the others.
+            for timer in due:
+                await self._act([timer])
 
     async def run(self) -> None:
         """Act for ever."""

@@ -17,6 +17,8 @@ from protocols.warning import WarningOrigin, WarningState
 
 LISTED: Final = 200
 FEED_ENTRIES: Final = 100
+RENEWED_MIN: Final = 10
+"""The feed's own time is renewed so often, so that its readers can tell a quiet feed from a dead one."""
 FEED_DAYS: Final = timedelta(days=30)
 ISSUED_STATES: Final = tuple(
     state.value
@@ -176,6 +178,13 @@ def _took(seconds: float | None) -> str:
     return "" if seconds is None else f"{int(seconds // 60)}分{int(seconds % 60):02d}秒"
 
 
+def feed_time(published: list[Row[Any]], now: datetime) -> datetime:
+    """Return the feed's own time."""
+    renewed = now.replace(minute=now.minute // RENEWED_MIN * RENEWED_MIN, second=0, microsecond=0)
+    newest: datetime = published[0].dispatched_at if published else renewed
+    return max(renewed, newest)
+
+
 def feed_of(published: list[Row[Any]], base_url: str, title: str, now: datetime) -> bytes:
     """Return the Atom feed (RFC 4287) of published warnings, each with the place of its CAP document."""
     from lxml import etree
@@ -188,10 +197,9 @@ def feed_of(published: list[Row[Any]], base_url: str, title: str, now: datetime)
         child.text = text or None
         return child
 
-    newest = published[0].dispatched_at if published else now
     add(root, "id", f"{base_url}/feeds/warnings.atom")
     add(root, "title", title)
-    add(root, "updated", newest.isoformat(timespec="seconds"))
+    add(root, "updated", feed_time(published, now).isoformat(timespec="seconds"))
     add(root, "link", rel="self", href=f"{base_url}/feeds/warnings.atom")
     add(add(root, "author"), "name", title)
     for row in published:

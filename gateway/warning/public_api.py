@@ -89,7 +89,7 @@ def _feed(api: APIRouter, needs: WarningNeeds, desk: WarningDesk) -> None:
         published = await desk.published(drills=reader is not None)
         own = needs.area.table[needs.area.code].name
         body = feed_of(published, needs.base_url(), f"{own}预警", needs.clock.now())
-        etag = '"' + hashlib.sha256(repr([row.identifier for row in published]).encode()).hexdigest()[:32] + '"'
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if etag in request.headers.get("if-none-match", ""):
             return Response(None, 304, headers)

@@ -26,12 +26,14 @@ from gateway.warning.tables import calls, runs, warning_rows
 from protocols.aio.clock import new_ulid
 from protocols.cap import CapType
 from protocols.envelope import Lane
-from protocols.errors import WrongMomentError
+from protocols.errors import TooLargeError, WrongMomentError
 from protocols.event_codes import classify
 from protocols.warning import ISSUED, IssuedData, WarningContent, WarningOrigin, WarningState
 
 logger = logging.getLogger(__name__)
 LOOK_S = 2.0
+DOCUMENT_BYTES = 40 * 1024
+"""A record of a link is at most 64 KiB, and the document travels in one."""
 OUTLET = "outlet"
 ARRIVED = frozenset({Receipt.SENT, Receipt.ACCEPTED, Receipt.DELIVERED})
 
@@ -179,6 +181,10 @@ class Warnings:
             kind = CapType(row.kind)
             message = Message(identifier, row.sender, row.unit, uow.now, kind, row.drill, content, references, row.note)
             document = write(message)
+            if len(document) > DOCUMENT_BYTES:
+                raise TooLargeError(
+                    f"the document has {len(document)} bytes, the limit is {DOCUMENT_BYTES}: shorten the texts"
+                )
             signed = {"signature": signing.sign(self.needs.key, document)}
             signed |= {"public_key": signing.public_of(self.needs.key), "identifier": identifier}
             signed |= {"state": after.value, "signed_by": by, "root": row.root or identifier}

@@ -32,6 +32,7 @@ def test_a_drill_is_written_by_one_and_issued_by_another(open_screen: OpenScreen
     page = writer.page
     writer.go("/warnings")
     headline = f"演练用危险化学品泄漏黄色预警 {secrets.token_hex(3)}"
+    page.locator("[data-test=new-warning]").wait_for(timeout=MINUTE)
     page.keyboard.press("n")
     page.fill("[data-test=event] input", "暴雨")
     page.fill("[data-test=event-code] input", "11B03")

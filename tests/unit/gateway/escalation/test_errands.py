@@ -47,6 +47,25 @@ async def test_an_errand_that_fails_stays_due_changes_nothing_and_is_counted(tmp
         assert await stage.room.audit() == 1
 
 
+async def test_one_that_fails_does_not_hold_up_the_others(tmp_path):
+    done = []
+
+    async def do(_uow, key):
+        if key.endswith("3"):
+            raise RuntimeError("no")
+        done.append(key)
+
+    async with escalation_stage(tmp_path) as stage:
+        errands = Errands(stage.store, stage.clock)
+        errands.on("call", do)
+        async with stage.store.unit() as uow:
+            for number in range(6):
+                await errands.set(uow, "call", f"{KEY[:-1]}{number}", uow.now)
+        assert await errands.act_due() == 6
+        assert await errands.act_due() == 1
+    assert {key[-1] for key in done} == set("01245")
+
+
 async def test_what_is_dropped_does_not_ring_and_a_kind_belongs_to_one_room(tmp_path):
     async def never(_uow, _key):
         raise AssertionError("dropped")

@@ -8,7 +8,6 @@ from docx import Document
 
 from gateway.adapters.paper_files import PaperFiles
 from gateway.alarms.atom import read_feed
-from gateway.ports.notify import Channel
 from gateway.ports.paper import said
 from gateway.warning.desk import feed_of, paper_of
 from protocols.errors import NotFoundError
@@ -72,4 +71,9 @@ async def test_the_feed_names_each_published_warning_and_its_document(tmp_path):
             await office.desk.published_one(drill, drills=False)
         empty = feed_of([], BASE, "x", datetime(2026, 1, 1, tzinfo=UTC))
         assert read_feed(empty, BASE).entries == ()
-        assert office.stage.channels[Channel.SMS].got == []
+
+
+def test_a_quiet_feed_renews_its_time_and_stays_the_same_for_ten_minutes():
+    bodies = [feed_of([], BASE, "x", datetime(2026, 1, 1, 0, minute, 7, tzinfo=UTC)) for minute in (1, 9, 10)]
+    assert bodies[0] == bodies[1] != bodies[2]
+    assert read_feed(bodies[2], BASE).updated == datetime(2026, 1, 1, 0, 10, tzinfo=UTC)

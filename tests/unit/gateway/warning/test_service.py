@@ -9,6 +9,7 @@ from protocols.cap import CapStatus, CapType
 from protocols.errors import (
     NotAllowedError,
     NotIssuerError,
+    TooLargeError,
     WarningIncompleteError,
     WeatherSignalError,
     WrongMomentError,
@@ -138,6 +139,16 @@ async def test_an_update_replaces_and_a_cancellation_withdraws_with_two_persons_
             await office.room.follow_up(end, CapType.CANCEL, by="zhang")
         for id_ in (first, update, end):
             await office.room.archive(id_, by="zhang")
+
+
+async def test_a_document_too_large_for_a_link_is_refused_before_it_is_signed(tmp_path):
+    async with warning_stage(tmp_path) as office:
+        areas = [{"name": "某村" * 90, "codes": [f"320623{n:06d}" for n in range(200)]} for _ in range(4)]
+        id_ = await office.room.draft(UNIT, content(areas=areas), drill=False, by="zhang")
+        await office.room.review(id_, by="li")
+        with pytest.raises(TooLargeError, match="shorten"):
+            await office.room.sign(id_, by="li")
+        assert (await office.get(id_))["state"] == "reviewed"
 
 
 async def test_messages_of_one_second_have_different_names(tmp_path):
