@@ -52,9 +52,10 @@ SETTINGS = {
     "timezone": "UTC",
     "synchronous_commit": "on",
     "lock_timeout": str(int(BUSY_S * 1000)),
-    "idle_in_transaction_session_timeout": str(int(BUSY_S * 1500)),
+    "idle_in_transaction_session_timeout": str(int(BUSY_S * 800)),
 }
-"""A replica that hangs inside a unit must not keep the pen for ever; `synchronous_commit` is a promise, no choice."""
+"""A replica that hangs inside a unit loses the pen before the others stop waiting for it; `synchronous_commit` is a
+promise, no choice."""
 IDENTITY = text(
     "SELECT system_identifier::text || ':' || (SELECT oid FROM pg_database WHERE datname = current_database())::text "
     "|| ':' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system()"
