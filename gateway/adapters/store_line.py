@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ssl import SSLContext
 from typing import Any
+from weakref import WeakSet
 
 from asyncpg import connect
 from asyncpg.exceptions import PostgresError
@@ -14,7 +15,6 @@ from asyncpg.exceptions._base import InterfaceError, InternalClientError
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gateway.ports.store import StoreHealth
@@ -39,7 +39,7 @@ WRONG = ("28", "3D")
 BUSY = "55P03"
 BROKEN = (OSError, TimeoutError, PostgresError, InterfaceError, InternalClientError)
 """What the driver raises on a line that breaks; the last where the server's farewell lies unread."""
-CONNECTING = (*BROKEN, PoolTimeoutError, DBAPIError)
+CONNECTING = (*BROKEN, DBAPIError)
 """What may come where a connection is made."""
 
 
@@ -56,7 +56,7 @@ def lost(error: BaseException) -> bool:
     state = sqlstate(error)
     if state is not None and state.startswith((*AWAY, *WRONG)):
         return True
-    return isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def first_line(error: BaseException) -> str:
@@ -65,8 +65,13 @@ def first_line(error: BaseException) -> str:
     return (str(cause).strip() or type(cause).__name__).splitlines()[0]
 
 
-def make_engine(url: URL, tls: SSLContext | None, size: int, settings: Mapping[str, str]) -> AsyncEngine:
-    """Make a pool whose connections are replaced, without asking the server, once they are known to be closed."""
+def make_engine(
+    url: URL, tls: SSLContext | None, size: int, settings: Mapping[str, str], opened: WeakSet[Any] | None = None
+) -> AsyncEngine:
+    """Make a pool whose connections are replaced, without asking the server, once they are known to be closed.
+
+    `opened` gets each of them, as the driver has it.
+    """
     arguments = {"timeout": CONNECT_S, "ssl": tls or False, "server_settings": dict(settings)}
     engine = create_async_engine(
         url.set(drivername="postgresql+asyncpg"),
@@ -80,27 +85,39 @@ def make_engine(url: URL, tls: SSLContext | None, size: int, settings: Mapping[s
         if connection.driver_connection.is_closed():
             raise DisconnectionError("closed while it lay in the pool")
 
+    def note(connection: Any, _record: Any) -> None:
+        if opened is not None:
+            opened.add(connection.driver_connection)
+
     event.listen(engine.sync_engine, "checkout", look)
+    event.listen(engine.sync_engine, "connect", note)
     return engine
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Whom the line tells: of each notice, that the database is reached again, and that it answers no more."""
+
+    noticed: Callable[[str], Awaitable[None]]
+    returned: Callable[[], Awaitable[None]]
+    silent: Callable[[], None]
+
+
 class Line:
-    """Listens on `channel`, and knows whether the database is there. `returned` runs each time it is reached again."""
+    """Listens on `channel`, and knows whether the database is there."""
 
     def __init__(
         self,
         url: URL,
         tls: SSLContext | None,
         channel: str,
-        noticed: Callable[[str], Awaitable[None]],
-        returned: Callable[[], Awaitable[None]],
+        heard: Heard,
         clock: Clock,
     ) -> None:
         self._url = url
         self._tls = tls
         self._channel = channel
-        self._noticed = noticed
-        self._returned = returned
+        self._heard = heard
         self._clock = clock
         self._notices: asyncio.Queue[str | None] = asyncio.Queue()
         self._first = asyncio.Event()
@@ -132,6 +149,8 @@ class Line:
                 await self._listen()
             except (*BROKEN, StoreAwayError) as error:
                 self.broke(error)
+                if isinstance(error, TimeoutError):
+                    self._heard.silent()
             await asyncio.sleep(AGAIN_S)
 
     async def _listen(self) -> None:
@@ -150,7 +169,7 @@ class Line:
         try:
             connection.add_termination_listener(lambda _: notices.put_nowait(None))
             await connection.add_listener(self._channel, lambda _c, _pid, _channel, said: notices.put_nowait(str(said)))
-            await self._returned()
+            await self._heard.returned()
             self.works()
             self._first.set()
             while True:
@@ -168,4 +187,4 @@ class Line:
             return
         if said is None:
             raise ConnectionResetError("the line to the database broke")
-        await self._noticed(said)
+        await self._heard.noticed(said)

@@ -15,22 +15,35 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from ssl import SSLContext
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+from weakref import WeakSet
 
 from asyncpg.exceptions._base import InternalClientError
 from sqlalchemy import Table, func, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typing_extensions import override
 
 from gateway.adapters import migrations
-from gateway.adapters.store_line import BUSY, BUSY_S, CONNECTING, WRONG, Line, first_line, lost, make_engine, sqlstate
+from gateway.adapters.store_line import (
+    BUSY,
+    BUSY_S,
+    CONNECTING,
+    WRONG,
+    Heard,
+    Line,
+    first_line,
+    lost,
+    make_engine,
+    sqlstate,
+)
 from gateway.adapters.store_mark import Mark
 from gateway.adapters.store_months import make_months
 from gateway.adapters.store_sql import READERS, SqlStore
 from gateway.adapters.store_tables import lanes, meta
-from gateway.adapters.store_unit import ANY_TABLE, LaneState, SqlReader, SqlUnit
+from gateway.adapters.store_unit import ANY_TABLE, LaneState, SqlReader, SqlUnit, quietly
 from gateway.ports.store import StoreHealth
 from protocols.aio.clock import Clock, new_ulid
 from protocols.aio.tasks import Supervisor
@@ -86,7 +99,8 @@ class PostgresStore(SqlStore):
         self._writer: AsyncEngine | None = None
         self._reader: AsyncEngine | None = None
         self._tasks = Supervisor("store", clock=clock)
-        self._line = Line(url, tls, CHANNEL, self._noticed, self._returned, clock)
+        self._open: WeakSet[Any] = WeakSet()
+        self._line = Line(url, tls, CHANNEL, Heard(self._noticed, self._returned, self._cut), clock)
         self._watched: list[tuple[frozenset[str], Callable[[], None]]] = []
         self._doubtful: tuple[str, SqlUnit] | None = None
         self._pen = 0
@@ -111,8 +125,8 @@ class PostgresStore(SqlStore):
 
     @override
     async def __aenter__(self) -> Self:
-        self._writer = make_engine(self._url, self._tls, 1, SETTINGS)
-        self._reader = make_engine(self._url, self._tls, READERS, SETTINGS).execution_options(
+        self._writer = make_engine(self._url, self._tls, 1, SETTINGS, self._open)
+        self._reader = make_engine(self._url, self._tls, READERS, SETTINGS, self._open).execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         try:
@@ -173,6 +187,8 @@ class PostgresStore(SqlStore):
             raise AssertionError("the store is used outside `async with`")
         try:
             connection = await engine.connect()
+        except PoolTimeoutError as error:
+            raise StoreAwayError(f"the database {self.place} is busy; all connections are in use") from error
         except CONNECTING as error:
             raise self._away(error) from error
         try:
@@ -185,6 +201,11 @@ class PostgresStore(SqlStore):
             raise
         finally:
             await connection.close()
+
+    def _cut(self) -> None:
+        """Break all connections: the server answers no more, and what waits for it must not wait for the kernel."""
+        for connection in list(self._open):
+            connection.terminate()
 
     def _away(self, error: BaseException) -> StoreAwayError:
         self._line.broke(error)
@@ -218,16 +239,16 @@ class PostgresStore(SqlStore):
     # the pen
 
     @override
-    async def _catch_up(self, reader: SqlReader) -> bool:
+    async def _catch_up(self, reader: SqlReader) -> None:
         state, version = self.state, self._pen
         if self._doubtful is not None:
             await self._resolve(reader)
         if version == state.version:
-            return False
-        fell_back = version < state.version
-        await self._reread(reader, since=0 if fell_back else state.version)
+            return
+        # It stays noted until a unit that renews the epoch has committed: this one may fail.
+        self._fell_back = self._fell_back or version < state.version
+        await self._reread(reader, since=0 if version < state.version else state.version)
         state.version = version
-        return fell_back
 
     async def _reread(self, reader: SqlReader, since: int) -> None:
         state = self.state
@@ -310,7 +331,7 @@ class PostgresStore(SqlStore):
     def _tell_watchers(self, tables: frozenset[str] | None) -> None:
         for watched, action in self._watched:
             if tables is None or watched & tables:
-                action()
+                quietly(action)
 
     # house-keeping
 

@@ -41,6 +41,7 @@ class SqlStore(ABC):
         self._mark = mark
         self._outboxes: dict[str, StoreOutbox] = {}
         self._epoch = ""
+        self._fell_back = False
         self._state: WriterState | None = None
 
     @property
@@ -101,9 +102,8 @@ class SqlStore(ABC):
     def reading(self) -> AbstractAsyncContextManager[SqlReader]:
         """Open a reader; readers do not wait for writers."""
 
-    async def _catch_up(self, reader: SqlReader) -> bool:
-        """Bring the memory up to date with what others wrote; tells whether the database fell back to an older copy."""
-        return False
+    async def _catch_up(self, reader: SqlReader) -> None:  # noqa: B027 - nobody else writes a SQLite file
+        """Bring the memory up to date with what others wrote; sets `_fell_back` where this is an older copy."""
 
     async def _seal(self, unit: SqlUnit) -> None:  # noqa: B027 - SQLite has nothing to add
         """Write what ends this unit."""
@@ -165,7 +165,7 @@ class SqlStore(ABC):
         await self._forget_settled(uow)
 
         def remember() -> None:
-            self._epoch = fresh
+            self._epoch, self._fell_back = fresh, False
             logger.warning("store is an older copy", extra={"path": self.place, "new_epoch": fresh})
 
         uow.after_commit(remember)
@@ -182,9 +182,9 @@ class SqlStore(ABC):
             state.writing = task
             try:
                 async with self._writing() as connection:
-                    older = await self._catch_up(SqlReader(connection))
+                    await self._catch_up(SqlReader(connection))
                     unit = SqlUnit(connection, state, self._clock.now())
-                    if older:
+                    if self._fell_back:
                         await self.renew(unit)
                     yield unit
                     await unit.flush(state.version + 1)

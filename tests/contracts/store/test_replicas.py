@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.adapters.store_sql import SqlStore
+from gateway.adapters.store_tables import meta
 from gateway.links.tables import gaps, inbox
 from gateway.ports.store import UPPER
 from protocols.aio.clock import ManualClock
@@ -126,6 +127,29 @@ async def test_a_unit_of_one_waits_for_the_unit_of_the_other(pair: tuple[SqlStor
         order.append("one")
     await waiting
     assert order == ["one", "other"]
+
+
+async def test_an_older_copy_stays_noticed_until_a_new_epoch_is_on_disk(pair: tuple[SqlStore, SqlStore]) -> None:
+    one, _ = pair
+    await owe(one, 3)
+    old = one.epoch
+
+    async def fall_back_and_fail() -> None:
+        async with one.unit() as uow:
+            await uow.execute(meta.update().where(meta.c.key == "version").values(value="1"))
+            await uow._connection.commit()  # as a restored copy would have it
+            raise ZeroDivisionError
+
+    async def fail() -> None:
+        async with one.unit():
+            raise ZeroDivisionError
+
+    for doing in (fall_back_and_fail, fail):
+        with pytest.raises(ZeroDivisionError):
+            await doing()
+    assert one.epoch == old
+    await owe(one, 1)
+    assert one.epoch != old
 
 
 async def test_what_a_replica_gives_up_leaves_no_hole(pair: tuple[SqlStore, SqlStore]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.engine import URL
 
+from gateway.adapters import store_line
 from gateway.adapters.store_postgres import PostgresStore
 from gateway.adapters.store_tables import outbox
 from gateway.links.tables import inbox
@@ -154,6 +155,7 @@ class CutAtCommit:
         self._server_port = port
         self.cut = False
         self.pass_on = True
+        self.frozen = False
         self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "CutAtCommit":
@@ -181,6 +183,8 @@ class CutAtCommit:
 
     async def _ask(self, reader, up_reader, up_writer, answers) -> None:
         while data := await reader.read(65536):
+            if self.frozen:
+                continue
             if self.cut and b"COMMIT" in data:
                 self.cut = False
                 answers.cancel()
@@ -220,6 +224,23 @@ async def test_a_commit_whose_answer_is_lost_is_never_guessed(
         parcels = await store.outbox(UPPER).pending(Lane.LIVE, 0, 10)
         assert [parcel.first for parcel in parcels] == ([1, 2, 3] if happened else [1, 2])
         assert store.waiting()[UPPER, Lane.LIVE] == len(parcels)
+
+
+async def test_a_server_that_answers_no_more_ends_what_waits_for_it(
+    server: Cluster, url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_line, "PROBE_S", 0.5)
+    monkeypatch.setattr(store_line, "CONNECT_S", 1.0)
+    async with CutAtCommit(server.port) as line, opened(url.set(port=line.port), tmp_path) as store:
+        await owe(store, 1)
+        line.frozen = True
+        with pytest.raises(StoreAwayError):
+            await owe(store, 1)
+        assert not store.health.up
+        line.frozen = False
+        await until(lambda: store.health.up)
+        await owe(store, 1)
+        assert [parcel.first for parcel in await store.outbox(UPPER).pending(Lane.LIVE, 0, 10)] == [1, 2]
 
 
 async def test_a_dump_restored_elsewhere_takes_a_new_epoch(server: Cluster, url: URL, tmp_path: Path) -> None:
