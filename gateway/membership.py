@@ -30,6 +30,7 @@ from gateway.metrics import Metrics
 from gateway.ports.bus import Bus
 from gateway.ports.store import Store
 from gateway.registry.service import Registry
+from gateway.registry.tables import catalogues, link_states
 from gateway.replicas.api import routes
 from gateway.replicas.bridge import Bridge
 from gateway.replicas.fenced import FencedStore
@@ -87,6 +88,7 @@ class Membership:
         self._registry: Registry
         self._before: dict[type[Any], Callable[[], Awaitable[None]]] = {}
         self._tasks = Supervisor("membership", clock=clock)
+        self._stale = asyncio.Event()
         self._rooms = AsyncExitStack()
         self.open = False
         """Whether this replica leads and its rooms are open."""
@@ -99,6 +101,8 @@ class Membership:
     def fence(self, store: Store) -> Store:
         """Take the store, and return it as the rooms may use it."""
         wanted = self._settings.replica
+        # The database itself says that another replica changed something: the bus may be away for long.
+        store.watch((catalogues, link_states), self._stale.set)
         self.replicas = Replicas(
             store,
             self._clock,
@@ -144,6 +148,7 @@ class Membership:
             await stack.enter_async_context(part)
         self._tasks.start("lead", lambda: self._lead(lead), restart=False)
         self._tasks.start("replaced", self._watch_lead, restart=False)
+        self._tasks.start("registry", self._read_again)
 
     async def _lead(self, lead: Callable[[AsyncExitStack], Awaitable[None]]) -> None:
         await self.replicas.leading.wait()
@@ -155,6 +160,12 @@ class Membership:
             self.ended.set()
             raise
         self.open = True
+
+    async def _read_again(self) -> None:
+        while True:
+            await self._stale.wait()
+            self._stale.clear()
+            await self._registry.load()
 
     async def _watch_lead(self) -> None:
         await self.replicas.resigned.wait()
