@@ -102,10 +102,9 @@ class Field:
 class Ordeal:
     """Run it for some seconds; afterwards everything is whole again."""
 
-    def __init__(self, field_: Field, chance: random.Random, say: Callable[[str], None]) -> None:
+    def __init__(self, field_: Field, chance: random.Random) -> None:
         self._field = field_
         self._chance = chance
-        self._say = say
         self._tasks: set[asyncio.Task[None]] = set()
         self._filled: set[Path] = set()
         self._was_full = False

@@ -105,7 +105,7 @@ async def measure(options: Options, say: Callable[[str], None]) -> tuple[Figures
     figures.put("load_average_before", os.getloadavg()[0])
     async with _opened(options, figures, say) as stage:
         say(f"faults for {options.seconds:g} s ...")
-        ordeal = faults.Ordeal(stage.ground, random.Random(options.seed), say)  # noqa: S311 - a seed that can be repeated
+        ordeal = faults.Ordeal(stage.ground, random.Random(options.seed))  # noqa: S311 - a seed that can be repeated
         await ordeal.run(options.seconds)
         stage.until.touch()
         say("waiting until everything has arrived ...")

@@ -4,13 +4,13 @@
 allowed once and required never.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from protocols.alarm import CLEARED, RAISED
-from protocols.ids import centre_of, is_gateway
+from protocols.ids import centre_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def _timers(view: View, finding: Finding) -> None:
         for person in expected_people(view.code, key[0]):
             if told[person, "step"] != 1:
                 finding.timers.append(f"{view.code}: {key} told {person} {told[person, 'step']} times")
-        if is_home(view.code, key[0]):
+        if view.code == home_of(key[0]):
             ups = sum(line["what"] in ("handed_up", "at_the_top") for line in course["lines"])
             if ups != 1 or course["phase"] != "spent":
                 finding.timers.append(f"{view.code}: {key} was handed up {ups} times, its chain is {course['phase']}")
@@ -142,28 +142,17 @@ FIRST, SECOND, ABOVE = "duty_officer", "leader", "upper_officer"
 """Whom the run's chains tell: at once and after some seconds at home, and at the tier that it is handed to."""
 
 
-def is_home(code: str, source: str) -> bool:
-    """Tell whether no gateway below has the alarms of this source: the county's own where it has one, else the city."""
-    county = centre_of(source)
-    return code == HOMES.get(county, code) if county in HOMES else code == CITY
+PROVINCE, CITY, STAFFED_COUNTY = "320000", "320600", "320623"
 
 
-CITY = "320600"
-HOMES = {"320623": "320623"}
+def home_of(source: str) -> str:
+    """Return the first gateway that has the alarms of this source: the county's own where it has one, else the city."""
+    return STAFFED_COUNTY if centre_of(source) == STAFFED_COUNTY else CITY
 
 
 def expected_people(code: str, source: str) -> tuple[str, ...]:
     """Return whom a tier must have told of a red alarm that nobody takes."""
-    if is_home(code, source):
+    home = home_of(source)
+    if code == home:
         return FIRST, SECOND
-    upper = "320600" if centre_of(source) in HOMES else "320000"
-    return (ABOVE,) if code == upper else ()
-
-
-def by_source(log: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
-    """Return the event ids of each node's own alarms."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for line in log:
-        if not is_gateway(line["source"]):
-            found[line["source"]].add(line["event_id"])
-    return dict(found)
+    return (ABOVE,) if code == (CITY if home == STAFFED_COUNTY else PROVINCE) else ()

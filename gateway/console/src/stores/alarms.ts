@@ -2,6 +2,7 @@ import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { api } from '@/api/client'
 import type { Alarm } from '@/api/types'
+import { reminding, REMIND_MS, waits } from '@/lib/alarmBell'
 import { alarmSound } from '@/lib/sounds'
 import { joined } from '@/lib/throttle'
 
@@ -17,6 +18,7 @@ export const useAlarms = defineStore('alarms', () => {
   /** Grows whenever a chain of an alarm moved on. */
   const chains = ref(0)
   const known = new Set<string>()
+  let bell: number | undefined
 
   const gravest = computed(() => {
     const open = recent.value.filter((alarm) => !alarm.acknowledged)
@@ -27,15 +29,24 @@ export const useAlarms = defineStore('alarms', () => {
     const page = await api.alarms({ condition: 'active', limit: SHOWN })
     soundNew(page.items)
     recent.value = page.items
+    remind()
     totals.value = page.totals
     loaded.value = true
     revision.value += 1
   }
 
   function soundNew(items: readonly Alarm[]): void {
-    const fresh = items.filter((alarm) => !known.has(alarm.id) && !alarm.acknowledged)
+    const fresh = items.filter((alarm) => !known.has(alarm.id) && waits(alarm))
     if (loaded.value && fresh.length) alarmSound(Math.min(...fresh.map((alarm) => alarm.severity)))
     items.forEach((alarm) => known.add(alarm.id))
+  }
+
+  /** Red and orange alarms sound again and again until they are acknowledged, hidden or over. */
+  function remind(): void {
+    if (reminding(recent.value) === null) {
+      window.clearInterval(bell)
+      bell = undefined
+    } else bell ??= window.setInterval(() => alarmSound(reminding(recent.value) ?? 4), REMIND_MS)
   }
 
   const reload = joined(load, 500)
@@ -48,7 +59,7 @@ export const useAlarms = defineStore('alarms', () => {
     chains.value += 1
   }
 
-  /** The chain calls this console: sound until somebody looks is too much, once per call is what was decided. */
+  /** The chain calls this console: once per call. */
   function called(data: unknown): void {
     alarmSound((data as { severity: number }).severity)
   }
