@@ -97,7 +97,8 @@ def prepare_state(directory: Path) -> None:
 class Agent:
     """One agent. Make it in the loop, `run` once; `stop` from a signal handler or a test; `ready` says all works."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None, box: BoxWatch | None = None) -> None:
+        """Join nothing yet. `box` looks at the machine below, None: at this one."""
         self.settings = settings
         self.node = settings.node.id
         self.clock: Clock = clock or SystemClock()
@@ -116,7 +117,7 @@ class Agent:
         self._stopping = asyncio.Event()
         self._requests: Requests | None = None
         self.clock_watch = ClockWatch()
-        self._box_watch = BoxWatch(settings.state.dir)
+        self._box_watch = box or BoxWatch(settings.state.dir)
         self._faults = FaultSwitch(settings.state.dir, self.cameras)
 
     def stop(self) -> None:

@@ -108,6 +108,34 @@ def chaos(
     raise typer.Exit(1 if wrong else 0)
 
 
+@bench.command("rollcall")
+def rollcall(
+    *,
+    seed: Annotated[int, typer.Option(help="随机种子 who tells which story is decided by this number")] = 4,
+    counties: Annotated[int, typer.Option(min=12, max=900, help="县数 counties")] = 100,
+    json_file: Annotated[Path | None, typer.Option("--json", help="结果写入文件 write the figures")] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="数据目录 state directory")] = None,
+    here: Annotated[bool, typer.Option("--here", help="不建命名空间 no namespace: no line is cut")] = False,
+) -> None:
+    """点名基准 Call a hundred counties whose truth is known: black, frozen, replayed, silent, cut off, late."""
+    if not here and (refused := namespace.enter(sys.argv[sys.argv.index("rollcall") :])):
+        typer.echo(refused, err=True)
+    from gateway.bench.alarms import table, write_json
+    from gateway.bench.rollcall.run import Options, measure
+
+    options = Options((state_dir or default_dir()).absolute(), seed, counties)
+    found = _guarded(measure(options, _say))
+    if isinstance(found, int):
+        raise typer.Exit(found)
+    figures, wrong = found
+    typer.echo(table(figures))
+    if json_file is not None:
+        write_json(figures, json_file)
+    for sentence in wrong:
+        typer.echo(f"WRONG {sentence}")
+    raise typer.Exit(1 if wrong else 0)
+
+
 Found = TypeVar("Found")
 
 

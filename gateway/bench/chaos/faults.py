@@ -12,7 +12,7 @@ import random
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -175,14 +175,9 @@ class Ordeal:
     async def _cut(self) -> None:
         """Let packets of one link vanish."""
         address = self._chance.choice(self._field.lines)
-        rules = [f"{way} {address} blackhole" for way in ("to", "from")]
-        seconds = self._chance.uniform(*LASTING_S)
-        for rule in rules:
-            _ip(f"rule add pref 10 {rule}")
-        self._field.counts["cuts"] += 1
-        await asyncio.sleep(seconds)
-        for rule in rules:
-            _ip(f"rule del pref 10 {rule}")
+        with cut(address):
+            self._field.counts["cuts"] += 1
+            await asyncio.sleep(self._chance.uniform(*LASTING_S))
 
     async def _fill(self) -> None:
         """Fill a disk to the last byte, then make room again."""
@@ -217,6 +212,19 @@ def prepare_network() -> None:
     """Let rules come before the table of local addresses, so that loopback can be cut; in a private namespace only."""
     _ip("rule add pref 100 lookup local")
     _ip("rule del pref 0 lookup local")
+
+
+@contextlib.contextmanager
+def cut(address: str) -> Iterator[None]:
+    """Let all packets to and from an address vanish while the context lasts; after `prepare_network`."""
+    rules = [f"{way} {address} blackhole" for way in ("to", "from")]
+    for rule in rules:
+        _ip(f"rule add pref 10 {rule}")
+    try:
+        yield
+    finally:
+        for rule in rules:
+            _ip(f"rule del pref 10 {rule}")
 
 
 def _ip(arguments: str) -> None:
