@@ -16,6 +16,8 @@ from gateway.bench.child import Child, child
 from gateway.bench.processes import started_on
 from protocols.errors import LinkError
 
+FILLED_S = 30.0
+"""A wall's line is found out first: until it is known to carry all, some slots stay dark."""
 JOINING = 8
 """Viewers that join beside each other."""
 
@@ -48,6 +50,10 @@ class Contender(ABC):
     async def view(self, load: Child, stream: int, codec: str) -> tuple[int, dict[str, object]]:
         """Connect a viewer of the load; returns its number and what was agreed."""
 
+    async def wall(self, load: Child, slots: int, codec: str) -> tuple[int, dict[str, object]]:
+        """Connect a wall of the load with one of the first streams in each slot; as `view`."""
+        raise LinkError(f"{self.name} has no walls of {slots} slots of {codec} for {load.name}")
+
     def facts(self) -> dict[str, object]:
         """Return what a reader must know to compare it."""
         return {}
@@ -55,6 +61,25 @@ class Contender(ABC):
     async def dropped(self) -> str:
         """Return what it says that it dropped, by name; empty where it has no such word."""
         return ""
+
+    async def fill_walls(self, load: Child, slots: int, walls: int, codec: str, traffic: str) -> Stage:
+        """Connect a publisher for each slot, and walls; returns once every slot has its picture."""
+        stage = Stage()
+        for stream in range(slots):
+            stage.publishers.append(await self.publish(load, stream, codec, traffic))
+        await load.ask("play", peers=stage.publishers)
+        for _ in range(walls):
+            number, agreed = await self.wall(load, slots, codec)
+            stage.viewers.append(number)
+            stage.profile, stage.feedback = str(agreed["profile"]), bool(agreed["feedback"])
+        try:
+            async with asyncio.timeout(FILLED_S):
+                while (await load.ask("filled", peers=stage.viewers))["slots"] < slots:  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.2)
+        except TimeoutError as error:
+            raise LinkError(f"{self.name} left slots of a wall dark for {FILLED_S:g} s") from error
+        await load.ask("pause", peers=stage.publishers)
+        return stage
 
     async def fill(self, load: Child, publishers: int, viewers: int, codec: str, traffic: str) -> Stage:
         """Connect publishers with so many viewers each, or as many as it may carry."""
@@ -107,7 +132,16 @@ class Hosted(Contender):
 
 
 class Embedded(Hosted):
-    """The engine of this project, which names what it drops."""
+    """The engine of this project, which has walls and names what it drops."""
+
+    @override
+    async def wall(self, load: Child, slots: int, codec: str) -> tuple[int, dict[str, object]]:
+        made = await load.ask("viewer", codec=codec, slots=slots)
+        answer = await self.host.ask("wall", sdp=made["sdp"])
+        agreed = await load.ask("accept", peer=made["peer"], sdp=answer["sdp"])
+        shown = {str(slot): stream_name(slot) for slot in range(slots)}
+        await self.host.ask("assign", session=answer["session"], slots=shown)
+        return int(made["peer"]), agreed
 
     @override
     async def dropped(self) -> str:
@@ -146,9 +180,16 @@ class Janus(Contender):
 
     @override
     async def view(self, load: Child, stream: int, codec: str) -> tuple[int, dict[str, object]]:
+        return await self._subscribe(load, codec, stream + 1)
+
+    @override
+    async def wall(self, load: Child, slots: int, codec: str) -> tuple[int, dict[str, object]]:
+        return await self._subscribe(load, codec, *range(1, slots + 1))
+
+    async def _subscribe(self, load: Child, codec: str, *feeds: int) -> tuple[int, dict[str, object]]:
         room = await VideoRoom.attach(self._session)
-        offer = await room.subscribe(ROOM, stream + 1)
-        made = await load.ask("answer", codec=codec, sdp=offer)
+        offer = await room.subscribe(ROOM, *feeds)
+        made = await load.ask("answer", codec=codec, sdp=offer, slots=len(feeds))
         await room.start(made["sdp"])
         return int(made["peer"]), await load.ask("up", peer=made["peer"])
 

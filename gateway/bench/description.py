@@ -1,7 +1,9 @@
-"""The few lines of SDP that the bench's peers speak: one video line, GCM, every candidate at once."""
+"""The few lines of SDP that the bench's peers speak: video lines, GCM, every candidate at once."""
 
 import re
 from dataclasses import dataclass
+
+from aiortc.sdp import MediaDescription
 
 from gateway.adapters.media_embedded.rules.description import Local, Remote
 from gateway.adapters.media_embedded.rules.ice import HOST_PRIORITY
@@ -27,17 +29,23 @@ class Agreed:
     transport_id: int
 
 
-def offer(local: Local, codec: str, *, sends: int = 0) -> str:
-    """Offer one video line; `sends` is the SSRC of a publisher, 0 receives."""
-    lines = _lines(codec, PAYLOAD, REPAIR, "0", MID_ID, TRANSPORT_ID)
-    return _text(local, lines, "0", "sendonly" if sends else "recvonly", "actpass", sends)
+def offer(local: Local, codec: str, *, sends: int = 0, slots: int = 1) -> str:
+    """Offer one video line, or those of a wall; `sends` is the SSRC of a publisher, 0 receives."""
+    mids = [str(slot) for slot in range(slots)]
+    lines = [_lines(codec, PAYLOAD, REPAIR, mid, MID_ID, TRANSPORT_ID) for mid in mids]
+    return _text(local, lines, mids, "sendonly" if sends else "recvonly", "actpass", sends)
 
 
 def answer(local: Local, text: str, codec: str) -> tuple[str, Agreed]:
-    """Answer an offer to receive one video line; raises BadMediaError where the codec is not in it."""
-    agreed = accepted(text, codec)
-    lines = _lines(codec, agreed.payload_type, agreed.repair_type, agreed.mid, agreed.mid_id, agreed.transport_id)
-    return _text(local, lines, agreed.mid, "recvonly", "active", 0), agreed
+    """Answer an offer to receive video, line by line; returns what the first line agreed on too.
+
+    Raises BadMediaError where there is no video, or the codec is not in a line.
+    """
+    every = [_agreed(section, codec) for section in read(text).media if section.kind == "video" and section.port]
+    if not every:
+        raise BadMediaError("the other end sends no video")
+    lines = [_lines(codec, a.payload_type, a.repair_type, a.mid, a.mid_id, a.transport_id) for a in every]
+    return _text(local, lines, [a.mid for a in every], "recvonly", "active", 0), every[0]
 
 
 def accepted(text: str, codec: str) -> Agreed:
@@ -46,6 +54,10 @@ def accepted(text: str, codec: str) -> Agreed:
     video = next((section for section in document.media if section.kind == "video" and section.port), None)
     if video is None:
         raise BadMediaError("the other end takes no video")
+    return _agreed(video, codec)
+
+
+def _agreed(video: MediaDescription, codec: str) -> Agreed:
     number = next((c.payloadType for c in video.rtp.codecs if c.mimeType.lower() == f"video/{codec.lower()}"), None)
     if number is None:
         raise BadMediaError(f"the other end has no {codec}")
@@ -66,16 +78,22 @@ def _lines(codec: str, number: int, repair: int, mid: str, mid_id: int, transpor
     return lines + ([f"a=rtpmap:{repair} rtx/90000", f"a=fmtp:{repair} apt={number}"] if repair else [])
 
 
-def _text(local: Local, lines: list[str], mid: str, direction: str, setup: str, ssrc: int) -> str:
-    head = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", f"a=group:BUNDLE {mid}", "a=msid-semantic: WMS *"]
-    lines = [*lines, f"a={direction}"]
+def _text(local: Local, sections: list[list[str]], mids: list[str], direction: str, setup: str, ssrc: int) -> str:
+    group = f"a=group:BUNDLE {' '.join(mids)}"
+    head = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", group, "a=msid-semantic: WMS *"]
+    body = [line for section in sections for line in (*section, *_transport(local, direction, setup, ssrc))]
+    return "\r\n".join([*head, *body]) + "\r\n"
+
+
+def _transport(local: Local, direction: str, setup: str, ssrc: int) -> list[str]:
+    lines = [f"a={direction}"]
     lines += [f"a=ice-ufrag:{local.credentials.ufrag}", f"a=ice-pwd:{local.credentials.password}"]
     lines += [f"a=fingerprint:sha-256 {local.fingerprint}", f"a=setup:{setup}"]
     if ssrc:
         lines += ["a=msid:bench bench", f"a=ssrc:{ssrc} cname:bench", f"a=ssrc:{ssrc} msid:bench bench"]
     for ip, port in local.candidates:
         lines.append(f"a=candidate:1 1 udp {HOST_PRIORITY} {ip} {port} typ host")
-    return "\r\n".join([*head, *lines, "a=end-of-candidates"]) + "\r\n"
+    return [*lines, "a=end-of-candidates"]
 
 
 def without_other_codecs(text: str) -> int:

@@ -25,14 +25,19 @@ HALF_LEGS = 480
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Publishers, viewers of each, and the suffix of its keys; the first shape's keys have none."""
+    """Publishers, viewers of each, and the suffix of its keys; the first shape's keys have none.
+
+    `walls`: so many viewers watch all publishers at once, each over one connection. `bound` is the most that a packet
+    may cost beside Janus, None where nothing was promised.
+    """
 
     name: str
     publishers: int
     viewers: int
     codec: str
     suffix: str
-    bound: float
+    bound: float | None
+    walls: bool = False
 
 
 SHAPES = (
@@ -40,6 +45,7 @@ SHAPES = (
     Shape("20x5", 20, 5, "VP8", "_20x5", 0.7),
     Shape("40x1", 40, 1, "VP8", "_40x1", 1.0),
     Shape("1x100-h264", 1, 100, "H264", "_h264", 0.5),
+    Shape("wall16", 16, 6, "VP8", "_wall16", None, walls=True),
 )
 
 
@@ -55,11 +61,14 @@ async def fan_out(run: Run, shape: Shape) -> None:
         stages: list[tuple[Contender, Stage, Row]] = []
         for contender in await _contenders(run, stack, with_relay=shape.codec == "VP8" and shape.publishers == 1):
             run.say(f"{shape.name}: {contender.name}: connecting ...")
-            viewers = run.options.sized(shape.viewers)
-            stage = await contender.fill(load, run.options.sized(shape.publishers), viewers, shape.codec, "main")
-            row = Row(
-                shape.name, contender.name, legs=len(stage.viewers), profile=stage.profile, feedback=stage.feedback
+            publishers, viewers = (
+                run.options.sized(shape.publishers, 2 if shape.walls else 1),
+                run.options.sized(shape.viewers),
             )
+            fill = contender.fill_walls if shape.walls else contender.fill
+            stage = await fill(load, publishers, viewers, shape.codec, "main")
+            legs = len(stage.viewers) * (publishers if shape.walls else 1)
+            row = Row(shape.name, contender.name, legs=legs, profile=stage.profile, feedback=stage.feedback)
             stages.append((contender, stage, row))
             run.rows.append(row)
             if shape.publishers == 1:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.adapters.media_embedded import identity
 from gateway.bench.child import Answer, serve
-from gateway.bench.peer import PROFILE, Counter, Peer, Publisher, Shop
+from gateway.bench.peer import PROFILE, Counter, Peer, Publisher, Shop, WallCounter
 from gateway.bench.traffic import CLOCK, RATE, Frame, load
 from protocols.errors import LinkError
 
@@ -97,14 +97,14 @@ class Load:
         self._playing[number] = Playing(peer, self._traffic[traffic])
         return {"peer": number, "sdp": peer.offer(sends=True)}
 
-    async def viewer(self, codec: str) -> Answer:
-        """Make a counting viewer and its offer."""
-        peer = Counter(self._shop, codec)
-        return {"peer": self._add(peer), "sdp": peer.offer(sends=False)}
+    async def viewer(self, codec: str, slots: int = 1) -> Answer:
+        """Make a counting viewer, or a wall with so many slots, and its offer."""
+        peer = Counter(self._shop, codec) if slots == 1 else WallCounter(self._shop, codec)
+        return {"peer": self._add(peer), "sdp": peer.offer(sends=False, slots=slots)}
 
-    async def answer(self, codec: str, sdp: str) -> Answer:
-        """Make a counting viewer that answers an offer."""
-        peer = Counter(self._shop, codec)
+    async def answer(self, codec: str, sdp: str, slots: int = 1) -> Answer:
+        """Make a counting viewer, or a wall, that answers an offer."""
+        peer = Counter(self._shop, codec) if slots == 1 else WallCounter(self._shop, codec)
         return {"peer": self._add(peer), "sdp": peer.answer(sdp)}
 
     async def accept(self, peer: int, sdp: str) -> Answer:
@@ -155,6 +155,11 @@ class Load:
             self._counters[number].stamped(table)
         return {}
 
+    async def filled(self, peers: list[int]) -> Answer:
+        """Say in how many slots the emptiest of these walls has seen a packet."""
+        walls = [self._counters[number] for number in peers]
+        return {"slots": min((len(wall.tracks) for wall in walls if isinstance(wall, WallCounter)), default=0)}
+
     async def snap(self, viewers: list[int], publishers: list[int]) -> Answer:
         """Return sums over these peers so far, and delays in ms since the last call of those that measure them."""
         counters = [self._counters[number] for number in viewers]
@@ -198,7 +203,8 @@ async def run(arguments: Any) -> None:
     own = identity.make(datetime.now(UTC))
     work = Load(Shop.open(arguments.host, own, arguments.profile.encode()))
     names = (
-        "traffic", "publisher", "viewer", "answer", "accept", "up", "play", "pause", "stamp", "snap", "drop", "ended",
+        "traffic", "publisher", "viewer", "answer", "accept", "up", "play", "pause", "stamp", "filled", "snap", "drop",
+        "ended",
     )  # fmt: skip
     await serve({name: getattr(work, name) for name in names})
 

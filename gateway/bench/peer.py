@@ -85,9 +85,9 @@ class Peer:
 
     # -- descriptions -----------------------------------------------------------------------------------------------
 
-    def offer(self, *, sends: bool) -> str:
-        """Offer to send or to receive one video."""
-        return description.offer(self._local, self.codec, sends=self.ssrc if sends else 0)
+    def offer(self, *, sends: bool, slots: int = 1) -> str:
+        """Offer to send one video, or to receive some."""
+        return description.offer(self._local, self.codec, sends=self.ssrc if sends else 0, slots=slots)
 
     def accept(self, text: str) -> None:
         """Take the answer and begin the checks; raises BadMediaError, LinkError where it names no address."""
@@ -381,6 +381,47 @@ class Counter(Peer):
         if self.arrivals is not None and self.arrivals.due(now):
             for packet in self.arrivals.build(self.ssrc, self.remote_ssrc):
                 self.send_rtcp(rtcp.receiver_report(rtcp.ReceiverInfo(self.ssrc, ())) + packet)
+
+
+class WallCounter(Counter):
+    """A wall that counts: one connection, a track in each slot. Every track's numbers are watched by themselves."""
+
+    def __init__(self, shop: Shop, codec: str) -> None:
+        super().__init__(shop, codec)
+        self.tracks: dict[bytes, list[int]] = {}
+        """First and highest number by the four bytes of an SSRC."""
+
+    @property
+    @override
+    def expected(self) -> int:
+        return sum(highest - first + 1 for first, highest in self.tracks.values())
+
+    @override
+    def _begin(self, packet: bytes | bytearray, number: int) -> None:
+        super()._begin(packet, number)
+        self.arrivals = self.arrivals or Arrivals()  # so that every packet is noted, agreed or not
+        self._note(packet)
+
+    @override
+    def _note(self, packet: bytes | bytearray) -> None:
+        if self.agreed is not None and self.agreed.transport_id:
+            super()._note(packet)
+        number = packet[2] << 8 | packet[3]
+        track = self.tracks.setdefault(bytes(packet[8:12]), [number, number])
+        step = (number - track[1]) & 0xFFFF
+        if 0 < step < 0x8000:
+            track[1] += step
+
+    @override
+    def report(self, now: float) -> None:
+        self.tick(now)
+        blocks = tuple(
+            rtcp.Report(int.from_bytes(ssrc, "big"), 0, 0, highest & 0xFFFFFFFF, 0, 0, 0)
+            for ssrc, (_, highest) in self.tracks.items()
+        )
+        if blocks:
+            compound = rtcp.receiver_report(rtcp.ReceiverInfo(self.ssrc, blocks))
+            self.send_rtcp(compound + rtcp.source_description(self.ssrc, CNAME))
 
 
 class Publisher(Peer):

@@ -76,6 +76,8 @@ def _bar(bar: Bar, at: float, longest: float) -> list[str]:
 def _spoken(scenario: str) -> str:
     shape, _, codec = scenario.partition("-")
     publishers, _, viewers = shape.partition("x")
+    if scenario == "wall16":
+        return "walls of 16 slots, VP8"
     if not (publishers.isdigit() and viewers.isdigit()):
         return scenario
     sources = "1 publisher" if publishers == "1" else f"{publishers} publishers"

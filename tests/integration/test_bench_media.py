@@ -54,6 +54,18 @@ def test_janus_forwards_the_same_traffic_in_a_private_network(tmp_path):
     assert found["janus_version"]
 
 
+@pytest.mark.external
+def test_walls_are_counted_slot_by_slot_beside_janus(tmp_path):
+    find_janus()
+    done, found = bench(tmp_path, "--only", "wall16", "--without", "reference,batched", "--scale", "0.2")
+    assert done.returncode == 0, done.stderr
+    if "no private network" in done.stderr:
+        pytest.skip(done.stderr.splitlines()[0])
+    assert found["media_packets_compiled_wall16"] > 0
+    assert found["media_packets_janus_wall16"] > 0
+    assert (found["media_loss_compiled_wall16"], found["media_cpu_ratio_vs_janus_wall16"] > 0) == (0, True)
+
+
 def test_an_unknown_scenario_is_wrong_use(tmp_path):
     done, _ = bench(tmp_path, "--here", "--only", "nonsense")
     assert done.returncode == 2

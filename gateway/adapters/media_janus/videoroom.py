@@ -86,11 +86,10 @@ class VideoRoom:
 
     # -- one subscriber ---------------------------------------------------------------------------------------------
 
-    async def subscribe(self, room: int, feed: int) -> str:
-        """Join as subscriber of a feed; returns Janus' offer, to be answered by `start`."""
-        event = await self.handle.ask(
-            {"request": "join", "ptype": "subscriber", "room": room, "streams": [{"feed": feed}]}
-        )
+    async def subscribe(self, room: int, *feeds: int) -> str:
+        """Join as subscriber of feeds, a line for each; returns Janus' offer, to be answered by `start`."""
+        streams = [{"feed": feed} for feed in feeds]
+        event = await self.handle.ask({"request": "join", "ptype": "subscriber", "room": room, "streams": streams})
         return _sdp(event.sdp, "offered nothing to a subscriber")
 
     async def start(self, answer: str) -> None:
