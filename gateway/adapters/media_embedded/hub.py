@@ -85,6 +85,8 @@ class Hub:
         self._intake = Intake(self._media, self._late, window_s)
         self.drained = self._intake.drained
         """Ports call this after a slice."""
+        self.single = self._intake.single
+        """Ports without slices call this after a packet."""
         self._pacing = False
         self._ticker: asyncio.TimerHandle | None = None
         self._due_at = self._second_at = self._told_at = 0.0

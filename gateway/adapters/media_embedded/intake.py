@@ -22,7 +22,7 @@ TURN_S = 0.005
 
 
 class Intake:
-    """Sessions call `waiting`, ports `drained`. `forward` takes what came, `late` how late a turn began."""
+    """Sessions call `waiting`, ports `drained` or `single`. `forward` takes what came, `late` how late a turn began."""
 
     def __init__(
         self, forward: Callable[[Session, list[Packet]], None], late: Callable[[float], None], window_s: float
@@ -35,13 +35,19 @@ class Intake:
         self._frame_ended = False
 
     def waiting(self, session: Session, *, marked: bool) -> None:
-        """Have a session's inbox emptied: with the batch, or after this slice if a frame's last packet is in."""
+        """Have a session's inbox emptied: with the batch, or after this slice if a frame's last packet is in.
+
+        The slice's end (`drained`) sees to the rest; where packets do not come in slices, call `single` after it.
+        """
         if len(session.inbox) == 1:
             self._inboxes.append(session)
-            if self._next is None:
-                self._next = self._loop.call_later(self._window_s, self._turn)
         if marked:
             self._frame_ended = True
+
+    def single(self) -> None:
+        """Note that a packet came by itself: it waits for its fellows in the batch window."""
+        if self._inboxes and self._next is None:
+            self._next = self._loop.call_later(self._window_s, self._turn)
 
     def drained(self, port: SocketPort) -> None:
         """Note that a slice of the socket is over: a frame that is whole goes out at once.
@@ -55,7 +61,7 @@ class Intake:
             port.pause()
             self._resting.append(port)
             if self._next is None:
-                self._next = self._loop.call_later(POLL_S, self._turn)
+                self._next = self._loop.call_later(self._window_s if self._inboxes else POLL_S, self._turn)
 
     def _turn(self) -> None:
         """Look after the sockets that were left alone, unless there is enough to do already, and empty the inboxes."""

@@ -16,6 +16,7 @@ from gateway.adapters.media_embedded.dtls import Dtls
 from gateway.adapters.media_embedded.rules import ice, rtcp, rtp
 from gateway.adapters.media_embedded.rules.demux import Demux
 from gateway.adapters.media_embedded.rules.description import SENDING, Track
+from gateway.adapters.media_embedded.rules.headings import Headings
 from gateway.adapters.media_embedded.rules.ice import ControllingAgent, Credentials, LiteAgent
 from gateway.adapters.media_embedded.rules.ingest import Ingest
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
@@ -94,8 +95,8 @@ class Session:
         self.srtp: Secured | None = None
         self.profile = ""
         self.traffic = Traffic()
-        self.demux = Demux(spec.tracks)
         self.counted_by = next((t.transport_extension for t in spec.tracks if t.transport_extension), 0)
+        self._headings = Headings(Demux(spec.tracks), self.counted_by)
         self.arrivals = Arrivals() if self.counted_by and spec.kind not in SENDING else None
         self.reporter = secrets.randbits(32)
         self.ingests: dict[str, Ingest] = {}
@@ -247,12 +248,11 @@ class Session:
         Header extensions are read here, once; the moments are for the feedback that the sender regulates itself by.
         """
         tracks: dict[str, list[rtp.Packet]] = {}
-        arrivals, counted_by, track_of = self.arrivals, self.counted_by, self.demux.track_of
+        arrivals, read = self.arrivals, self._headings.read
         for packet in packets:
-            extensions = rtp.elements(packet.block)
-            if arrivals is not None and len(number := extensions.get(counted_by, b"")) == 2:
-                arrivals.add(number[0] << 8 | number[1], now)
-            name = track_of(packet, extensions) or ""
+            name, number = read(packet)
+            if arrivals is not None and number >= 0:
+                arrivals.add(number, now)
             found = tracks.get(name)
             if found is None:
                 tracks[name] = [packet]

@@ -104,6 +104,7 @@ class Worker:
     def _connections(self, host: str, number: int) -> TcpPort:
         def receive(data: bytes, source: Address) -> None:
             self.hub.receive(port, data, source)
+            self.hub.single()
 
         port = TcpPort(host, number, receive, self.hub.gone)
         return port

@@ -22,6 +22,8 @@ class Demux:
             ssrc: track.name for track in tracks for ssrc in (*track.announced, *track.announced_repairs)
         }
         self._learned: dict[int, str] = {}
+        self.learned = 0
+        """Counts what was learned: while it stands still, equal heads mean equal tracks."""
         self._by_type: dict[int, str | None] = {}
         for track in tracks:
             for number in (*track.codecs, *track.repairs):
@@ -39,6 +41,9 @@ class Demux:
         return found or self._by_type.get(packet.payload_type)
 
     def _learn(self, ssrc: int, name: str) -> None:
+        if self._learned.get(ssrc) == name:
+            return
         if ssrc not in self._learned and len(self._learned) >= MAX_LEARNED:
             del self._learned[next(iter(self._learned))]
         self._learned[ssrc] = name
+        self.learned += 1
