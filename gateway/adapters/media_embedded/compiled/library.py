@@ -119,8 +119,8 @@ class Library:
             yield datagrams[at : at + length], address[:size]
             at += LONGEST
 
-    def read(self, session: int, data: bytes, lengths: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """Decrypt RTP packets that stand one after the other; returns PACKET's fields of each (payloads: `plain`)."""
+    def read(self, session: int, data: bytes, lengths: Sequence[int]) -> tuple[Any, Iterator[tuple[int, ...]]]:
+        """Decrypt RTP packets that stand one after the other; returns where their payloads lie, and PACKET's fields."""
         count = len(lengths)
         if len(data) > len(self._plain):
             self._plain = _buffer(len(data))
@@ -129,11 +129,7 @@ class Library:
         packed = struct.pack(f"={count}H", *lengths)
         if not self._read(session, data, len(data), packed, count, self._plain, len(self._plain), self._packets):
             raise AssertionError("lengths add up to the data, and the session is open")
-        return PACKET.iter_unpack(self._packets[: count * PACKET.size])
-
-    def plain(self, begin: int, end: int) -> bytes:
-        """Return what the last `read` decrypted."""
-        return bytes(self._plain[begin:end])
+        return self._plain, PACKET.iter_unpack(self._packets[: count * PACKET.size])
 
     def read_control(self, session: int, data: bytes) -> bytes | int:
         """Decrypt an RTCP compound; returns it, or the status that says what is wrong."""

@@ -36,13 +36,12 @@ class CompiledSrtp(GcmSrtp):
     @override
     def read(self, waiting: Iterable[bytes], drop: Callable[[str], None]) -> list[Packet]:
         datagrams = list(waiting)
-        data, plain, new = b"".join(datagrams), self._library.plain, _new
+        data, new = b"".join(datagrams), _new
         packets: list[Packet] = []
-        for stamp, ssrc, at, length, block, size, sequence, status, kind, marker in self._library.read(
-            self.number, data, [len(one) for one in datagrams]
-        ):
+        plain, rows = self._library.read(self.number, data, [len(one) for one in datagrams])
+        for stamp, ssrc, at, length, block, size, sequence, status, kind, marker in rows:
             if status == TAKEN:
-                payload, extensions = plain(at, at + length), data[block : block + size] if size else b""
+                payload, extensions = plain[at : at + length], data[block : block + size] if size else b""
                 packets.append(new(Packet, (kind, marker == 1, sequence, stamp, ssrc, payload, extensions)))
             else:
                 drop(NAMES[status])
