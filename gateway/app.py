@@ -383,7 +383,8 @@ class Gateway:
         )
         self.stream = EventStream(self.events, renderers(self.registry, self.alarms, self.upper), self._hello)
         self.site = self._build_site()
-        served = self.member.introduce(self.links, self.registry, self.site) if self.member is not None else self.site
+        member = self.member
+        served = member.introduce(self.links, self.registry, self.escalation, self.site) if member else self.site
         self.http = HttpServer(served, self._listen())
         management = self.settings.management
         self.management = HttpServer(

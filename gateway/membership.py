@@ -10,20 +10,24 @@
 
 The replica that leads opens the rooms of which a gateway has one each (pictures, calls, roll calls, timers, uplink).
 One that led and is replaced ends its process: what its rooms hold in memory is out of date. The others consume
-branches, and wait to lead.
+branches of agents, and wait to lead.
 """
 
 import asyncio
+import hashlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from fastapi import APIRouter
 
 from gateway.dispatch.service import EndTold
+from gateway.escalation.service import Escalation
+from gateway.escalation.tables import chains
 from gateway.events import CatalogueChanged, CommandReplied, EventBus, LinkChanged
 from gateway.links.service import Links
 from gateway.metrics import Metrics
@@ -86,9 +90,9 @@ class Membership:
         self._authority = authority
         self._links: Links
         self._registry: Registry
+        self._store: Store
         self._before: dict[type[Any], Callable[[], Awaitable[None]]] = {}
         self._tasks = Supervisor("membership", clock=clock)
-        self._stale = asyncio.Event()
         self._rooms = AsyncExitStack()
         self.open = False
         """Whether this replica leads and its rooms are open."""
@@ -101,8 +105,7 @@ class Membership:
     def fence(self, store: Store) -> Store:
         """Take the store, and return it as the rooms may use it."""
         wanted = self._settings.replica
-        # The database itself says that another replica changed something: the bus may be away for long.
-        store.watch((catalogues, link_states), self._stale.set)
+        self._store = store
         self.replicas = Replicas(
             store,
             self._clock,
@@ -114,8 +117,12 @@ class Membership:
         )
         return cast(Store, FencedStore(store, self.replicas.check_lead))
 
-    def introduce(self, links: Links, registry: Registry, site: Any) -> Any:
+    def introduce(self, links: Links, registry: Registry, escalation: Escalation, site: Any) -> Any:
         """Join with the rooms; returns the application to be served in place of `site`."""
+        self._read_again = {
+            "registry": ((link_states, catalogues), registry.load),
+            "chain": ((chains,), escalation.read_again),
+        }
         self._links = links
         self._registry = registry
         self._before.update(dict.fromkeys((LinkChanged, CatalogueChanged), registry.load))
@@ -123,7 +130,7 @@ class Membership:
         self.replicas.on_change(links.own)
         self.relay = ToLeader(
             site,
-            name=self._settings.replica.name or "",
+            secret=self._secret(),
             leads=lambda: self.open and self.replicas.holds(LEAD),
             leader=self._leader,
             trust=self._trust,
@@ -137,6 +144,11 @@ class Membership:
         leader = self.replicas.leader()
         return leader.url if leader is not None and leader.id != self.replicas.id else None
 
+    def _secret(self) -> str:
+        """Return what only the replicas know: they read the same key."""
+        key = (self._settings.shared_dir / "keys" / "session.key").read_bytes()
+        return hashlib.sha256(b"relay between replicas" + key).hexdigest()
+
     def _trust(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
         context.load_verify_locations(self._authority)
@@ -146,9 +158,13 @@ class Membership:
         """Take part from now on: consume branches, and call `lead` once this replica leads."""
         for part in (self._bus, self.bridge, self._links, self.replicas, self._rooms, self._tasks):
             await stack.enter_async_context(part)
+        for name, (tables, again) in self._read_again.items():
+            changed = asyncio.Event()
+            changed.set()
+            self._store.watch(tables, changed.set)
+            self._tasks.start(name, partial(self._follow_rows, changed, again))
         self._tasks.start("lead", lambda: self._lead(lead), restart=False)
         self._tasks.start("replaced", self._watch_lead, restart=False)
-        self._tasks.start("registry", self._read_again)
 
     async def _lead(self, lead: Callable[[AsyncExitStack], Awaitable[None]]) -> None:
         await self.replicas.leading.wait()
@@ -161,11 +177,16 @@ class Membership:
             raise
         self.open = True
 
-    async def _read_again(self) -> None:
+    async def _follow_rows(self, changed: asyncio.Event, again: Callable[[], Awaitable[None]]) -> None:
+        """Read rows again that another replica changed: the bus may be away for long, the database says it itself."""
         while True:
-            await self._stale.wait()
-            self._stale.clear()
-            await self._registry.load()
+            await changed.wait()
+            changed.clear()
+            try:
+                await again()
+            except Exception:
+                changed.set()
+                raise
 
     async def _watch_lead(self) -> None:
         await self.replicas.resigned.wait()

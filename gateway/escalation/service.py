@@ -82,6 +82,13 @@ class Escalation:
                 self._chain, self.version = Chain.model_validate(row.chain), row.version
             await self.follow(uow, await self._needs.alarms.active(uow))
 
+    async def read_again(self) -> None:
+        """Read the chain in force: another replica may have set it."""
+        async with self._needs.store.reading() as reader:
+            row = (await reader.execute(select(chains).order_by(chains.c.version.desc()).limit(1))).one_or_none()
+        if row is not None:
+            self._in_force(Chain.model_validate(row.chain), row.version)
+
     # the chain as data
 
     @property

@@ -83,12 +83,13 @@ class Bridge:
         further: Sequence[type[Any]] = (),
         before: Mapping[type[Any], Refresh] | None = None,
     ) -> None:
+        """`before` says what is read again before an event of a type is told; it may be filled later."""
         self._bus = bus
         self._events = events
         self._clock = clock
         self._metrics = metrics
         self._codec = Codec((*SHARED, *further))
-        self._before = dict(before or {})
+        self._before = before if before is not None else {}
         self._queue: list[object] = []
         self._filled = asyncio.Event()
         self._tasks = Supervisor("bridge", clock=clock)

@@ -24,7 +24,7 @@ class FencedStore:
             yield uow
 
     def unit(self) -> "AbstractAsyncContextManager[UnitOfWork]":
-        """Open a unit of work; raises LinkError where another replica leads now."""
+        """Open a unit of work; raises StoreAwayError where another replica leads now."""
         return self._unit()
 
     def __getattr__(self, name: str) -> Any:

@@ -11,14 +11,17 @@ claimed; so a clock that is wrong, or a process that was paused, costs a change 
     has run out                 renewed, next token         claimed with the next token, if it is wanted
     stands, wanted elsewhere    given, next token           -
 
-A node's branch belongs to the replica that rendezvous hashing names among the living, so all agree without a word and
-few branches move when one comes or goes. The lead stays with whoever has it.
+An agent's branch belongs to the replica that rendezvous hashing names among the living, so all agree without a word and
+few branches move when one comes or goes. The lead stays with whoever has it. **Branches of gateways go with the lead**:
+what they tell of roll calls, calls and duty concerns rooms that only the leader has open.
 """
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+
+from protocols.ids import is_gateway
 
 LEAD = "lead"
 """The lease of the replica that leads: timers and schedulers, the uplink, pictures and calls."""
@@ -29,8 +32,13 @@ BRANCH = "branch/"
 
 
 def branch_of(node: str) -> str:
-    """Return the lease of a node's branch."""
+    """Return the lease of an agent's branch."""
     return f"{BRANCH}{node}"
+
+
+def lease_of(node: str) -> str:
+    """Return the lease under which the branch of a node is consumed."""
+    return LEAD if is_gateway(node) else branch_of(node)
 
 
 @dataclass(frozen=True, slots=True)

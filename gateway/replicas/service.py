@@ -15,11 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.metrics import Metrics
 from gateway.ports.store import Store, UnitOfWork
-from gateway.replicas.machine import BEAT_S, BRANCH, LEAD, TTL_S, Lease, Tenure, branch_of, in_force, look
+from gateway.replicas.machine import BEAT_S, BRANCH, LEAD, TTL_S, Lease, Tenure, in_force, lease_of, look
 from gateway.replicas.tables import LEASES, REPLICAS
 from protocols.aio.clock import Clock, new_ulid
 from protocols.aio.tasks import Supervisor
-from protocols.errors import LinkError, SilianError
+from protocols.errors import SilianError, StoreAwayError
+from protocols.ids import is_gateway
 
 logger = logging.getLogger(__name__)
 FORGET = timedelta(hours=1)
@@ -69,7 +70,8 @@ class Replicas:
         self.id = new_ulid(clock)
         self._since = clock.now()
         self._tenure = Tenure()
-        self._told: frozenset[str] = frozenset()
+        self._told: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        self._gateways: frozenset[str] = frozenset()
         self._lead_token: int | None = None
         self._seen: tuple[Replica, ...] = ()
         self._listeners: list[Listener] = []
@@ -110,11 +112,12 @@ class Replicas:
     def branches(self) -> frozenset[str]:
         """Return the nodes whose branches are ours now."""
         held = self._tenure.held(self._clock.monotonic())
-        return frozenset(one.removeprefix(BRANCH) for one in held if one.startswith(BRANCH))
+        agents = frozenset(one.removeprefix(BRANCH) for one in held if one.startswith(BRANCH))
+        return agents | self._gateways if LEAD in held else agents
 
     def mine(self, node: str) -> bool:
         """Tell whether a node's branch is ours now."""
-        return self.holds(branch_of(node))
+        return self.holds(lease_of(node))
 
     async def lost(self, uow: UnitOfWork, nodes: Collection[str]) -> frozenset[str]:
         """Return those of `nodes` whose branch is not ours inside this transaction: nothing of theirs may be stored."""
@@ -122,7 +125,7 @@ class Replicas:
         rows = {row.resource: _lease(row) for row in await uow.execute(select(LEASES).with_for_update(read=True))}
         gone = set()
         for node in nodes:
-            resource = branch_of(node)
+            resource = lease_of(node)
             token = tokens.get(resource)
             if token is None or not in_force(rows.get(resource), self.id, token):
                 gone.add(node)
@@ -133,14 +136,14 @@ class Replicas:
         return frozenset(gone)
 
     async def check_lead(self, uow: UnitOfWork) -> None:
-        """Raise LinkError inside a transaction of a process that has led, once another replica leads."""
+        """Raise StoreAwayError inside a transaction of a process that has led, once another replica leads."""
         if self._lead_token is None:
             return
         row = (await uow.execute(select(LEASES).where(LEASES.c.resource == LEAD))).one_or_none()
         if row is None or not in_force(_lease(row), self.id, self._lead_token):
             self._metrics.count("replica_fenced_total")
             self._sooner.set()
-            raise LinkError("another replica leads now, this one ends itself; ask again")
+            raise StoreAwayError("another replica leads now, this one ends itself; ask again")
 
     def leader(self) -> Replica | None:
         """Return the replica that leads, as seen at the last beat; None while nobody does."""
@@ -182,8 +185,8 @@ class Replicas:
             replicas = (await uow.execute(select(REPLICAS).order_by(REPLICAS.c.name, REPLICAS.c.id))).all()
             leases = {row.resource: _lease(row) for row in await uow.execute(select(LEASES))}
             living = [row.id for row in replicas if uow.now < row.until]
-            wanted = [LEAD, *map(branch_of, self._wanted())]
-            round_ = look(leases, wanted, living, self.id, uow.now)
+            nodes = frozenset(self._wanted())
+            round_ = look(leases, {LEAD, *map(lease_of, nodes)}, living, self.id, uow.now)
             await uow.put(
                 LEASES,
                 [
@@ -193,6 +196,7 @@ class Replicas:
             )
             leases |= {one.resource: one for one in round_.writes}
             now = uow.now
+        self._gateways = frozenset(filter(is_gateway, nodes))
         self._tenure.renewed(round_.mine, asked_at)
         self._note_lead(round_.mine.get(LEAD))
         held = [one for one in leases.values() if one.stands(now)]
@@ -208,13 +212,13 @@ class Replicas:
         self._lead_token = token if token is not None else self._lead_token
 
     async def _tell(self) -> None:
-        held = self._tenure.held(self._clock.monotonic())
-        if held == self._told:
+        held, branches = self._tenure.held(self._clock.monotonic()), self.branches()
+        if (held, branches) == self._told:
             return
-        self._told = held
-        logger.info("leases", extra={"replica": self._name, "leads": LEAD in held, "branches": len(held - {LEAD})})
+        self._told = held, branches
+        logger.info("leases", extra={"replica": self._name, "leads": LEAD in held, "branches": len(branches)})
         for listener in self._listeners:
-            await listener(self.branches())
+            await listener(branches)
 
 
 def _lease(row: Row[Any]) -> Lease:

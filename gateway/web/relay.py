@@ -5,6 +5,7 @@ through as they come; a request that was passed on once is never passed on again
 """
 
 import asyncio
+import hmac
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -22,13 +23,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 PASSED = ("/api/", "/whip", "/whep", "/wall")
-MARK = b"x-silian-replica"
+MARK, CALLER = b"x-silian-replica", b"x-silian-caller"
 CONNECT_S = 3.0
 LOOK_S = 0.5
 RETRY_AFTER_S = "1"
-_HOP = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", MARK}
+_ONE_CONNECTION = (
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
 )
+_HOP = frozenset({*_ONE_CONNECTION, MARK, CALLER})
 """Headers of one connection (RFC 9110 section 7.6.1)."""
 
 
@@ -39,14 +47,17 @@ class ToLeader:
         self,
         app: ASGIApp,
         *,
-        name: str,
+        secret: str,
         leads: Callable[[], bool],
         leader: Callable[[], str | None],
         trust: Callable[[], ssl.SSLContext],
     ) -> None:
-        """`leader` returns where the leading replica is reached, None while there is none or it is this one."""
+        """`leader` returns where the leading replica is reached, None while there is none or it is this one.
+
+        `secret` is known to the replicas alone: it makes the address believed that another one names as the caller's.
+        """
         self._app = app
-        self._name = name.encode()
+        self._secret = secret.encode()
         self._leads = leads
         self._leader = leader
         self._trust = trust
@@ -73,14 +84,23 @@ class ToLeader:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        passed_on = scope["type"] == "http" and self._take_mark(scope)
         if scope["type"] != "http" or self._leads() or not scope["path"].startswith(PASSED):
             await self._app(scope, receive, send)
             return
-        leader = None if any(key == MARK for key, _ in scope["headers"]) else self._leader()
+        leader = None if passed_on else self._leader()
         if leader is None:
             await self._nobody(scope, receive, send, "no replica leads at the moment; one will within seconds")
             return
         await self._pass_on(leader, scope, receive, send)
+
+    def _take_mark(self, scope: Scope) -> bool:
+        """Tell whether another replica passed this on, and then take the caller's address from its word."""
+        headers = dict(scope["headers"])
+        if not hmac.compare_digest(headers.get(MARK, b""), self._secret):
+            return False
+        scope["client"] = (headers.get(CALLER, b"").decode("ascii", "replace"), 0)
+        return True
 
     async def _nobody(self, scope: Scope, receive: Receive, send: Send, info: str) -> None:
         self.failed += 1
@@ -132,7 +152,7 @@ class ToLeader:
     def _headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         kept = [(key, value) for key, value in scope["headers"] if key not in _HOP]
         client = (scope.get("client") or ("", 0))[0]
-        return [*kept, (MARK, self._name), (b"x-forwarded-for", str(client).encode())]
+        return [*kept, (MARK, self._secret), (CALLER, str(client).encode())]
 
 
 def _url(leader: str, scope: Scope) -> str:

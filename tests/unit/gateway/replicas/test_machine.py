@@ -16,6 +16,7 @@ from gateway.replicas.machine import (
     branch_of,
     claimed,
     in_force,
+    lease_of,
     look,
     preferred,
 )
@@ -84,6 +85,11 @@ def test_a_replica_that_comes_is_given_its_share_without_a_pause_and_the_lead_st
     assert all(rows[one].token == 2 and rows[one].stands(NOW) for one in shared)
     assert shared == set(look(rows, [LEAD, *resources], ["a", "b"], "b", NOW).mine)
     assert not shared & set(given_away.mine)
+
+
+def test_branches_of_gateways_go_with_the_lead():
+    assert lease_of("320623-box") == branch_of("320623-box")
+    assert lease_of("320623") == LEAD
 
 
 def test_few_branches_move_when_a_third_comes():

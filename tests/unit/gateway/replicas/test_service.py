@@ -10,7 +10,7 @@ from gateway.replicas.fenced import FencedStore
 from gateway.replicas.machine import BEAT_S, LEAD, TTL_S
 from gateway.replicas.service import Replicas
 from protocols.aio.clock import ManualClock
-from protocols.errors import LinkError
+from protocols.errors import StoreAwayError
 from tests.support.databases import at_newest_schema
 
 NODES = [f"3206{n:02d}-box" for n in range(12)]
@@ -93,7 +93,7 @@ async def test_one_that_was_paused_may_do_nothing_and_ends_itself(stage):
     async with stage.store.unit() as uow:
         assert await a.lost(uow, had) == had
         assert await b.lost(uow, NODES) == set()
-        with pytest.raises(LinkError, match="another replica leads"):
+        with pytest.raises(StoreAwayError, match="another replica leads"):
             await a.check_lead(uow)
         await b.check_lead(uow)
     assert not a.resigned.is_set()
@@ -111,7 +111,7 @@ async def test_the_fence_holds_even_where_the_paused_one_believes_in_its_time(st
     assert a.holds(LEAD)
     async with stage.store.unit() as uow:
         assert await a.lost(uow, NODES) == set(NODES)
-        with pytest.raises(LinkError):
+        with pytest.raises(StoreAwayError):
             await a.check_lead(uow)
 
 
@@ -123,7 +123,7 @@ async def test_nothing_is_written_through_the_fence(stage):
         assert uow.now == stage.clock.now()
     assert fenced.epoch == stage.store.epoch
     await stage.pass_time(TTL_S + BEAT_S, b)
-    with pytest.raises(LinkError, match="ask again"):
+    with pytest.raises(StoreAwayError, match="ask again"):
         async with fenced.unit():
             raise AssertionError("not reached")
 
@@ -138,6 +138,22 @@ async def test_a_database_that_was_away_ends_no_lead_that_nobody_took(stage):
     assert not a.resigned.is_set()
     async with stage.store.unit() as uow:
         await a.check_lead(uow)
+
+
+async def test_gateways_below_are_the_leaders_and_fenced_by_its_lease(stage):
+    stage.nodes.append("320623")
+    a, b = stage.replica("a"), stage.replica("b")
+    await a.beat()
+    await stage.pass_time(2 * BEAT_S, a, b)
+    assert a.mine("320623")
+    assert "320623" in a.branches()
+    assert "320623" not in b.branches()
+    async with stage.store.unit() as uow:
+        assert await a.lost(uow, ["320623"]) == set()
+        assert await b.lost(uow, ["320623"]) == {"320623"}
+    await stage.pass_time(TTL_S + BEAT_S, b)
+    assert "320623" in b.branches()
+    assert "320623" not in a.branches()
 
 
 async def test_leaving_gives_everything_back_at_once(stage):

@@ -25,7 +25,7 @@ class Pair:
         self.open = asyncio.Event()
         self.relay = ToLeader(
             self.application("here"),
-            name="b",
+            secret="known to replicas",
             leads=lambda: self.leads,
             leader=lambda: self.leader,
             trust=ssl.create_default_context,
@@ -37,7 +37,8 @@ class Pair:
         @app.api_route("/api/echo", methods=["GET", "POST", "DELETE"])
         async def echo(request: Request):
             body = await request.body()
-            told = {key: request.headers.get(key) for key in ("host", "authorization", "cookie", "x-silian-replica")}
+            told = {key: request.headers.get(key) for key in ("host", "authorization", "cookie")}
+            told["client"], told["mark"] = request.client.host, request.headers.get("x-silian-replica")
             return {"place": place, "query": request.url.query, "body": body.decode(), "method": request.method, **told}
 
         @app.get("/api/stream")
@@ -79,6 +80,8 @@ async def test_a_request_passes_whole(method):
         content = "正文" if method == "POST" else None
         answer = (await client.request(method, "/api/echo?q=%E4%B8%AD", headers=headers, content=content)).json()
         assert answer == {
+            "client": "127.0.0.1",
+            "mark": "known to replicas",
             "place": "far",
             "query": "q=%E4%B8%AD",
             "body": content or "",
@@ -86,7 +89,6 @@ async def test_a_request_passes_whole(method):
             "host": client.base_url.netloc.decode(),
             "authorization": "Bearer x",
             "cookie": "a=1",
-            "x-silian-replica": "b",
         }
 
 
@@ -151,5 +153,20 @@ async def test_a_stream_ends_when_another_leads():
 
 async def test_nothing_is_passed_on_twice():
     async with pair() as (_, client):
-        answer = await client.get("/api/echo", headers={"X-Silian-Replica": "a"})
+        answer = await client.get("/api/echo", headers={"X-Silian-Replica": "known to replicas"})
         assert (answer.status_code, answer.json()["code"]) == (503, "no_leader")
+
+
+async def test_the_caller_that_another_replica_names_is_believed_and_nobody_elses():
+    async with pair() as (both, client):
+        both.leads = True
+        for secret, seen in (("known to replicas", "10.9.8.7"), ("guessed", "127.0.0.1")):
+            headers = {"X-Silian-Replica": secret, "X-Silian-Caller": "10.9.8.7"}
+            assert (await client.get("/api/echo", headers=headers)).json()["client"] == seen
+
+
+async def test_a_forged_mark_is_passed_on_like_any_header_and_dropped():
+    async with pair() as (_, client):
+        headers = {"X-Silian-Replica": "guessed", "X-Silian-Caller": "10.9.8.7"}
+        answer = (await client.get("/api/echo", headers=headers)).json()
+        assert (answer["place"], answer["mark"]) == ("far", "known to replicas")
