@@ -12,7 +12,7 @@ import httpx
 
 from tests.support.brokers import Mosquitto, free_port
 from tests.support.nats import NatsCluster
-from tests.support.postgres import shared_cluster
+from tests.support.postgres import Cluster, shared_cluster
 
 ROOT = Path(__file__).parents[2]
 CENTRE = "320600"
@@ -21,7 +21,7 @@ CENTRE = "320600"
 class Replica:
     """One `silian serve`. It may be killed, paused, and started again."""
 
-    def __init__(self, name: str, folder: Path, services: dict[str, str]) -> None:
+    def __init__(self, name: str, folder: Path, services: dict[str, str], more: str = "") -> None:
         self.name = name
         self.folder = folder
         self.port = free_port()
@@ -34,7 +34,7 @@ class Replica:
             f'[management]\nport = 0\n[media]\nport = 0\ntcp = false\n[log]\nformat = "json"\n'
             f'[broker]\nurl = "{services["broker"]}"\n[store]\nurl = "{services["store"]}"\n'
             f'[bus]\nurl = "{services["bus"]}"\ncopies = 1\n'
-            f'[replica]\nname = "{name}"\nurl = "{self.url}"\nshared_dir = "{folder.parent / "shared"}"\n'
+            f'[replica]\nname = "{name}"\nurl = "{self.url}"\nshared_dir = "{folder.parent / "shared"}"\n' + more
         )
 
     def start(self) -> None:
@@ -59,10 +59,15 @@ class Replica:
 
 
 class TwoReplicas:
-    """`async with`: both are up, one leads; `client(replica)` is logged in with the one session that both honour."""
+    """`async with`: both are up, one leads; `client(replica)` is logged in with the one session that both honour.
 
-    def __init__(self, folder: Path) -> None:
+    `cluster` is a database server that the test may kill, `more` further settings of both.
+    """
+
+    def __init__(self, folder: Path, *, cluster: Cluster | None = None, more: str = "") -> None:
         self.folder = folder
+        self._cluster = cluster or shared_cluster()
+        self._more = more
         self._stack = AsyncExitStack()
         self.token = ""
 
@@ -79,13 +84,13 @@ class TwoReplicas:
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
         nats = await asyncio.to_thread(self._stack.enter_context, NatsCluster(self.folder / "nats", count=1))
-        database = await shared_cluster().database()
+        database = await self._cluster.database()
         services = {
             "broker": f"mqtt://127.0.0.1:{self.broker.port}",
             "store": database.render_as_string(hide_password=False),
             "bus": nats.urls[0],
         }
-        self.replicas = [Replica(name, self.folder / name, services) for name in ("a", "b")]
+        self.replicas = [Replica(name, self.folder / name, services, self._more) for name in ("a", "b")]
         for replica in self.replicas:
             self._stack.callback(replica.kill)
             replica.start()
