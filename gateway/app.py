@@ -86,14 +86,13 @@ from gateway.reports.needs import ReportNeeds
 from gateway.reports.printing import Printer
 from gateway.reports.service import Reports
 from gateway.rollcall.api import routes as rollcall_routes
-from gateway.rollcall.evidence import Evidence
 from gateway.rollcall.evidence_api import evidence_routes
-from gateway.rollcall.gatherer import Gatherer
 from gateway.rollcall.needs import RollCallNeeds
 from gateway.rollcall.press.api import routes as press_routes
 from gateway.rollcall.press.inbox import Inbox as UnitDesk
 from gateway.rollcall.press.needs import PressNeeds
 from gateway.rollcall.press.service import Press
+from gateway.rollcall.proofs import ProofNeeds, Proofs
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.service import RollCallService
 from gateway.screen import renderers
@@ -122,6 +121,7 @@ from protocols.aio.tasks import Supervisor
 from protocols.alarm import ALARM_TYPES
 from protocols.bulletin import ANSWERED, OBJECTED
 from protocols.command import CALL_ENDED, ROLLCALL_DETAILS, CommandName
+from protocols.diary import NODE_RECORD
 from protocols.duty import DUTY_CURRENT
 from protocols.enrolment import BrokerPlace
 from protocols.escalation import DOWNWARD, ESCALATED, REOPENED
@@ -307,8 +307,9 @@ class Gateway:
     def _people(self) -> None:
         wanted = self.settings.rollcall
         pictures = self.media.holding(Kind.ROLL_CALL)
-        self.evidence = Evidence(self.store, self.blobs, self.clock, self.metrics, retention_days=wanted.evidence_days)
-        self.gatherer = Gatherer(self.evidence, pictures, self.engine, self.clock, self.metrics, self._state / "clips")
+        clips, clock, store = self._state / "clips", self.clock, self.store
+        needs = ProofNeeds(store, self.blobs, self.registry, pictures, self.engine, clock, self.metrics, clips)
+        self.proofs = Proofs(needs, wanted)
         self.rollcall = RollCallService(
             RollCallNeeds(
                 store=self.store,
@@ -318,20 +319,13 @@ class Gateway:
                 pictures=pictures,
                 clock=self.clock,
                 metrics=self.metrics,
-                gathering=self.gatherer,
+                gathering=self.proofs.gatherer,
+                causes=self.proofs.causes,
             ),
-            profile=Profile(
-                answer_within_s=wanted.answer_within_s,
-                attempts=wanted.attempts,
-                picture_within_s=wanted.picture_within_s,
-                observe_s=wanted.observe_s,
-                frame_age_limit_ms=wanted.frame_age_limit_ms,
-                presence_s=wanted.presence_s,
-                makeup_every_s=wanted.makeup_every_s,
-                parallel=wanted.parallel,
-            ),
+            profile=Profile(**wanted.model_dump(include=set(Profile.model_fields))),
             bus=self.events,
         )
+        self.proofs.revise_by(self.rollcall)
         self._calls()
 
     def _calls(self) -> None:
@@ -411,6 +405,7 @@ class Gateway:
         for type_ in (POINT_RESULT, CALL_RESULT):
             self.links.on_event(type_, self.rollcall.results)
         self.links.on_event(ROLLCALL_DETAILS, self.rollcall.details)
+        self.links.on_event(NODE_RECORD, self.proofs.causes)
         self.links.on_command(CommandName.MEDIA_PUBLISH, self.media.on_publish)
         self.links.on_command(CommandName.MEDIA_UNPUBLISH, self.media.on_unpublish)
         self.links.on_command(CommandName.ROLLCALL_ORDER, self.rollcall.on_order)
@@ -430,7 +425,7 @@ class Gateway:
             media_routes(self.media, self.settings.media.ice_servers),
             wall_routes(self.media, self.settings.media.ice_servers),
             press_routes(self.press, self.unit_desk, self.paper),
-            evidence_routes(self.evidence),
+            evidence_routes(self.proofs.evidence),
             rollcall_routes(self.rollcall),
             report_routes(self.reports, self.report_inbox, Printer(self.paper, self.table)),
             warning_routes(self.warnings, self.warning_desk),
@@ -512,10 +507,8 @@ class Gateway:
         await stack.enter_async_context(self.escalation)
         for door in doors:
             await stack.enter_async_context(door)
-        for room in (self.media, self.recordings):
+        for room in (self.media, self.recordings, self.proofs, self.rollcall, self.dispatch):
             await stack.enter_async_context(room)
-        for people in (self.gatherer, self.rollcall, self.dispatch):
-            await stack.enter_async_context(people)
         if self.member is None:
             await stack.enter_async_context(self.links)
         else:

@@ -138,6 +138,7 @@ PEOPLE = (
     Metric("rollcall_participants", _G, "Points of the current or last roll call", ("state",)),
     Metric("rollcall_duration_seconds", _H, "Ring to result", (), (1.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0)),
     Metric("rollcall_answer_duration_seconds", _H, "Ring to first decoded picture", (), _DELIVERY),
+    Metric("rollcall_causes_revised_total", _C, "Causes revised by a county's own record", ("cause",)),
     Metric("rollcall_evidence_total", _C, "Evidence stored or deleted, by kind", ("kind",)),
     Metric("rollcall_evidence_lost_total", _C, "Evidence that could not be kept, by reason", ("reason",)),
     Metric("rollcall_centre_result", _G, "1 present, 0 absent, last roll call", ("centre",)),

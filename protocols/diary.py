@@ -6,7 +6,7 @@ record of one outage is the event `node.record`; its id is fixed before it is qu
 """
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from protocols.envelope import Event, event_type, first_fault
 from protocols.errors import BadSchemaError
-from protocols.health import Verdict
+from protocols.health import HEARTBEAT_S, SILENCE_S, Verdict
 from protocols.ids import CameraName, NodeId, Ulid
 
 NODE_RECORD = event_type("node", "record")
@@ -22,6 +22,8 @@ SPANS = 200
 """Spans and silences of a diary; a record of 200 fits the largest event."""
 RECORD_BYTES = 40 * 1024
 """A record in JSON; an event may have 48 KiB."""
+NOTICE_S = SILENCE_S + HEARTBEAT_S
+"""A node notices so late that nobody hears it any more."""
 PULSE_S = 15.0
 """A node that is well looks at itself at least this often; a longer pause is a silence."""
 LOW_BATTERY = 0.2
@@ -145,7 +147,7 @@ class Diary:
                 self.book.pending = [*self.book.pending, Pending(event_id=event_id, record=record)][-20:]
             self.book.cut_at, self.changed = None, True
         elif not up and self._up:
-            self.book.cut_at, self.changed = at, True
+            self.book.cut_at, self.changed = at - timedelta(seconds=NOTICE_S), True
         self._up = up
 
     def stop(self, at: datetime) -> None:

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 from pathlib import Path
 
 from protocols.errors import BadInputError, NotFoundError, SpoolFullError
@@ -36,7 +37,7 @@ class FileBlobs:
         path = self._path(name)
         if path.exists():
             return name
-        part = path.with_name(f".{name}.{os.getpid()}")
+        part = path.with_name(f".{name}.{secrets.token_hex(4)}")  # the same content may come twice at once
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:

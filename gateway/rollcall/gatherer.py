@@ -92,9 +92,21 @@ class Gatherer:
     """Use it with `async with`; cancelling any call is safe, what was kept stays kept."""
 
     def __init__(
-        self, evidence: Evidence, pictures: Pictures, engine: Engine, clock: Clock, metrics: Metrics, folder: Path
+        self,
+        evidence: Evidence,
+        pictures: Pictures,
+        engine: Engine,
+        clock: Clock,
+        metrics: Metrics,
+        folder: Path,
+        *,
+        demanding: bool = False,
     ) -> None:
-        """`folder` holds clips until they are evidence; what a gateway that died left there is removed."""
+        """`folder` holds clips until they are evidence; what a gateway that died left there is removed.
+
+        `demanding`: no picture is good without its own clock or the challenge number (see `PictureWatch.demanded`).
+        """
+        self._demanding = demanding
         self._evidence = evidence
         self._pictures = pictures
         self._engine = engine
@@ -118,9 +130,15 @@ class Gatherer:
     async def begin(self, point: PointRecord, *, drill: bool) -> None:
         """Begin a round."""
         await self._drop(point)
-        if point.stream is not None:
-            watch = PictureWatch(point.centre, point.challenge)
-            self._rounds[_key(point)] = Round(point.roll_call_id, point.centre, point.stream, watch, drill)
+        self._opened(point, drill=drill)
+
+    def _opened(self, point: PointRecord, *, drill: bool) -> Round | None:
+        if point.stream is None:
+            return None
+        watch = PictureWatch(point.centre, point.challenge, demanded=self._demanding)
+        found = Round(point.roll_call_id, point.centre, point.stream, watch, drill)
+        self._rounds[_key(point)] = found
+        return found
 
     async def answered(self, point: PointRecord, answer: RollCallAnswer) -> None:
         """Begin to look and to listen."""
@@ -141,12 +159,20 @@ class Gatherer:
 
     async def read_back(self, point: PointRecord, number: str) -> bool:
         """Wait until a picture shows the number."""
-        found = self._rounds.get(_key(point))
+        found = self._rounds.get(_key(point)) or self._looking_again(point)
         if found is None:
             return False
         found.watch.challenge = number
         await found.number_seen.wait()
         return True
+
+    def _looking_again(self, point: PointRecord) -> Round | None:
+        """Begin to look once more: the number is asked for because what was gathered proved nothing."""
+        found = self._opened(point, drill=False)
+        if found is not None:
+            found.began = self._clock.monotonic()
+            self._tasks.start(f"looks {found.name}", lambda: self._look_on(found), restart=False)
+        return found
 
     async def end(self, point: PointRecord) -> Sequence[Check]:
         """Keep what was gathered and return the checks."""
@@ -204,6 +230,9 @@ class Gatherer:
             names = await self._evidence.keep(found.roll_call_id, found.centre, items)
         except SilianError as error:
             self._lost(found, error.code, str(error))
+            return
+        except OSError as error:
+            self._lost(found, "disk", str(error))
             return
         for item, name in zip(items, names, strict=True):
             kept = found.kept.setdefault(item.kind, [])

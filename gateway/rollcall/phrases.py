@@ -172,6 +172,8 @@ MONTH: Final = (
     "排名", "单位", "区划代码", "应点", "实点", "到岗率", "一次接通率", "平均接通用时(s)", "平均得分", "图像合格率",
     "声音合格率", "县端问题", "线路平台问题", "较上月",
 )  # fmt: skip
+RECORD_OF_NODE: Final = "{node} 断联期间自记"
+REVISED_BY_RECORD: Final = "{node} 恢复后上传断联期间自记，归因为{cause}"
 STILL_FIRST: Final = "应答后首幅"
 STILL_SECOND: Final = "应答后数秒"
 STILL_LAST: Final = "结束时"

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -140,6 +140,14 @@ class RollCallSection(Section):
         min_length=1,
         max_length=24,
         description="Beginning of a bulletin's number (文号), e.g. 通应急点 for 通应急点〔2026〕1号.",
+    )
+    demand_proof: bool = Field(
+        default=False,
+        description="Whether a picture counts only with its own clock or the challenge number: no recording passes.",
+    )
+    carriers: tuple[Annotated[str, Field(pattern=r"^[0-9]{6}(-[a-z0-9-]+)?=.{1,32}$")], ...] = Field(
+        default=(),
+        description='Carrier of each line, by centre or node, e.g. ["320623=电信"]; neighbours on it tell a cut line.',
     )
     evidence_days: int = Field(
         default=180,

@@ -4,12 +4,12 @@
 county's own faults. Pure: the shell gathers the facts. Rules in order, for a county that was not there:
 
 ===  ==============================================================================  ===============
- 1   its own record: it was stopped or crashed while cut off                          county_terminal
- 2   its own record: it lost its power (began anew after battery, or unannounced)     county_power
- 3   its own record: it had no network of its own: nothing was plugged in             county_terminal
- 4   its own record: it ran and reached itself, and nobody heard it                   line
- 5   counties of different carriers went silent together                              platform
- 6   the way broke above the county, while the county may be well                     upper_network
+ 1   silent, and by its own record it was stopped or crashed meanwhile                county_terminal
+ 2   silent, and by its own record it lost its power                                  county_power
+ 3   silent, and by its own record it had no network of its own                       county_terminal
+ 4   counties of different carriers went silent together                              platform
+ 5   the way broke above the county, while the county may be well                     upper_network
+ 6   silent, and by its own record it ran and reached itself                          line
  7   silent, and neighbours on the same carrier went silent together                  line
  8   silent, and its last word was that it ran on battery                             county_power
  9   silent after a stop in good order                                                county_terminal
@@ -20,7 +20,7 @@ county's own faults. Pure: the shell gathers the facts. Rules in order, for a co
 ===  ==============================================================================  ===============
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -78,21 +78,17 @@ class Facts:
     asked: int = 1
     unseen: int = 0
     record: NodeRecord | None = None
+    earlier: Cause | None = None
+    """What was found when more of the neighbourhood could be seen than now."""
 
 
 def cause_of(facts: Facts) -> Cause:
     """Return the cause."""
-    if facts.record is not None:
-        told = _by_record(facts.record, facts.since or facts.at, facts.at)
-        if told is not None:
-            return told
-    if facts.since is not None:
-        return _silent(facts, facts.since)
-    return _heard(facts)
+    return _heard(facts) if facts.since is None else _silent(facts, facts.since)
 
 
 def _by_record(record: NodeRecord, began_at: datetime, at: datetime) -> Cause | None:
-    """Rules 1 to 4, over all that the county did from the loss of its link on."""
+    """Rules 1 to 3 and 6, over all that the county did from the loss of its link on."""
     spans = record.within(min(began_at, record.began_at), at)
     silences = [span for span in spans if span.ending is not None]
     if silences:
@@ -122,17 +118,36 @@ def _empty(span: Span) -> bool:
 
 
 def _silent(facts: Facts, since: datetime) -> Cause:
-    """Rules 5 to 9."""
-    together = [one for one in facts.silent if one.centre != facts.centre and abs(one.since - since) <= TOGETHER]
-    if many(1 + len(together), facts.asked) and _carriers([facts.carrier, *(one.carrier for one in together)]) != 1:
+    """Rules 1 to 9."""
+    told = None if facts.record is None else _by_record(facts.record, since, facts.at)
+    if told is not None and told is not Cause.LINE:
+        return told
+    if facts.record is not None and told is not None:
+        since = facts.record.began_at
+    together = _together(facts, since)
+    carriers = {facts.carrier, *together.values()}
+    if many(1 + len(together), facts.asked) and ("" in carriers or len(carriers) > 1):
         return Cause.PLATFORM
     if facts.break_above:
         return Cause.UPPER_NETWORK
-    if facts.carrier and any(one.carrier == facts.carrier for one in together):
+    if told is Cause.LINE:
+        return facts.earlier if facts.earlier in (Cause.PLATFORM, Cause.UPPER_NETWORK) else told
+    return _unheard(facts, shared=bool(facts.carrier) and facts.carrier in together.values())
+
+
+def _unheard(facts: Facts, *, shared: bool) -> Cause:
+    """Rules 7 to 9: nothing but what was known before the silence, and the neighbours."""
+    if shared:
         return Cause.LINE
     if facts.on_battery:
         return Cause.COUNTY_POWER
     return Cause.COUNTY_TERMINAL if facts.link_reason is LinkReason.AGENT_STOPPED else Cause.UNKNOWN
+
+
+def _together(facts: Facts, since: datetime) -> dict[str, str]:
+    """Return the other counties that went silent at the same time, with their carriers."""
+    near = (one for one in facts.silent if one.centre != facts.centre and abs(one.since - since) <= TOGETHER)
+    return {one.centre: one.carrier for one in near}
 
 
 def _heard(facts: Facts) -> Cause:
@@ -149,9 +164,3 @@ def _heard(facts: Facts) -> Cause:
 def many(failed: int, asked: int) -> bool:
     """Tell whether so many of those asked fail that no county can be the cause."""
     return failed >= MANY and failed >= MANY_SHARE * asked
-
-
-def _carriers(names: Iterable[str]) -> int:
-    """Return how many carriers these are; where one is not told, it may be any."""
-    known = set(names)
-    return 0 if "" in known else len(known)

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 from edge_agent.diary import FILE, DiaryKeeper, carrier, reaches_itself
 from protocols.aio.clock import ManualClock
-from protocols.diary import Ending, Observation
+from protocols.diary import NOTICE_S, Ending, Observation
 from protocols.errors import SpoolFullError
 
 NODE = "320623-box"
@@ -39,13 +39,14 @@ async def test_a_cut_gives_one_record_which_is_queued_once(tmp_path):
     await well(made, clock)
     assert spool.took == []
     made.link(False)
-    cut = clock.now()
+    cut = clock.now() - timedelta(seconds=NOTICE_S)
+    back = clock.now() + timedelta(seconds=600)
     await well(made, clock, 600)
     made.link(True)
     await well(made, clock)
     ((event_id, record),) = spool.took
     assert len(event_id) == 26
-    assert (record.began_at, record.ended_at) == (cut, cut + timedelta(seconds=600))
+    assert (record.began_at, record.ended_at) == (cut, back)
     assert not made.diary.book.pending
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from protocols.diary import (
     NODE_RECORD,
+    NOTICE_S,
     PULSE_S,
     RECORD_BYTES,
     SPANS,
@@ -74,9 +75,9 @@ def test_a_cut_line_gives_one_record_of_what_the_node_saw_meanwhile():
     diary.link(up=True, at=at(300), event_id="2" * 26)
     (owed,) = diary.book.pending
     assert owed.event_id == "2" * 26
-    assert (owed.record.began_at, owed.record.ended_at) == (at(57), at(300))
+    assert (owed.record.began_at, owed.record.ended_at) == (at(57 - NOTICE_S), at(300)), "it notices late"
     assert [span.cameras for span in owed.record.spans] == [{}, {"room": Verdict.LIVE}]
-    assert [span.cameras for span in owed.record.within(at(57), at(300))] == [{"room": Verdict.LIVE}]
+    assert [span.cameras for span in owed.record.within(at(100), at(300))] == [{"room": Verdict.LIVE}]
     assert all(span.ending is None for span in owed.record.spans)
     diary.link(up=True, at=at(310), event_id="3" * 26)
     assert len(diary.book.pending) == 1, "told once"

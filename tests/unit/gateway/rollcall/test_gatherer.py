@@ -79,13 +79,14 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder, monkeypatch, **changed):
+async def stage(folder, monkeypatch, *, demanding=False, **changed):
     for name, value in {"LOOK_S": 0.02, "SECOND_STILL_S": 0.1, "CLIP_S": 0.3, "RETRY_S": 0.02, **changed}.items():
         monkeypatch.setattr(module, name, value)
     metrics, cameras, clips = Metrics(), Cameras(), PaperClips()
     async with SqliteStore(at_newest_schema(folder / "gateway.db"), "320600", CLOCK, EventBus().publish) as store:
         evidence = Evidence(store, FileBlobs(folder / "blobs"), CLOCK, metrics, retention_days=180)
-        async with Gatherer(evidence, cameras, clips, CLOCK, metrics, folder / "clips") as gatherer:
+        folders = folder / "clips"
+        async with Gatherer(evidence, cameras, clips, CLOCK, metrics, folders, demanding=demanding) as gatherer:
             yield Stage(gatherer, evidence, cameras, clips, metrics)
 
 
@@ -213,3 +214,28 @@ async def test_clips_that_a_dead_gateway_left_are_removed(tmp_path, monkeypatch)
     (tmp_path / "clips" / "old.mp4").write_bytes(b"half")
     async with stage(tmp_path, monkeypatch):
         assert not list((tmp_path / "clips").iterdir())
+
+
+async def test_a_number_that_is_asked_for_after_the_end_is_looked_for_again(tmp_path, monkeypatch):
+    async with stage(tmp_path, monkeypatch) as made:
+        one = point()
+        await begun(made, one)
+        await until(lambda: made.cameras.looks > 3)
+        await made.gatherer.end(one)
+        made.cameras.number = "0815"
+        assert await made.gatherer.read_back(one, "0815")
+        checks = by_name(await made.gatherer.end(one))
+        assert checks[CheckName.PICTURE].result is CheckResult.GOOD
+        assert checks[CheckName.SCENE].result is CheckResult.GOOD
+        assert not await made.gatherer.end(one)
+
+
+async def test_where_proof_is_demanded_life_alone_is_unproven(tmp_path, monkeypatch):
+    async with stage(tmp_path, monkeypatch, demanding=True) as made:
+        one = point()
+        await begun(made, one)
+        await until(lambda: made.cameras.looks > 6)
+        assert by_name(await made.gatherer.end(one))[CheckName.PICTURE].result is CheckResult.UNPROVEN
+        made.cameras.number = "0815"
+        assert await made.gatherer.read_back(one, "0815")
+        assert by_name(await made.gatherer.end(one))[CheckName.PICTURE].result is CheckResult.GOOD

@@ -52,13 +52,23 @@ def down(centre, seconds=5, carrier=""):
     ],
 )
 def test_the_countys_own_record_goes_before_all_guesses(spans, cause):
-    guessed_otherwise = replace(SILENT, on_battery=True, silent=[down("320681"), down("320682")])
+    guessed_otherwise = replace(SILENT, on_battery=True, silent=[down("320681")])
     assert cause_of(replace(guessed_otherwise, record=record(*spans))) is cause
 
 
-def test_a_record_of_another_time_says_nothing():
+def test_a_record_says_nothing_of_another_time_nor_of_a_county_that_was_heard():
     later = NodeRecord(node="320623-box", began_at=at(500), ended_at=at(600), spans=(ran(500, 600),))
-    assert cause_of(replace(HEARD, record=later)) is Cause.COUNTY_STAFF
+    assert cause_of(replace(SILENT, record=later)) is Cause.UNKNOWN
+    assert cause_of(replace(HEARD, record=record(ran(-10, 300)))) is Cause.COUNTY_STAFF
+
+
+def test_counties_that_all_ran_while_nobody_heard_them_do_not_make_it_their_lines_fault():
+    ran_on = replace(SILENT, record=record(ran(-10, 300)))
+    together = [down("320612", 3, "电信"), down("320681", 9, "移动"), down("320682", 5, "联通")]
+    assert cause_of(replace(ran_on, carrier="电信", silent=together)) is Cause.PLATFORM
+    assert cause_of(replace(ran_on, carrier="电信", silent=together[:1])) is Cause.LINE
+    assert cause_of(replace(ran_on, earlier=Cause.PLATFORM)) is Cause.PLATFORM
+    assert cause_of(replace(ran_on, break_above=True)) is Cause.UPPER_NETWORK
 
 
 def test_many_counties_of_all_carriers_at_once_are_the_platforms_fault():
