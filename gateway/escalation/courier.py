@@ -7,6 +7,7 @@ never not at all. Channels that know the message's id fold the repeat.
 import asyncio
 import logging
 from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,12 +45,17 @@ class Parcel:
     topic: str | None = None
 
 
+Timely = Callable[[UnitOfWork], Awaitable[None]]
+"""Moves the deadlines by a step of the clock before a unit of work sets new ones."""
+
+
 class Courier:
     """Call `deliver_due` again and again."""
 
-    def __init__(self, needs: EscalationNeeds, per_minute: int, letters: Letters) -> None:
+    def __init__(self, needs: EscalationNeeds, per_minute: int, letters: Letters, timely: Timely) -> None:
         self._needs = needs
         self._letters = letters
+        self._timely = timely
         self._per_minute = per_minute
         self._recent: dict[Channel, deque[datetime]] = defaultdict(lambda: deque(maxlen=per_minute))
 
@@ -67,6 +73,7 @@ class Courier:
 
     async def _prepare(self, timer: Timer) -> Parcel | None:
         async with self._needs.store.unit() as uow:
+            await self._timely(uow)
             found = await uow.execute(select(notices).where(notices.c.id == timer.key))
             row = found.one_or_none()
             if row is None or row.state != Receipt.WAITING:
@@ -140,6 +147,7 @@ class Courier:
     async def _note(self, parcel: Parcel, sent: Sent, why: str, *, retry: bool) -> None:
         failed, id_ = sent.receipt is Receipt.FAILED, parcel.notice.id
         async with self._needs.store.unit() as uow:
+            await self._timely(uow)
             again = retry_at(parcel.attempts, uow.now) if failed and retry else None
             await timers.disarm(uow, NOTICE, [id_])
             found = await uow.execute(select(notices.c.state).where(notices.c.id == id_))

@@ -53,7 +53,7 @@ class Escalation:
         self._needs = needs
         self._post = Post(needs.clock)
         self.letters = Letters(needs.clock)
-        self._courier = Courier(needs, per_minute, self.letters)
+        self._courier = Courier(needs, per_minute, self.letters, self._within)
         self._tasks = Supervisor("escalation", clock=needs.clock)
         self._stepping = Stepping(needs.clock, boot_id()) if needs.sole else None
         self._chain = default_chain(needs.area.own().tier)
@@ -128,6 +128,7 @@ class Escalation:
 
     async def follow(self, uow: UnitOfWork, standings: Sequence[AlarmStanding]) -> None:
         """Take part in the unit of work that changes alarms."""
+        await self._within(uow)
         for some in batched(standings, AT_ONCE):
             known = await load(uow, {alarm.id for alarm in some})
             moves = [move for alarm in some if (move := self._look(alarm, known.get(alarm.id), uow.now)) is not None]
@@ -253,6 +254,7 @@ class Escalation:
 
     async def _ring(self, timer: Timer) -> None:
         async with self._needs.store.unit() as uow:
+            await self._within(uow)
             if not await timers.take(uow, timer):
                 return
             run = (await load(uow, [timer.key])).get(timer.key)
@@ -292,6 +294,10 @@ class Escalation:
     async def _notice_step(self) -> None:
         if self._stepping is not None:
             await self._stepping.look(self._needs.store)
+
+    async def _within(self, uow: UnitOfWork) -> None:
+        if self._stepping is not None:
+            await self._stepping.within(uow)
 
     async def _run_chains(self) -> None:
         while True:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 STEP = timedelta(seconds=2)
 """Design section 4, Time: what is larger is a step; what is smaller is how clocks are kept right."""
 MARK_AGAIN = timedelta(seconds=0.5)
+UNBROKEN_S = 0.5
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -32,7 +33,11 @@ def boot_id() -> str:
 
 
 class Stepping:
-    """`begin` in the unit of work of the start, `look` before each look at timers."""
+    """`begin` in the unit of work of the start, `look` before each look at timers, `within` in units that arm some.
+
+    What a unit arms counts from its own `now`. So a step is carried out by the first unit that lives after it, before
+    that unit arms anything: each deadline moves exactly once.
+    """
 
     def __init__(self, clock: Clock, boot: str) -> None:
         self._clock = clock
@@ -41,7 +46,12 @@ class Stepping:
         self._marked = self._seen
 
     def _offset(self) -> timedelta:
-        return timedelta(seconds=self._clock.now().timestamp() - self._clock.monotonic())
+        """Return how far the wall clock stands from the time since boot; a pause between two readings is no step."""
+        while True:
+            before = self._clock.monotonic()
+            wall = self._clock.now().timestamp()
+            if self._clock.monotonic() - before < UNBROKEN_S:
+                return timedelta(seconds=wall - before)
 
     async def begin(self, uow: UnitOfWork) -> None:
         """Compare with what stood at the last look before a restart, and move the deadlines where they differ."""
@@ -50,21 +60,38 @@ class Stepping:
         self._seen = self._offset()
         if before is not None:
             await self._move(uow, self._seen - before * _MICROSECOND)
-        await self._mark(uow)
+        await self._mark(uow, self._seen)
 
     async def look(self, store: Store) -> None:
         """Notice a step since the last look, and move the deadlines by it."""
-        before, self._seen = self._seen, self._offset()
-        step = self._seen - before
-        if abs(step) <= STEP and abs(self._seen - self._marked) <= MARK_AGAIN:
+        found = self._offset()
+        if abs(found - self._seen) > STEP:
+            async with store.unit() as uow:
+                await self.within(uow)
             return
-        async with store.unit() as uow:
-            await self._move(uow, step)
-            await self._mark(uow)
+        self._seen = found
+        if abs(found - self._marked) > MARK_AGAIN:
+            async with store.unit() as uow:
+                await self._mark(uow, found)
 
-    async def _mark(self, uow: UnitOfWork) -> None:
-        self._marked = self._seen
-        await uow.put(clock_marks, [{"boot": self._boot, "offset": self._seen // _MICROSECOND}])
+    async def within(self, uow: UnitOfWork) -> None:
+        """Carry out a step, where this unit lives after it."""
+        found = self._offset()
+        step = found - self._seen
+        if abs(step) <= STEP:
+            return
+        since_boot = timedelta(seconds=uow.now.timestamp() - self._clock.monotonic())
+        if abs(since_boot - self._seen) < abs(since_boot - found):
+            return  # it began before the step: what it arms moves with the others afterwards
+        await self._move(uow, step)
+        await self._mark(uow, found)
+
+    async def _mark(self, uow: UnitOfWork, offset: timedelta) -> None:
+        await uow.put(clock_marks, [{"boot": self._boot, "offset": offset // _MICROSECOND}])
+        uow.after_commit(lambda: self._remember(offset))
+
+    def _remember(self, offset: timedelta) -> None:
+        self._seen = self._marked = offset
 
     async def _move(self, uow: UnitOfWork, step: timedelta) -> None:
         if abs(step) <= STEP:

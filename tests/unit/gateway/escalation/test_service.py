@@ -299,6 +299,34 @@ async def test_a_step_of_the_clock_neither_shortens_nor_lengthens_a_deadline(tmp
             assert await stage.room.audit() == 0
 
 
+async def test_what_comes_between_a_step_and_the_next_look_keeps_its_deadline_too(tmp_path: Path) -> None:
+    for step in (7200.0, -7200.0):
+        async with escalation_stage(tmp_path / str(step)) as stage:
+            await stage.room.set_chain(PLAIN, by="王")
+            await stage.raise_(key="before")
+            stage.clock.step(step)
+            late = await stage.raise_(key="after")
+            await stage.settle()
+            (second, *_) = (await stage.room.course(late))["coming"]
+            assert (second["at"] - stage.clock.now()).total_seconds() == 60
+            await stage.pass_(59)
+            assert {person for person, _ in stage.sent()} == {"值班员张"}
+            await stage.pass_(1)
+            assert stage.sent().count(("带班李", "step")) == 2
+
+
+async def test_a_unit_that_began_before_the_step_is_moved_with_the_others(tmp_path: Path) -> None:
+    async with escalation_stage(tmp_path) as stage:
+        await stage.room.set_chain(PLAIN, by="王")
+        async with stage.store.unit() as uow:
+            event = stage.event(RAISED, key="astride")
+            stage.clock.step(7200)
+            await stage.alarms.apply(uow, [stage.arrival(event)])
+        await stage.settle()
+        (second, *_) = (await stage.room.course(event.id))["coming"]
+        assert (second["at"] - stage.clock.now()).total_seconds() == 60
+
+
 async def test_a_step_while_the_gateway_was_down_is_noticed_at_its_start(tmp_path: Path) -> None:
     clock = ManualClock()
     async with escalation_stage(tmp_path, clock=clock) as stage:
