@@ -154,10 +154,15 @@ class Ordeal:
 
         task = asyncio.ensure_future(strike())
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._struck)
+
+    def _struck(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._field.crashes.append(f"a fault could not be made or healed: {type(error).__name__} {error}")
 
     async def _heal(self) -> None:
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.restart_ended()
 
     async def _pause(self) -> None:
@@ -188,24 +193,29 @@ class Ordeal:
         self._filled.add(disk)
         self._was_full = True
         self._field.counts["full_disks"] += 1
-        with (disk / FILLER).open("wb") as filler:
-            try:
-                while True:
-                    filler.write(bytes(65536))
-                    filler.flush()
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-            with contextlib.suppress(OSError):
-                await asyncio.sleep(seconds)
-        (disk / FILLER).unlink()
-        self._filled.discard(disk)
+        try:
+            _to_the_last_byte(disk / FILLER)
+            await asyncio.sleep(seconds)
+        finally:
+            (disk / FILLER).unlink(missing_ok=True)
+            self._filled.discard(disk)
 
     async def _step(self) -> None:
         """Step a wall clock, back or forth."""
         seconds = self._chance.uniform(3, FARTHEST_STEP_S) * self._chance.choice((-1, 1))
         clock.step(self._chance.choice(self._field.clocks), seconds)
         self._field.counts["clock_steps"] += 1
+
+
+def _to_the_last_byte(file: Path) -> None:
+    # Without a buffer: one would be written at the close, and fail there once more.
+    try:
+        with file.open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(65536))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
 
 
 def prepare_network() -> None:
