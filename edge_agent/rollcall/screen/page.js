@@ -37,6 +37,7 @@ function translate() {
   document.documentElement.lang = language
   document.title = say('title')
   document.querySelectorAll('[data-word]').forEach((one) => { one.textContent = say(one.dataset.word) })
+  document.querySelectorAll('[data-label]').forEach((one) => one.setAttribute('aria-label', say(one.dataset.label)))
   text('language', say('other'))
 }
 
