@@ -230,6 +230,8 @@ $('leader').oninput = () => press('leaders', 'leader')
 $('language').onclick = () => {
   language = language === 'en' ? 'zh-CN' : 'en'
   localStorage.setItem('silian.answer.language', language)
+  text('saved', '')
+  stillAt = 0 // its caption is in the other language
   translate()
   paint()
 }
