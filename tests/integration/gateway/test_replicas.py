@@ -75,7 +75,7 @@ async def test_two_replicas_share_the_work_and_either_may_die(tmp_path):
     async with TwoReplicas(tmp_path) as gateway, county(tmp_path, gateway) as boxes:
         first, second = await gateway.leader()
         async with gateway.client(first) as at_first, gateway.client(second) as at_second:
-            await _the_work_is_shared(at_first)
+            await _every_branch_has_one_owner(at_first)
             await boxes.say(5)
             for client in (at_first, at_second):
                 await eventually(lambda client=client: alarm_keys(client), boxes.expected)
@@ -86,7 +86,7 @@ async def test_two_replicas_share_the_work_and_either_may_die(tmp_path):
             await eventually(lambda: alarm_keys(at_first), boxes.expected)
             second.start()
             await gateway.ready(second)
-            await _the_work_is_shared(at_first)
+            await _every_branch_has_one_owner(at_first)
 
             first.signal(signal.SIGSTOP)  # the leader hangs, and wakes when another leads
             await boxes.say(5)
@@ -95,7 +95,7 @@ async def test_two_replicas_share_the_work_and_either_may_die(tmp_path):
             await _ends_as_replaced(first)
             first.start()
             await gateway.ready(first)
-            await _the_work_is_shared(at_second)
+            await _every_branch_has_one_owner(at_second)
 
             second.kill()  # the leader dies
             await boxes.say(5)
@@ -114,14 +114,14 @@ async def _ends_as_replaced(replica):
     assert replica.process.returncode == REPLACED
 
 
-async def _the_work_is_shared(client):
+async def _every_branch_has_one_owner(client):
     async def shares():
         items = (await client.get("/api/v1/replicas")).json()["items"]
         alive = [one for one in items if one["alive"]]
-        branches = sum(one["branches"] for one in alive)
-        return len(alive), branches, all(one["branches"] for one in alive), sum(one["leads"] for one in alive)
+        return len(alive), sum(one["branches"] for one in alive), sum(one["leads"] for one in alive)
 
-    await eventually(shares, (2, len(BOXES), True, 1))
+    # How six boxes fall to two replicas is a matter of hashes: now and then all six to one.
+    await eventually(shares, (2, len(BOXES), 1))
 
 
 async def links_up(client):
