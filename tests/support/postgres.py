@@ -6,6 +6,7 @@ the same port; the shared one is none that a test kills, and therefore does with
 
 import asyncio
 import atexit
+import ctypes
 import os
 import pwd
 import shutil
@@ -37,6 +38,10 @@ def _program(name: str) -> str:
     return found
 
 
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG: a test run that is killed leaves no server behind
+
+
 class Cluster:
     """One server with its data directory. The account `silian` owns its databases and is no superuser."""
 
@@ -65,7 +70,12 @@ class Cluster:
         """Start the server and wait until it takes connections."""
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(
-            [_program("postgres"), "-D", str(self.data)], user=self._user, stdout=log, stderr=log, cwd=self.folder
+            [_program("postgres"), "-D", str(self.data)],
+            user=self._user,
+            stdout=log,
+            stderr=log,
+            cwd=self.folder,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - it makes one system call
         )
         log.close()
         until = time.monotonic() + 60
