@@ -85,14 +85,17 @@ from gateway.reports.inbox import Inbox
 from gateway.reports.needs import ReportNeeds
 from gateway.reports.printing import Printer
 from gateway.reports.service import Reports
-from gateway.rollcall.api import routes as rollcall_routes
 from gateway.rollcall.evidence_api import evidence_routes
 from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.notices import Notices
+from gateway.rollcall.planner import Planner
+from gateway.rollcall.plans_api import routes as rollcall_routes
 from gateway.rollcall.press.api import routes as press_routes
 from gateway.rollcall.press.inbox import Inbox as UnitDesk
 from gateway.rollcall.press.needs import PressNeeds
 from gateway.rollcall.press.service import Press
 from gateway.rollcall.proofs import ProofNeeds, Proofs
+from gateway.rollcall.rosters import DutyRosters
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.service import RollCallService
 from gateway.screen import renderers
@@ -321,11 +324,15 @@ class Gateway:
                 metrics=self.metrics,
                 gathering=self.proofs.gatherer,
                 causes=self.proofs.causes,
+                rosters=DutyRosters(lambda: self.duty),
             ),
             profile=Profile(**wanted.model_dump(include=set(Profile.model_fields))),
             bus=self.events,
         )
         self.proofs.revise_by(self.rollcall)
+        notices = Notices(self.store, self.clock, self.node, self.escalation.letters, self.alarms, lambda: self.duty)
+        self.rollcall.when_ended(notices.tell)
+        self.planner = Planner(self.rollcall, self.store, self.clock, self.alarms, self.events)
         self._calls()
 
     def _calls(self) -> None:
@@ -426,7 +433,7 @@ class Gateway:
             wall_routes(self.media, self.settings.media.ice_servers),
             press_routes(self.press, self.unit_desk, self.paper),
             evidence_routes(self.proofs.evidence),
-            rollcall_routes(self.rollcall),
+            rollcall_routes(self.rollcall, self.planner),
             report_routes(self.reports, self.report_inbox, Printer(self.paper, self.table)),
             warning_routes(self.warnings, self.warning_desk),
             public_routes(self.warnings.needs, self.warnings.calls, self.warning_desk),

@@ -21,7 +21,7 @@ from gateway.alarms.rows import log_view, member_of, standing_of, state_of, valu
 from gateway.alarms.tables import alarms, log
 from gateway.events import AlarmChanged, AlarmStanding
 from gateway.metrics import Metrics
-from gateway.ports.store import Store, UnitOfWork
+from gateway.ports.store import Reader, Store, UnitOfWork
 from protocols.aio.clock import Clock
 from protocols.alarm import ACKNOWLEDGED, CLEARED, AcknowledgedData, AlarmData, Condition, Visibility, lane_for
 from protocols.envelope import Event, Lane
@@ -163,7 +163,7 @@ class Alarms:
         event = uow.mint(ESCALATED, data.model_dump(mode="json"), subject=row.alarm_key, drill=row.drill)
         await self._outgoing.emit(uow, event, Lane.URGENT)
 
-    async def standing(self, uow: UnitOfWork, alarm_id: str) -> AlarmStanding:
+    async def standing(self, uow: Reader, alarm_id: str) -> AlarmStanding:
         """Return how an alarm stands; raises NotFoundError."""
         row = await self._row(uow, alarm_id)
         return standing_of(row.id, row.source, state_of(row))
@@ -238,7 +238,7 @@ class Alarms:
         return machine.put_behind(state_of(row), hop if hop in failed else None)
 
     @staticmethod
-    async def _row(uow: UnitOfWork, alarm_id: str) -> Row[Any]:
+    async def _row(uow: Reader, alarm_id: str) -> Row[Any]:
         row = (await uow.execute(select(alarms).where(alarms.c.id == alarm_id))).one_or_none()
         if row is None:
             raise NotFoundError(f"no alarm {alarm_id}; see GET /api/v1/alarms")

@@ -41,6 +41,7 @@ from protocols.rollcall import (
 
 logger = logging.getLogger(__name__)
 CAUSE_S: Final = 10.0
+CALLING: Final = frozenset({SessionState.RUNNING, SessionState.MAKEUP})
 LANE_SLACK_S: Final = 60.0
 """A gateway below may tell its results so much later than its points may come."""
 Deed = Callable[[Session, float], list[rules.Effect]]
@@ -79,6 +80,8 @@ class Conductor:
         """Return once the call has ended. Cancelling is safe: the rows say where to go on."""
         try:
             async with self._group:
+                if self.record.state in CALLING:
+                    self._side.figures.show(self.points)
                 await self._resume()
                 self._ready.set()
                 while not self._over:
@@ -109,7 +112,7 @@ class Conductor:
     def _lay_too_long(self) -> bool:
         """Tell whether nothing has happened for so long that nobody may be rung any more."""
         held = {SessionState.PAUSED, SessionState.PREEMPTED}
-        if self.record.state in rules.BEFORE | held:
+        if self.record.state in rules.BEFORE | held or self.record.mode is Mode.SEQUENTIAL:
             return False
         times = [p_at for p in self.points.values() for p_at in (p.rung_at, p.answered_at, p.settled_at) if p_at]
         newest = max([self.record.started_at, *times])
@@ -206,7 +209,11 @@ class Conductor:
 
     def _moved(self, state: SessionState) -> None:
         logger.info("roll call moved", extra={"roll_call": self.record.id, "state": state.value})
+        if self.record.state is SessionState.PREEMPTED:
+            self.record.why = ""
         self.record.state = state
+        if state is SessionState.RUNNING:
+            self._side.figures.show(self.points)
 
     async def _freeze(self) -> None:
         self.record.started_at = self._needs.clock.now()
@@ -265,7 +272,10 @@ class Conductor:
 
     async def _round_ended(self, point: PointRecord) -> None:
         self._rounds.pop(point.centre, None)
-        if point.state in PRESENT and point.delegate is None:
+        if point.delegate is not None and point.settled_at is not None:
+            await self._act(lambda session, now: session.told(point.centre, point.state, now))
+            return
+        if point.state in PRESENT:
             await self._settle(point, point.state)
         await self._act(lambda session, now: session.ended(point.centre, point.state, now))
 
@@ -280,7 +290,8 @@ class Conductor:
             await self._save(point)
 
     async def _close(self, point: PointRecord) -> None:
-        if point.delegate is not None and point.state not in FINAL:
+        if point.delegate is not None and point.settled_at is None:
+            point.state, point.reason = PointState.LINK_LOST, AbsenceReason.NO_LINK
             point.note = self._side.lane_note(point)
         point.cause = point.cause or await self._cause(point)
         await self._settle(point, at_the_end(point.state, point.cause))

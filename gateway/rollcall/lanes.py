@@ -22,7 +22,12 @@ from gateway.rollcall.records import PointRecord, RollCallRecord, told_of
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.tables import INSPECTIONS
 from gateway.rollcall.ways import gateways_on_way, way_to
-from protocols.command import CommandName, RollCallInspect, RollCallOrder, RollCallSteer
+from protocols.command import (
+    CommandName,
+    RollCallInspect,
+    RollCallOrder,
+    RollCallSteer,
+)
 from protocols.envelope import Event
 from protocols.errors import LinkError, NotAllowedError
 from protocols.ids import centre_of

@@ -75,6 +75,15 @@ GIVES_WAY: Final = "上级任务优先，{seconds:.0f} 秒后让出"
 LATE_RESULT: Final = "下级迟到的结果"
 BUSY: Final = "{name}（{centre}）正在另一场点名中，请等待其结束或先结束那一场"
 INSPECTED: Final = "上级（{by}）正在抽查 {name}（{centre}），结束后再点"
+DUTY_ROOM: Final = "值班室"
+UNKNOWN_REASON: Final = "原因待查"
+MISSING_SUBJECT: Final = "视频点名未到"
+MISSING_TEXT: Final = (
+    "{mark}{name}（{centre}）{at}视频点名（{kind}）：{result}，{reason}。请立即核实并回复市值班室。{mark}"
+)
+INCIDENT: Final = "点名：{number} 个单位同因未到（{cause}）"
+INCIDENT_DETAIL: Final = "{names}；点名编号 {roll_call}。按一起运维事件处置，不逐县追责。"
+INCIDENT_TEXT: Final = "{mark}视频点名中 {number} 个单位同因未到（{cause}），已按一起运维事件上报。{mark}"
 TOO_OLD: Final = "网关重启后已超过到岗时限"
 
 # the result sheet and the bulletin

@@ -17,7 +17,15 @@ from gateway.rollcall.records import PointRecord, RollCallRecord
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.rules.roster import names_of, read
 from gateway.rollcall.ways import Break, break_on_way, way_to
-from protocols.command import CommandName, Outcome, Reply, RollCallAnswer, RollCallRing, RollCallStage, parse_args
+from protocols.command import (
+    CommandName,
+    Outcome,
+    Reply,
+    RollCallAnswer,
+    RollCallRing,
+    RollCallStage,
+    parse_args,
+)
 from protocols.errors import LinkError, SilianError
 from protocols.rollcall import AbsenceReason, Check, PointState
 
@@ -238,7 +246,10 @@ class PointRunner:
         still, record = self._first_still, self.record
         if still is None:
             raise AssertionError("Keep follows the first picture")
-        record.still = await self._needs.blobs.put(still.jpeg)
+        try:
+            record.still = await self._needs.blobs.put(still.jpeg)
+        except SilianError as error:  # say a full disk: what was seen was seen
+            self._lament("still", error)
         record.frame_age_ms = still.frame_age_ms
         if record.answered_at is not None and record.first_frame_s is None:  # a restart must not lengthen it
             arrived = self._needs.clock.now() - timedelta(milliseconds=still.frame_age_ms)

@@ -6,7 +6,7 @@ and the call lives here, not in a browser: whoever may conduct it can take the s
 
 import logging
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,14 +19,14 @@ from gateway.rollcall.conductor import Conductor, Deed
 from gateway.rollcall.details import CountyDetails, take_in
 from gateway.rollcall.figures import Figures
 from gateway.rollcall.lanes import Inspection, Inspections, Results, TierLanes
-from gateway.rollcall.ledger import BEFORE, Ledger
+from gateway.rollcall.ledger import Ledger
 from gateway.rollcall.needs import RollCallNeeds
 from gateway.rollcall.records import PointRecord, Revision, RollCall, RollCallRecord
 from gateway.rollcall.rules.draw import Draw, order
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.side import Side
 from gateway.rollcall.verdicts import Change, change_verdict
-from gateway.rollcall.ways import delegate_of, due_centres, point_of
+from gateway.rollcall.ways import delegate_of, due_centres, point_of, way_to
 from protocols.aio.clock import new_ulid
 from protocols.aio.tasks import Supervisor
 from protocols.command import (
@@ -46,6 +46,7 @@ __all__ = ["PAGE", "Change", "Planned", "RollCallService", "Verdicts"]
 logger = logging.getLogger(__name__)
 PAGE: Final = 50
 EXPIRE_S: Final = 5.0
+TOLD_AGAIN: Final = 10
 STRAIGHT: Final = frozenset({RollCallKind.RANDOM, RollCallKind.TEST, RollCallKind.MAKEUP})
 """Kinds that are asked straight through all tiers: it is the county itself that shall be seen from here."""
 Through = Literal["auto", "straight", "lanes"]
@@ -94,6 +95,7 @@ class RollCallService:
         self.results = Results(self.ledger, self, needs.ways)
         self.details = CountyDetails(self.ledger, self)
         self._conductors: dict[str, Conductor] = {}
+        self._beside: dict[str, Callable[[], Awaitable[None]]] = {}
 
     async def __aenter__(self) -> Self:
         await self.inspections.load()
@@ -101,10 +103,30 @@ class RollCallService:
             logger.info("roll call resumed", extra={"roll_call": roll_call_id})
             self._conduct(await self.ledger.get(roll_call_id))
         self._tasks.start("inspections", self._expire)
+        for name, work in self._beside.items():
+            self._tasks.start(name, work)
+        self._tasks.start("told again", self._tell_again, restart=False)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._tasks.stop()
+
+    def beside(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Have something run as long as the room does."""
+        self._beside[name] = work
+
+    def when_ended(self, tell: Callable[[RollCall], Awaitable[None]]) -> None:
+        """Have `tell` take each call that ended, and after a restart those that ended shortly before it."""
+
+        async def told(record: RollCallRecord) -> None:
+            await tell(await self.ledger.get(record.id))
+
+        self.side.when_ended = told
+
+    async def _tell_again(self) -> None:
+        for call in await self.ledger.page(None, TOLD_AGAIN):
+            if self.side.when_ended is not None and call.record.ended_at is not None:
+                await self.side.when_ended(call.record)
 
     # planning
 
@@ -122,12 +144,14 @@ class RollCallService:
     async def plan(self, wanted: Planned) -> RollCall:
         """Plan a call, or begin it at once. Raises NotFoundError, BadInputError, WrongMomentError."""
         now = self._clock.now()
-        if wanted.at is not None and wanted.at <= now:
-            raise BadInputError("at: lies in the past; leave it away to begin now")
+        self._refuse_past(wanted, now)
         version, profile = await self.profile(wanted.profile)
         if wanted.rules is not None:
             version, profile = 0, Profile.model_validate(wanted.rules)
         chosen, draw = self._drawn(self._chosen(wanted.centres), wanted)
+        unknown = set(wanted.excused) - {centre.code for centre in chosen}
+        if unknown:
+            raise NotFoundError(f"excused: {min(unknown)} is not in this roll call")
         record = RollCallRecord(
             new_ulid(self._clock),
             wanted.kind,
@@ -160,6 +184,12 @@ class RollCallService:
             self.side.start(f"inspect[{record.id}]", lambda: self._lanes.inspect(record, points))
         return await self.ledger.get(record.id)
 
+    @staticmethod
+    def _refuse_past(wanted: Planned, now: datetime) -> None:
+        # A schedule's call whose time passed while the gateway was down is held at once.
+        if wanted.at is not None and wanted.at <= now and wanted.schedule_id is None:
+            raise BadInputError("at: lies in the past; leave it away to begin now")
+
     def _chosen(self, codes: Sequence[str] | None) -> list[Centre]:
         if codes is None:
             chosen = due_centres(self._ways)
@@ -174,6 +204,12 @@ class RollCallService:
         if not codes:
             raise BadInputError("name at least one county, or leave `centres` away for all")
         return [below[code] for code in dict.fromkeys(codes)]
+
+    def counties_of(self, centre: str) -> tuple[str, ...]:
+        """Return the counties at or below a centre of this subtree."""
+        own = self._ways.own().code
+        due = [one.code for one in due_centres(self._ways)]
+        return tuple(due) if centre == own else tuple(code for code in due if centre in way_to(self._ways, code))
 
     def _drawn(self, pool: list[Centre], wanted: Planned) -> tuple[list[Centre], dict[str, Any] | None]:
         """Draw by lot where a number is given, and keep what proves it."""
@@ -361,8 +397,6 @@ class RollCallService:
     def _conduct(self, call: RollCall) -> Conductor:
         """Run a call; a crash takes it up anew from its rows."""
         first = self._conductors[call.record.id] = Conductor(self._needs, self.ledger, self.side, call)
-        if call.record.state not in BEFORE or call.record.planned_at is None:
-            self._figures.show(first.points)
         self._tasks.start(call.record.id, partial(self._run, call.record.id), restart=True)
         return first
 
@@ -371,9 +405,10 @@ class RollCallService:
         if conductor.spent:
             conductor = Conductor(self._needs, self.ledger, self.side, await self.ledger.get(roll_call_id))
             self._conductors[roll_call_id] = conductor
-            self._figures.show(conductor.points)
         await conductor.run()
         self._conductors.pop(roll_call_id, None)
+        if conductor.record.upper_id is not None:
+            await self.free(conductor.points)  # own calls that gave way to the tier above go on
 
     # from other tiers
 

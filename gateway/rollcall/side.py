@@ -15,7 +15,7 @@ from gateway.rollcall.rules.profiles import Profile
 from protocols.aio.tasks import Supervisor
 from protocols.command import CommandName, RollCallStage
 from protocols.errors import LinkError, SilianError
-from protocols.rollcall import ASIDE, MISSING, PRESENT, Mode
+from protocols.rollcall import ASIDE, PRESENT, Mode
 
 logger = logging.getLogger(__name__)
 TELL_S: Final = 20.0
@@ -43,7 +43,8 @@ class Side:
     figures: Figures
     tasks: Supervisor
     bus: EventBus | None = None
-    tell_failed: Callable[[RollCallRecord, PointRecord], Awaitable[None]] | None = None
+    when_ended: Callable[[RollCallRecord], Awaitable[None]] | None = None
+    """Told of each call that ended, to tell people of it."""
     _staged: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     _held: dict[str, set[str]] = field(default_factory=dict)
     _number: int = 0
@@ -125,18 +126,18 @@ class Side:
         return phrases.LANE_SILENT.format(node=point.delegate)
 
     def settled(self, call: RollCallRecord, point: PointRecord) -> None:
-        """Count a verdict, tell the county, and those who must know that it failed."""
+        """Count a verdict, and tell the county."""
         self.figures.settled(point)
         if point.delegate is None and point.answered_at is not None:
             self._tell(call, point, "over")
-        if point.state in MISSING and self.tell_failed is not None:
-            tell = self.tell_failed
-            self.start(f"failure[{point.centre}]", lambda: tell(call, point))
 
     def ended(self, call: RollCallRecord, points: Mapping[str, PointRecord]) -> None:
         """Count a call that ended."""
         self.figures.ended(call, list(points.values()))
         self.start(f"over[{call.id}]", lambda: self.lanes.over(call))
+        if self.when_ended is not None:
+            told = self.when_ended
+            self.start(f"told[{call.id}]", lambda: told(call))
         due = [point for point in points.values() if point.state not in ASIDE]
         present = sum(point.state in PRESENT for point in due)
         extra = {"roll_call": call.id, "due": len(due), "present": present, "state": call.state.value}

@@ -70,7 +70,6 @@ class Profile(BaseModel):
     order: Literal["code", "random", "worst_first"] = "code"
     required_people: int = Field(default=2, ge=0)
     objections_h: float = Field(default=24.0, ge=0)
-    retention_days: int = Field(default=180, ge=1)
     incident_counties: int = Field(default=3, ge=2, description="So many counties with one cause are one incident")
     weights: Weights = Weights()
     triggers: tuple[Trigger, ...] = Field(default=(Trigger(), Trigger(source=TriggerSource.WARNING)), max_length=20)

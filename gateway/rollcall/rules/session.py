@@ -249,6 +249,11 @@ class Session:
             effects = self._advance(now)
         return effects + self._go_on(now)
 
+    def told(self, centre: str, state: PointState, now: float) -> list[Effect]:
+        """Take the final state that a gateway below gave its point: nobody asks it again from here."""
+        self._closed.add(centre)
+        return self.ended(centre, state, now)
+
     def next(self, now: float, centre: str | None = None) -> list[Effect]:
         """Name the next point, or the given one; who stood on stage is watched on in the background.
 
