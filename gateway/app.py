@@ -60,6 +60,7 @@ from gateway.escalation.service import Escalation
 from gateway.events import EventBus
 from gateway.federation.service import Federation, Upstream
 from gateway.figures import Parts, install_figures
+from gateway.introductions import introduce
 from gateway.links.api import routes as links_routes
 from gateway.links.service import Links
 from gateway.media.api import routes as media_routes
@@ -121,17 +122,7 @@ from gateway.web.stream import routes as stream_routes
 from protocols.aio.clock import Clock, SystemClock
 from protocols.aio.enrol import load_identity
 from protocols.aio.tasks import Supervisor
-from protocols.alarm import ALARM_TYPES
-from protocols.bulletin import ANSWERED, OBJECTED
-from protocols.command import CALL_ENDED, ROLLCALL_DETAILS, CommandName
-from protocols.diary import NODE_RECORD
-from protocols.duty import DUTY_CURRENT
 from protocols.enrolment import BrokerPlace
-from protocols.escalation import DOWNWARD, ESCALATED, REOPENED
-from protocols.health import CATALOGUE, LINK_STATE
-from protocols.report import SENT
-from protocols.rollcall import CALL_RESULT, POINT_RESULT
-from protocols.warning import ISSUED
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +153,7 @@ class Gateway:
         self._heart()
         self._pictures()
         self._doors()
-        self._introduce()
+        introduce(self)
 
     # what it is made of
 
@@ -391,36 +382,6 @@ class Gateway:
         self.management = HttpServer(
             build_management(self.metrics), Listen(management.host, management.port), "management"
         )
-
-    def _introduce(self) -> None:
-        """Say who takes which events and commands."""
-        for type_ in (*ALARM_TYPES, ESCALATED, REOPENED):
-            self.links.on_event(type_, self.alarms)
-        for type_ in DOWNWARD:
-            self.links.on_event_from_above(type_, self.alarms.from_above)
-        for type_ in (CATALOGUE, LINK_STATE):
-            self.links.on_event(type_, self.registry)
-        self.links.on_event(SENT, self.report_inbox)
-        self.links.on_command(CommandName.REPORT_ANSWER, self.report_inbox.on_answer)
-        for type_ in (OBJECTED, ANSWERED):
-            self.links.on_event(type_, self.press)
-        self.links.on_command(CommandName.ROLLCALL_RESULT, self.unit_desk.on_result)
-        self.links.on_command(CommandName.ROLLCALL_BULLETIN, self.unit_desk.on_bulletin)
-        self.links.on_event(ISSUED, self.warning_inbox)
-        self.links.on_event(CALL_ENDED, self.dispatch)
-        self.links.on_event(DUTY_CURRENT, self.duty)
-        for type_ in (POINT_RESULT, CALL_RESULT):
-            self.links.on_event(type_, self.rollcall.results)
-        self.links.on_event(ROLLCALL_DETAILS, self.rollcall.details)
-        self.links.on_event(NODE_RECORD, self.proofs.causes)
-        self.links.on_command(CommandName.MEDIA_PUBLISH, self.media.on_publish)
-        self.links.on_command(CommandName.MEDIA_UNPUBLISH, self.media.on_unpublish)
-        self.links.on_command(CommandName.ROLLCALL_ORDER, self.rollcall.on_order)
-        self.links.on_command(CommandName.ROLLCALL_STEER, self.rollcall.on_steer)
-        self.links.on_command(CommandName.ROLLCALL_INSPECT, self.rollcall.on_inspect)
-        self.links.on_command(CommandName.CALL_RING, self.dispatch.on_ring)
-        self.links.on_command(CommandName.CALL_END, self.dispatch.on_end)
-        self.enrolment.on_enrolled(self.links.expect)
 
     def _build_site(self) -> FastAPI:
         secure = self.settings.tls or self.settings.http.behind_proxy

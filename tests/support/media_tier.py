@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.adapters.blob_files import FileBlobs
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
+from gateway.adapters.paper_files import PaperFiles
 from gateway.adapters.store_sqlite import SqliteStore
 from gateway.dispatch.api import routes as dispatch_routes
 from gateway.dispatch.needs import DispatchNeeds
@@ -27,6 +28,10 @@ from gateway.media.service import MediaService
 from gateway.metrics import Metrics
 from gateway.rollcall.api import routes as rollcall_routes
 from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.press.api import routes as press_routes
+from gateway.rollcall.press.inbox import Inbox as UnitDesk
+from gateway.rollcall.press.needs import PressNeeds
+from gateway.rollcall.press.service import Press
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.service import RollCallService
 from gateway.web.application import Site, build_site
@@ -77,12 +82,17 @@ class Tier:
             self.store, FileBlobs(directory / "blobs"), ways, self.commands, pictures, self.clock, metrics
         )
         self.rollcall = RollCallService(rollcall, profile=profile or Profile())
+        paper = PressNeeds(self.store, self.commands, ways, self.rollcall, self.clock, metrics)
+        press = Press(paper), UnitDesk(paper)
         calls = self.media.holding(Kind.CALL)
         dispatch = DispatchNeeds(self.store, ways, self.commands, calls, self.journal, self.clock, self.bus, metrics)
         self.dispatch = DispatchService(dispatch, base_url=lambda: self.url)
         site = Site(
             centre=self.node, version="0", authenticator=People(), journal=self.journal, metrics=metrics,
-            routers=[media_routes(self.media), rollcall_routes(self.rollcall), dispatch_routes(self.dispatch, calls)],
+            routers=[
+                media_routes(self.media), press_routes(*press, PaperFiles()), rollcall_routes(self.rollcall),
+                dispatch_routes(self.dispatch, calls),
+            ],
             ready=lambda: {},
         )  # fmt: skip
         self.site = build_site(site)
