@@ -32,7 +32,7 @@ Send = Callable[[str, NodeRecord], Awaitable[None]]
 class DiaryKeeper:
     """Call `look` about every 5 s, `link` when the link changes, `close` at a stop in good order.
 
-    counters: saved, damaged, sent, unsent.
+    counters: saved, damaged, sent, unsent, overtaken.
     """
 
     def __init__(self, state_dir: Path, node: str, clock: Clock, send: Send) -> None:
@@ -53,7 +53,11 @@ class DiaryKeeper:
 
     def link(self, up: bool) -> None:  # noqa: FBT001 - the one thing that is told
         """Note that the link came or went; the next look keeps it."""
+        before = self.diary.overtaken
         self.diary.link(up=up, at=self._clock.now(), event_id=new_ulid(self._clock))
+        if self.diary.overtaken > before:
+            logger.warning("an owed record of an outage gave way to a newer one", extra={"lost": self.diary.overtaken})
+        self.counters["overtaken"] = self.diary.overtaken
 
     async def close(self) -> None:
         """Note a stop in good order."""

@@ -51,6 +51,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("box_alarms_refused_total", "Alarms refused at the sensor's border", ("centre", "reason")),
     Metric("box_commands_total", "Commands answered", ("centre", "command")),
     Metric("box_ring_events_total", "Rings, answers and what was missed, by name", ("centre", "event")),
+    Metric("box_diary_events_total", "Records of outages kept, queued or lost, by name", ("centre", "event")),
     Metric("box_answer_page_sign_ins_total", "PINs entered at the answer page, by outcome", ("centre", "outcome")),
     Metric("box_publish_events_total", "Publishing sessions begun and ended, by reason", ("centre", "event")),
     Metric("box_camera_restarts_total", "Times that a camera was opened anew", ("centre", "camera")),

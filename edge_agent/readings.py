@@ -77,6 +77,8 @@ def _counted(agent: "Agent") -> Iterator[Reading]:
         yield "box_commands_total", (centre, name), float(count)
     for name, count in agent.desk.turns.counters.items():
         yield "box_ring_events_total", (centre, name), float(count)
+    for name, count in agent.diary.counters.items():
+        yield "box_diary_events_total", (centre, name), float(count)
     if agent.door is not None:
         for name, count in agent.door.counters.items():
             yield "box_answer_page_sign_ins_total", (centre, name), float(count)

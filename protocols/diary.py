@@ -20,6 +20,8 @@ from protocols.ids import CameraName, NodeId, Ulid
 NODE_RECORD = event_type("node", "record")
 SPANS = 200
 """Spans and silences of a diary; a record of 200 fits the largest event."""
+PENDING = 20
+"""Records that a diary owes at most."""
 RECORD_BYTES = 40 * 1024
 """A record in JSON; an event may have 48 KiB."""
 NOTICE_S = SILENCE_S + HEARTBEAT_S
@@ -101,7 +103,7 @@ class Book(BaseModel):
     boot_id: str = ""
     cut_at: AwareDatetime | None = None
     stopped: bool = False
-    pending: list[Pending] = Field(default_factory=list, max_length=20)
+    pending: list[Pending] = Field(default_factory=list, max_length=PENDING)
 
 
 class Diary:
@@ -116,6 +118,8 @@ class Diary:
         self.changed = False
         self.joined = 0
         """Spans that were joined to others to stay within bounds."""
+        self.overtaken = 0
+        """Owed records that gave way to newer ones before they could be queued."""
         self._fresh = True
         self._up = False
 
@@ -144,7 +148,9 @@ class Diary:
                 first = next((n for n, span in enumerate(self.book.spans) if span.ended_at >= began), 0)
                 record = _fitting(self.node, began, at, self.book.spans[max(0, first - 1) :])
                 # Where the link never holds for long, the oldest outages give way to the newest ones.
-                self.book.pending = [*self.book.pending, Pending(event_id=event_id, record=record)][-20:]
+                owed = [*self.book.pending, Pending(event_id=event_id, record=record)]
+                self.overtaken += max(0, len(owed) - PENDING)
+                self.book.pending = owed[-PENDING:]
             self.book.cut_at, self.changed = None, True
         elif not up and self._up:
             self.book.cut_at, self.changed = at - timedelta(seconds=NOTICE_S), True

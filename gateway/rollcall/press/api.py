@@ -12,7 +12,6 @@ from gateway.ports.paper import MEDIA_TYPES, Document, Form, Grid, Paper
 from gateway.rollcall import phrases
 from gateway.rollcall.press.documents import Audience, bulletin_document, sheet_csv, sheet_document
 from gateway.rollcall.press.inbox import Inbox
-from gateway.rollcall.press.machine import WINDOW_HOURS
 from gateway.rollcall.press.service import Press
 from gateway.rollcall.rules import monthly
 from gateway.rollcall.rules.bulletin import tally
@@ -28,9 +27,9 @@ Name = Annotated[str, Field(min_length=1, max_length=32, pattern=r"\S")]
 
 
 class ReviewBody(BaseModel):
-    """Confirm the verdicts; units may object for so many hours."""
+    """Confirm the verdicts; units may object for so many hours, None: as the call's profile says."""
 
-    hours: float = Field(default=WINDOW_HOURS, ge=0, le=720)
+    hours: float | None = Field(default=None, ge=0, le=720)
     note: str = Field(default="", max_length=1000)
 
 

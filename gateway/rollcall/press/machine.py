@@ -14,9 +14,10 @@ archive             published; signed by all units or with a reason             
 =================== ============================================================== ==========================
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from protocols.errors import BadInputError, NotAllowedError, WrongMomentError
 from protocols.rollcall import SessionState
@@ -38,6 +39,11 @@ class Standing:
     objections_until: datetime | None = None
     open_objections: int = 0
     waived: bool = False
+
+
+def hours_of(rules: Mapping[str, Any]) -> float:
+    """Return the objections window of the profile that a call began with."""
+    return float(rules.get("objections_h", WINDOW_HOURS))
 
 
 def until(now: datetime, hours: float) -> datetime:

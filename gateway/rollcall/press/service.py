@@ -44,12 +44,12 @@ class Press:
 
     # the second person
 
-    async def review(self, roll_call_id: str, *, by: str, hours: float = machine.WINDOW_HOURS, note: str = "") -> None:
+    async def review(self, roll_call_id: str, *, by: str, hours: float | None = None, note: str = "") -> None:
         """Confirm the verdicts as the second person, and tell every unit how it stands and until when it may object."""
         call = await self.needs.calls.get(roll_call_id)
         async with self.needs.store.unit() as uow:
             machine.check_review(await standing_of(uow, call), by)
-            ends = machine.until(uow.now, hours)
+            ends = machine.until(uow.now, hours if hours is not None else machine.hours_of(call.record.rules))
             row = {"roll_call_id": roll_call_id, "reviewed_by": by, "reviewed_at": uow.now, "note": note}
             await uow.execute(insert(REVIEWS), [row | {"objections_until": ends}])
             sheet = await self.desk.sheet_in(uow, call)

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 from edge_agent.diary import FILE, DiaryKeeper, carrier, reaches_itself
 from protocols.aio.clock import ManualClock
-from protocols.diary import NOTICE_S, Ending, Observation
+from protocols.diary import NOTICE_S, PENDING, Ending, Observation
 from protocols.errors import SpoolFullError
 
 NODE = "320623-box"
@@ -142,3 +142,18 @@ async def test_a_node_reaches_itself_by_its_own_door():
         door.listen()
         assert await reaches_itself(port)
     assert await reaches_itself(None)
+
+
+async def test_a_record_that_gives_way_is_counted_and_told(tmp_path, caplog):
+    clock, spool = ManualClock(), Spool()
+    spool.full = True
+    made = keeper(tmp_path, clock, spool)
+    await well(made, clock)
+    for _ in range(PENDING + 3):
+        made.link(True)
+        await well(made, clock, 10)
+        made.link(False)
+        await well(made, clock, 60)
+    assert len(made.diary.book.pending) == PENDING
+    assert made.counters["overtaken"] == made.diary.overtaken > 0
+    assert "gave way" in caplog.text

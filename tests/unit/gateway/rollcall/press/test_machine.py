@@ -88,6 +88,11 @@ def test_units_that_have_not_signed_hold_the_archive_up():
         machine.check_archive(SessionState.REVIEWING, [], "")
 
 
+def test_the_window_is_that_of_the_profile():
+    assert machine.hours_of({"objections_h": 2}) == 2.0
+    assert machine.hours_of({}) == machine.WINDOW_HOURS
+
+
 def test_the_window_has_bounds():
     assert machine.until(NOW, 0) == NOW
     for hours in (-1, 721, float("nan")):
