@@ -31,7 +31,9 @@ def mosquitto_acl(gateway: str) -> str:
     """Return the text of mosquitto's `acl_file`; `%u` is the CN of the client's certificate."""
     lines = [
         "# Access list of a gateway's broker; %u is the name (CN) in the client's certificate. Its listener needs",
-        "# require_certificate, use_identity_as_username and use_username_as_clientid, else nodes oust each other.",
+        "# require_certificate, use_identity_as_username and use_username_as_clientid, else nodes oust each other. "
+        "Replicas of a",
+        "# gateway bear one name: their listener, which nodes must not reach, does without use_username_as_clientid.",
     ]
     lines += [f"pattern write {ROOT}/%u/{tail}" for tail in _NODE_WRITES]
     lines += [f"pattern read {ROOT}/%u/{tail}" for tail in _NODE_READS]
