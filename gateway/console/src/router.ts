@@ -10,6 +10,7 @@ export const router = createRouter({
     // Not /wall: that address belongs to wall sessions of the gateway itself.
     { path: '/video-wall', name: 'wall', component: () => import('@/pages/WallPage.vue') },
     { path: '/alarms', name: 'alarms', component: () => import('@/pages/AlarmsPage.vue') },
+    { path: '/alarms/chain', name: 'chain', component: () => import('@/pages/ChainPage.vue') },
     { path: '/warnings', name: 'warnings', component: () => import('@/pages/WarningsPage.vue') },
     { path: '/reports', name: 'reports', component: () => import('@/pages/ReportsPage.vue') },
     { path: '/roll-call', name: 'rollcall', component: () => import('@/pages/RollCallPage.vue') },

@@ -1,5 +1,5 @@
 import type {
-  Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Channel, Enrolment, EscalationCourse, GapRow, LinkList, MediaGrant, OwnCentre,
+  Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Chain, ChainInForce, ChainVersion, Channel, Enrolment, EscalationCourse, GapRow, LinkList, MediaGrant, OwnCentre,
   Page, Publisher, QuarantineRow, Recording, Report, ReportContent, ReportHead, Role, RollCall, RollCallPoint, Session, User, WallGrant,
   MonthRow, ReceivedBulletin, ResultSheet, RollCallStanding, UnitResult,
   CallList, Warning, WarningContent, WarningHead, WarningIssuers,
@@ -116,6 +116,9 @@ export const api = {
   escalation: (id: string) => json<EscalationCourse>('GET', `${v1}/alarms/${encodeURIComponent(id)}/escalation`),
   escalate: (id: string, why: string) =>
     json<EscalationCourse>('POST', `${v1}/alarms/${encodeURIComponent(id)}/escalate`, { why }),
+  chain: () => json<ChainInForce>('GET', `${v1}/escalation/chain`),
+  putChain: (chain: Chain) => json<ChainInForce>('PUT', `${v1}/escalation/chain`, chain),
+  chainVersions: () => list<ChainVersion>(`${v1}/escalation/chain/versions`),
   assign: (id: string, person: Record<string, string>, channels: Channel[]) =>
     json<EscalationCourse>('POST', `${v1}/alarms/${encodeURIComponent(id)}/assign`, { person, channels }),
   showAlarm: (id: string) => json<Alarm>('DELETE', `${v1}/alarms/${encodeURIComponent(id)}/shelve`),

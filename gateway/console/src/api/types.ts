@@ -168,6 +168,34 @@ export interface EscalationCourse {
   coming: { at: string; what: string; people: { person: string; channel: Channel }[]; upward: boolean }[]
 }
 
+/** A person who can be told; `role` is what steps name. */
+export interface ChainContact { name: string; role: string; phone: string | null; email: string | null; url: string | null }
+
+/** Whom a step tells: everybody of a role, or one person by name. */
+export interface ChainTarget { role: string | null; name: string | null; channels: Channel[] }
+
+export interface ChainStep { after_s: number; targets: ChainTarget[]; upward: boolean }
+
+/** The steps of one severity; none at all means that nobody is told. */
+export interface ChainLadder {
+  steps: ChainStep[]
+  repeats: number
+  repeat_every_s: number
+  reopen_after_s: number | null
+  silent_after_s: number | null
+}
+
+export interface Chain {
+  contacts: ChainContact[]
+  own: Partial<Record<string, ChainLadder>>
+  handed: Partial<Record<string, ChainLadder>>
+}
+
+/** The chain in force; version 0 is the one that was shipped. `channels` are those that this centre has set up. */
+export interface ChainInForce { version: number; chain: Chain; channels: Channel[] }
+
+export interface ChainVersion { version: number; at: string; by: string; chain: Chain }
+
 /** One line of the folded list; `centre` or `event_type` null stands for several, `within` for all centres below. */
 export interface AlarmGroup {
   severity: 1 | 2 | 3 | 4
