@@ -467,6 +467,40 @@ export interface Report extends ReportHead {
   log: { at: string; what: string; by: string; detail: string }[]
 }
 
+/** Calls that come again. `weekdays` 0 is Monday; times are those of China; `centres` null: all below. */
+export interface RollCallSchedulePlan {
+  title: string
+  kind: string
+  mode: string
+  times: string[]
+  weekdays: number[]
+  from_day: string | null
+  to_day: string | null
+  weekly_random: number
+  night_from: string
+  night_to: string
+  centres: string[] | null
+  count: number | null
+  profile: string
+  drill: boolean
+}
+
+export interface RollCallSchedule { id: string; at: string; by: string; enabled: boolean; plan: RollCallSchedulePlan }
+
+/** A call that an alarm or a warning gives reason for, and that waits for the caller's word. */
+export interface RollCallOffer {
+  id: string
+  at: string
+  centres: string[]
+  source: string
+  reason_id: string
+  centre: string
+  severity: 1 | 2 | 3 | 4
+  event_type: string
+  headline: string
+  automatic: boolean
+}
+
 /** The figures of a roll call; rates are 0 to 1, null where nothing was judged. */
 export interface Tally {
   due: number

@@ -1,5 +1,5 @@
 import { request } from '@/api/client'
-import type { PointState, RollCall } from '@/api/types'
+import type { PointState, RollCall, RollCallOffer, RollCallSchedule, RollCallSchedulePlan } from '@/api/types'
 
 /** The roll call as the gateway tells it (`/api/v1/roll-calls`): what a seat can ask of it beyond reading. */
 export const KINDS = ['daily', 'holiday', 'flood', 'random', 'triggered', 'makeup', 'test'] as const
@@ -64,5 +64,12 @@ export const rollCallApi = {
   challenge: (id: string, centre: string, confirmed: boolean | null = null) => json<RollCall>('POST', point(id, centre, 'challenge'), { confirmed }),
   inspections: async () => (await json<{ items: Inspection[] }>('GET', '/inspections')).items,
   evidence: async (id: string, centre: string) => (await json<{ items: Evidence[] }>('GET', point(id, centre, 'evidence'))).items,
+  offers: async () => (await json<{ items: RollCallOffer[] }>('GET', '/offers')).items,
+  acceptOffer: (id: string) => json<RollCall>('POST', `/offers/${id}/accept`),
+  declineOffer: (id: string) => json<void>('POST', `/offers/${id}/decline`),
+  schedules: async () => (await json<{ items: RollCallSchedule[] }>('GET', '/schedules')).items,
+  addSchedule: (plan: RollCallSchedulePlan, enabled = true) => json<RollCallSchedule>('POST', '/schedules', { plan, enabled }),
+  putSchedule: (id: string, plan: RollCallSchedulePlan, enabled: boolean) => json<RollCallSchedule>('PUT', `/schedules/${id}`, { plan, enabled }),
+  removeSchedule: (id: string) => json<void>('DELETE', `/schedules/${id}`),
   profiles: () => json<{ items: { name: string; version: number }[] }>('GET', '/profiles'),
 }

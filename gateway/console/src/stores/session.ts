@@ -9,6 +9,9 @@ export const SPEAKERS: Role[] = ['caller', 'dispatcher', 'duty_officer']
 /** Roles that conduct a roll call: name, judge, pause. */
 export const CONDUCTORS: Role[] = ['caller', 'duty_officer']
 
+/** Roles that keep the schedules of roll calls. */
+export const KEEPERS: Role[] = ['caller']
+
 /** Roles that may see live pictures. */
 export const WATCHERS: Role[] = [...SPEAKERS, 'operations']
 const KEY = 'silian.signed_in'
