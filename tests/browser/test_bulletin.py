@@ -5,7 +5,7 @@ import zipfile
 
 from playwright.sync_api import expect
 
-from tests.support.screen import CITY, MINUTE, OpenScreen
+from tests.support.screen import CITY, MINUTE, OpenScreen, open_plan
 from tests.support.stage import Stage
 
 COUNTY = "320623"
@@ -14,6 +14,7 @@ COUNTY = "320623"
 def test_a_bulletin_is_confirmed_published_and_signed_for_by_the_county(open_screen: OpenScreen, stage: Stage):
     caller = open_screen("caller")
     caller.go("/roll-call")
+    open_plan(caller.page)
     with caller.page.expect_response(lambda r: r.request.method == "POST" and r.url.endswith("/roll-calls")) as started:
         caller.page.click("[data-test=begin]")
     number = started.value.json()["id"]

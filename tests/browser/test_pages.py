@@ -65,9 +65,11 @@ def settle(page: Page, name: str) -> None:
     """Wait until the page shows what it is for."""
     if name in ("overview", "wall"):
         page.wait_for_function(ALL_LIVE, timeout=2 * MINUTE)
-    if name == "roll-call" and page.locator(".card").count() == 0:
-        page.click("[data-test=plan] [data-test=begin]")
-        expect(page.locator("[data-test=state]")).to_have_attribute("data-state", "ended", timeout=3 * MINUTE)
+    if name == "roll-call":
+        page.locator(".card, [data-test=plan]").first.wait_for(timeout=MINUTE)
+        if page.locator(".card").count() == 0:
+            page.click("[data-test=plan] [data-test=begin]")
+            expect(page.locator("[data-test=state]")).to_have_attribute("data-state", "ended", timeout=3 * MINUTE)
     if name == "dispatch":
         page.locator(".side li[data-centre='320614'] [data-test=dial]").click()
         page.locator("[data-test=far][data-state=live]").wait_for(timeout=2 * MINUTE)

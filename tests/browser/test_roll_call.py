@@ -4,10 +4,10 @@ import csv
 import io
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.test_pages import keep_picture
-from tests.support.screen import CITY, MINUTE, OpenScreen
+from tests.support.screen import CITY, MINUTE, OpenScreen, open_plan
 from tests.support.stage import Stage
 
 LOADED = """() => [...document.querySelectorAll('.card[data-state=passed] img')]
@@ -18,19 +18,11 @@ STILLS = """() => [...document.querySelectorAll('.card[data-state=passed]')].map
 })"""
 
 
-def plan(page: Page) -> None:
-    """Open the form of a new roll call; without any roll call it stands there already."""
-    page.locator("[data-test=plan-new], [data-test=plan]").first.wait_for(timeout=MINUTE)
-    if page.locator("[data-test=plan-new]").count():
-        page.click("[data-test=plan-new]")
-    expect(page.locator("[data-plan]")).to_have_count(7, timeout=MINUTE)
-
-
 def test_one_button_calls_the_roll_of_seven_counties(open_screen: OpenScreen, stage: Stage, gallery: Path):
     screen = open_screen("caller")
     page = screen.page
     screen.go("/roll-call")
-    plan(page)
+    open_plan(page)
     keep_picture(page, gallery / "roll-call-plan-zh-CN.png")
     with page.expect_response(lambda r: r.request.method == "POST" and r.url.endswith("/roll-calls")) as started:
         page.click("[data-test=begin]")

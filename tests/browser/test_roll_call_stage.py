@@ -12,9 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_pages import OVERFLOW, keep_picture, serious
-from tests.browser.test_roll_call import plan
 from tests.support.house import ROOT
-from tests.support.screen import CITY, LARGE, MINUTE, SMALL, OpenScreen
+from tests.support.screen import CITY, LARGE, MINUTE, SMALL, OpenScreen, open_plan
 from tests.support.stage import Stage
 
 PROVINCE = "320000"
@@ -47,7 +46,7 @@ WATCH = """(code) => {
 
 def begin(page: Page) -> str:
     """Plan a call one by one of four counties with the form; return its number."""
-    plan(page)
+    open_plan(page)
     page.locator("[data-test=mode]").click()
     page.get_by_role("option", name="逐一点名").click()
     for box in page.locator("[data-plan]").all():

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, expect
 
 CITY = "320600"
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -68,3 +68,11 @@ class Screen:
 
 
 OpenScreen = Callable[..., Screen]
+
+
+def open_plan(page: Page) -> None:
+    """Open the form of a new roll call; without any roll call it stands there already."""
+    page.locator("[data-test=plan-new], [data-test=plan]").first.wait_for(timeout=MINUTE)
+    if page.locator("[data-test=plan-new]").count():
+        page.click("[data-test=plan-new]")
+    expect(page.locator("[data-plan]")).to_have_count(7, timeout=MINUTE)
