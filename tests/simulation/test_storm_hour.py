@@ -3,6 +3,7 @@
 import gc
 import random
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -64,5 +65,6 @@ async def test_an_hour_of_storm_stays_readable_and_flat(tmp_path: Path) -> None:
                 # What the stage's own channel wrote down is the test's, not the room's.
                 sizes.append(len(gc.get_objects()) - 2 * len(stage.channels[Channel.SOUND].got))
         assert opened > 60
-        assert max(sizes[-10:]) < 1.2 * max(sizes[:10])
+        # Medians: a collection that ends a moment later makes single minutes jump, a leak makes all of them rise.
+        assert median(sizes[-10:]) < 1.2 * median(sizes[:10])
         assert await stage.room.audit() == 0
