@@ -156,7 +156,7 @@ class Line:
     async def _listen(self) -> None:
         self._notices = asyncio.Queue()
         notices = self._notices
-        connection = await connect(  # type: ignore[no-untyped-call]
+        connection = await connect(  # type: ignore[no-untyped-call]  # asyncpg has no types
             host=self._url.query.get("host") or self._url.host,
             port=self._url.port,
             user=self._url.username,

@@ -252,7 +252,7 @@ async def test_a_storm_in_one_unit_of_work_costs_few_statements(tmp_path: Path) 
                     said += 1
                     return await execute(*args)  # noqa: B023 - used within this turn
 
-                uow.execute = counted  # type: ignore[method-assign]
+                uow.execute = counted  # type: ignore[method-assign]  # counts statements
                 events = [stage.event(RAISED, key=f"{size}-{n}", severity=2) for n in range(size)]
                 await stage.alarms.apply(uow, [stage.arrival(one) for one in events])
             counts.append(said)
