@@ -2,19 +2,20 @@ import { defineStore } from 'pinia'
 import { ref, shallowRef } from 'vue'
 import { api } from '@/api/client'
 import type { Report, ReportHead } from '@/api/types'
+import { selection } from '@/lib/selection'
 import { joined } from '@/lib/throttle'
 
 /** Reports live on the gateway. `reminded` is the newest reminder, for the page to speak. */
 export const useReports = defineStore('reports', () => {
   const items = shallowRef<ReportHead[]>([])
-  const current = shallowRef<Report | null>(null)
+  const one = selection<Report>(api.report)
   const loaded = ref(false)
   const reminded = shallowRef<{ percent: number } | null>(null)
 
   async function load(): Promise<void> {
     items.value = (await api.reports()).items
     loaded.value = true
-    if (current.value) current.value = await api.report(current.value.id)
+    await one.again()
   }
 
   const reload = joined(load, 300)
@@ -25,14 +26,10 @@ export const useReports = defineStore('reports', () => {
     reload()
   }
 
-  async function show(id: string): Promise<void> {
-    current.value = await api.report(id)
-  }
-
   function took(report: Report): void {
-    current.value = report
+    one.took(report)
     reload()
   }
 
-  return { items, current, loaded, reminded, load, changed, show, took }
+  return { items, current: one.current, loaded, reminded, load, changed, show: one.show, took }
 })

@@ -2,12 +2,13 @@ import { defineStore } from 'pinia'
 import { ref, shallowRef } from 'vue'
 import { api } from '@/api/client'
 import type { Warning, WarningHead, WarningIssuers } from '@/api/types'
+import { selection } from '@/lib/selection'
 import { joined } from '@/lib/throttle'
 
 /** Public warnings live on the gateway; this is what the page shows of them. */
 export const useWarnings = defineStore('warnings', () => {
   const items = shallowRef<WarningHead[]>([])
-  const current = shallowRef<Warning | null>(null)
+  const one = selection<Warning>(api.warning)
   const issuers = shallowRef<WarningIssuers | null>(null)
   const loaded = ref(false)
 
@@ -16,7 +17,7 @@ export const useWarnings = defineStore('warnings', () => {
     items.value = list.items
     issuers.value = who
     loaded.value = true
-    if (current.value) current.value = await api.warning(current.value.id)
+    await one.again()
   }
 
   const reload = joined(load, 300)
@@ -25,14 +26,10 @@ export const useWarnings = defineStore('warnings', () => {
     if (loaded.value) reload()
   }
 
-  async function show(id: string): Promise<void> {
-    current.value = await api.warning(id)
-  }
-
   function took(warning: Warning): void {
-    current.value = warning
+    one.took(warning)
     reload()
   }
 
-  return { items, current, issuers, loaded, load, changed, show, took }
+  return { items, current: one.current, issuers, loaded, load, changed, show: one.show, took }
 })
