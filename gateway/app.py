@@ -6,7 +6,7 @@
     ├── store, blobs, media engine, broker          adapters, chosen from the settings
     ├── registry, links, alarms, escalation,
     │   federation                                  the heart: what comes in, who is told, what is owed
-    ├── reports, warning                            what is told upward and to the public, and until when
+    ├── reports, warning, orders                    what is told upward, to the public and down, and until when
     ├── media, recordings, rollcall, dispatch       pictures and people
     ├── users, audit, enrolment                     who may
     └── site (console, API), management             two listeners
@@ -21,7 +21,7 @@ import ssl
 from contextlib import AsyncExitStack, nullcontext
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -71,6 +71,9 @@ from gateway.media.wall_api import routes as wall_routes
 from gateway.membership import Membership, make_keys, shared_start
 from gateway.metrics import Metrics
 from gateway.open_items import Open
+from gateway.orders.api import routes as order_routes
+from gateway.orders.office import TIMER as ORDER_LINE
+from gateway.orders.office import OrderNeeds, OrderOffice
 from gateway.ports.store import Store
 from gateway.recordings.api import routes as recording_routes
 from gateway.recordings.machine import Quota
@@ -123,6 +126,9 @@ from protocols.aio.clock import Clock, SystemClock
 from protocols.aio.enrol import load_identity
 from protocols.aio.tasks import Supervisor
 from protocols.enrolment import BrokerPlace
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 logger = logging.getLogger(__name__)
 
@@ -222,6 +228,7 @@ class Gateway:
 
     def _warnings(self) -> None:
         self.errands = Errands(self.store, self.clock)
+        key = load_or_make_key(self._shared / "keys" / "node.key")
         needs = WarningNeeds(
             store=self.store,
             outgoing=self.links,
@@ -232,7 +239,7 @@ class Gateway:
             clock=self.clock,
             metrics=self.metrics,
             settings=self.settings.warning,
-            key=load_or_make_key(self._shared / "keys" / "node.key"),
+            key=key,
             parse=parse_cap,
             base_url=lambda: self.base_url,
         )
@@ -242,6 +249,23 @@ class Gateway:
         self.errands.on(WARNING_CALL, calls.ring)
         self.escalation.letters.follow(self.warnings.on_receipt)
         self.bulletins.follow(self.warning_inbox.on_taken)
+        self._orders(key)
+
+    def _orders(self, key: "Ed25519PrivateKey") -> None:
+        needs = OrderNeeds(
+            self.store,
+            self.links,
+            self.escalation.letters,
+            self.errands,
+            self.registry,
+            lambda: self.duty,
+            self.clock,
+            self.metrics,
+            self.settings.orders,
+            key,
+        )
+        self.orders = OrderOffice(needs)
+        self.errands.on(ORDER_LINE, self.orders.reminding.ring)
 
     def _chains(self) -> Escalation:
         wanted = self.settings.notify
@@ -363,7 +387,7 @@ class Gateway:
                 outgoing=self.links,
                 alarms=self.alarms,
                 area=self.registry,
-                items=Open(self.alarms, self.rollcall, self.dispatch),
+                items=Open(self.alarms, self.rollcall, self.dispatch, self.orders.desk),
                 signatures=self.users,
                 journal=self.audit,
                 clock=self.clock,
@@ -398,6 +422,7 @@ class Gateway:
             report_routes(self.reports, self.report_inbox, Printer(self.paper, self.table)),
             warning_routes(self.warnings, self.warning_desk),
             public_routes(self.warnings.needs, self.warnings.calls, self.warning_desk),
+            order_routes(self.orders.room, self.orders.desk),
             recording_routes(self.recordings),
             dispatch_routes(self.dispatch, self.media.holding(Kind.CALL)),
             duty_routes(self.duty),
@@ -491,6 +516,7 @@ class Gateway:
         self.tasks.start("feeds", self.feeds.run)
         self.tasks.start("errands", self.errands.run)
         self.tasks.start("warnings", self.warnings.run)
+        self.tasks.start("orders", self.orders.room.run)
         if self.federation is not None:
             await stack.enter_async_context(self.federation)
 

@@ -86,6 +86,13 @@ class WarningChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderChanged:
+    """An order moved on, here or at a unit."""
+
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class EscalationChanged:
     """The chain of an alarm moved on, or a message of it has a receipt."""
 

@@ -9,6 +9,7 @@ from protocols.diary import NODE_RECORD
 from protocols.duty import DUTY_CURRENT
 from protocols.escalation import DOWNWARD, ESCALATED, REOPENED
 from protocols.health import CATALOGUE, LINK_STATE
+from protocols.order import ANSWERED as ORDER_ANSWERED
 from protocols.report import SENT
 from protocols.rollcall import CALL_RESULT, POINT_RESULT
 from protocols.warning import ISSUED
@@ -32,6 +33,8 @@ def introduce(gateway: "Gateway") -> None:
     gateway.links.on_command(CommandName.ROLLCALL_RESULT, gateway.unit_desk.on_result)
     gateway.links.on_command(CommandName.ROLLCALL_BULLETIN, gateway.unit_desk.on_bulletin)
     gateway.links.on_event(ISSUED, gateway.warning_inbox)
+    gateway.links.on_event(ORDER_ANSWERED, gateway.orders.answering)
+    gateway.links.on_command(CommandName.ORDER_SENT, gateway.orders.inbox.on_order)
     gateway.links.on_event(CALL_ENDED, gateway.dispatch)
     gateway.links.on_event(DUTY_CURRENT, gateway.duty)
     for type_ in (POINT_RESULT, CALL_RESULT):

@@ -44,6 +44,7 @@ class Metric:
 _G, _C, _H = Kind.GAUGE, Kind.COUNTER, Kind.HISTOGRAM
 _SHORT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _DELIVERY = (0.1, 0.25, 0.5, 1.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)  # an edge at each objective
+_ACK = (30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0)
 _LAG = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 LINK = (
@@ -134,6 +135,15 @@ PEOPLE = (
     Metric("call_confirm_ratio", _G, "Part of the posts called last that answered"),
     Metric("call_confirm_seconds", _H, "Call to answer of one post", (), (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)),
     Metric("call_confirm_links_refused_total", _C, "Confirmations by links that are not valid or came too late"),
+    Metric("orders", _G, "Orders of the last 30 days by state, own and received", ("direction", "state")),
+    Metric("order_overdue", _G, "Units past the time for signing for an order, and still silent"),
+    Metric("orders_sent_total", _C, "Own orders sent", ("urgency", "drill")),
+    Metric("orders_refused_total", _C, "Orders from above that were not believed, by reason", ("reason",)),
+    Metric("order_keys_changed_total", _C, "Orders signed with another key than the issuer's first"),
+    Metric("order_answers_foreign_total", _C, "Words on an order from a gateway that does not answer for the unit"),
+    Metric("order_units_by_phone_total", _C, "Units without a gateway that are told of an order by telephone"),
+    Metric("order_reminders_total", _C, "Reminders of orders that nobody signed for or reported on", ("step",)),
+    Metric("order_ack_seconds", _H, "Sending of an order to its signing at one unit", ("urgency",), _ACK),
     Metric("rollcall_sessions_total", _C, "Roll calls ended, by outcome", ("outcome",)),
     Metric("rollcall_participants", _G, "Points of the current or last roll call", ("state",)),
     Metric("rollcall_duration_seconds", _H, "Ring to result", (), (1.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0)),

@@ -16,6 +16,7 @@ from gateway.events import (
     InspectionChanged,
     LinkChanged,
     MediaRestarted,
+    OrderChanged,
     ReportChanged,
     RollCallChanged,
     WallSlotChanged,
@@ -83,6 +84,9 @@ def _by_id() -> Mapping[type[Any], Renderer]:
     async def warning(event: WarningChanged) -> Message:
         return Message("warning.changed", {"id": event.warning_id})
 
+    async def order(event: OrderChanged) -> Message:
+        return Message("order.changed", {"id": event.order_id})
+
     async def inspection(event: InspectionChanged) -> Message:
         return Message("inspection.changed", {"id": event.roll_call_id})
 
@@ -92,6 +96,7 @@ def _by_id() -> Mapping[type[Any], Renderer]:
         CallChanged: call,
         ReportChanged: report,
         WarningChanged: warning,
+        OrderChanged: order,
     }
 
 

@@ -42,6 +42,7 @@ class CommandName(StrEnum):
     CALL_RING = "call.ring"  # CallRing -> CallAnswer
     CALL_END = "call.end"  # CallEnd
     REPORT_ANSWER = "report.answer"  # ReportAnswer
+    ORDER_SENT = "order.sent"  # order.OrderSent
 
 
 class Outcome(StrEnum):

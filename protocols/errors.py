@@ -9,6 +9,7 @@
     │   ├── BadSchemaError       JSON or fields that do not fit the type
     │   ├── WarningIncompleteError   a warning that lacks what the law demands of it
     │   ├── UnsignableError      a report that lacks what it must say before it is signed
+    │   ├── OrderIncompleteError an order that lacks what it must say before it is signed
     │   ├── BadTopicError        a topic outside the grammar, or another node's branch
     │   ├── BadClockError        a time too far from ours to be true
     │   ├── TooLargeError        a payload over its limit
@@ -84,6 +85,13 @@ class WarningIncompleteError(BadInputError):
     """A public warning that lacks what it must say."""
 
     code: ClassVar[str] = "warning_incomplete"
+    status: ClassVar[int] = 422
+
+
+class OrderIncompleteError(BadInputError):
+    """An order that lacks what it must say before it is signed."""
+
+    code: ClassVar[str] = "order_incomplete"
     status: ClassVar[int] = 422
 
 

@@ -51,7 +51,7 @@ class Area(Protocol):
 class OpenItem(BaseModel):
     """Something that the next shift must know of. `red` without an owner holds a handover up."""
 
-    kind: Literal["alarm", "roll_call", "call", "report"]
+    kind: Literal["alarm", "roll_call", "call", "report", "order"]
     id: str
     text: str
     severity: int | None = None

@@ -8,6 +8,7 @@ here.
 from gateway.settings.base import ENVIRONMENT, EVERYWHERE, is_loopback
 from gateway.settings.loading import known_keys, load_settings
 from gateway.settings.media import IceServerSection, MediaBackend, MediaEngineKind, MediaSection
+from gateway.settings.orders import OrdersSection
 from gateway.settings.replica import BusSection, ReplicaSection
 from gateway.settings.sections import (
     AnswerPolicy,
@@ -53,6 +54,7 @@ __all__ = [
     "MediaEngineKind",
     "MediaSection",
     "NotifySection",
+    "OrdersSection",
     "PrometheusSection",
     "ReplicaSection",
     "ReportsSection",

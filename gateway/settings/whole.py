@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from gateway.settings.base import EVERYWHERE, LAST_PORT, Section, is_loopback
 from gateway.settings.media import MediaSection
+from gateway.settings.orders import OrdersSection
 from gateway.settings.replica import BusSection, ReplicaSection
 from gateway.settings.sections import (
     AnswerSection,
@@ -52,6 +53,7 @@ class Settings(Section):
     answer: AnswerSection = AnswerSection()
     notify: NotifySection = NotifySection()
     warning: WarningSection = WarningSection()
+    orders: OrdersSection = OrdersSection()
     users: UsersSection = UsersSection()
     enrolment: EnrolmentSection = EnrolmentSection()
     prometheus: PrometheusSection = PrometheusSection()

@@ -43,6 +43,10 @@ ERRORS: Final[dict[str, tuple[str, str]]] = {
         "签发前须填写事发时间、地点、简要情况和报告人；数字减少或增幅过半须写明原因。",
         "Before signing: time, place, what happened, reporter, and the reason where a number fell or jumped.",
     ),
+    "order_incomplete": (
+        "签发前须填写标题、内容，并至少选择一个接收单位。",
+        "Before signing: a title, what to do, and at least one unit below.",
+    ),
     "warning_incomplete": (
         "送审前须写明标题、起始时间、影响范围、警示事项和应采取的措施（突发事件应对法第六十四条）；标题颜色须与级别一致，失效须晚于起始。",
         "Before review: headline (its colour is the level's), beginning, area, what to beware of, what to do.",

@@ -1,0 +1,1 @@
+"""Rules of orders: pure, with time as an argument."""
