@@ -151,11 +151,10 @@ class Gatherer:
         self._tasks.start(f"looks {found.name}", lambda: self._look_on(found), restart=False)
 
     async def seen(self, point: PointRecord, still: Still) -> None:
-        """Keep the first picture and begin the clip."""
+        """Take a picture that the verdict rests on; the first is kept and begins the clip."""
         found = self._rounds.get(_key(point))
-        if found is None or found.first is not None:
-            return
-        await self._take(found, still)
+        if found is not None:
+            await self._take(found, still)
 
     async def read_back(self, point: PointRecord, number: str) -> bool:
         """Wait until a picture shows the number."""

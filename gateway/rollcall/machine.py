@@ -23,6 +23,7 @@ verifying    window over, seen dead        failed       Settled (frozen, black, 
 verifying    window over, unproven         verifying    Challenge (once), else failed (unproven)
 verifying    window over, they contradict  verifying    Ring (the owner is asked once more)
 verifying    challenge confirmed           verifying    Weigh
+verifying    number out, picture           verifying    Look; Weigh or failed once it proves more
 verifying    challenge denied or late      failed       Settled (unproven)
 verifying    weighed                       passed,      Settled
                                            passed_with_
@@ -53,7 +54,10 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Fetch a still that arrived after `newer_than` (engine time; None: after the ring), not before `not_before`."""
+    """Fetch a still that arrived after `newer_than` (engine time; None: after the ring), not before `not_before`.
+
+    One look at a time: while one is under way the effect asks for nothing.
+    """
 
     not_before: float
 
@@ -136,6 +140,8 @@ class Point:
     _over: bool = False
     _weighing: bool = False
     _challenged: bool = False
+    _demanded: bool = False
+    """Nothing but the number counts: a person asked for it, or the evidence as a whole left life open."""
     _proven: bool = False
 
     def __post_init__(self) -> None:
@@ -163,8 +169,8 @@ class Point:
 
     @property
     def watching(self) -> bool:
-        """Tell whether pictures are wanted: neither the owner nor the challenge is waited for."""
-        return not (self._still or self._asked_again or self._challenged)
+        """Tell whether pictures are wanted: neither the owner's word nor a demanded number is waited for."""
+        return not (self._still or self._asked_again or self._demanded)
 
     @property
     def challenged_now(self) -> bool:
@@ -235,9 +241,18 @@ class Point:
             self.state = PointState.VERIFYING
             self._deadline = now + 2 * self.profile.observe_s + self.profile.look_every_s
             return [Keep(), next_look]
+        if self._challenged:
+            return self._meanwhile(now) or [next_look]
         if sample.at - self._first_at < self.profile.observe_s or self._looks < self.profile.least_looks:
             return [next_look]
         return self._finish(now)
+
+    def _meanwhile(self, now: float) -> list[Effect]:
+        """Take what a picture proves while the number is awaited: a camera that passes packets cannot draw it."""
+        reason = judge(self._judge.verdict(now), self.told, repeats=self._judge.repeats)
+        if reason is None:
+            return self._weigh()
+        return [] if reason is AbsenceReason.UNPROVEN else self._miss(reason)
 
     def unseen(self, now: float) -> list[Effect]:
         """Take that no still came; it is tried again until the deadline."""
@@ -270,7 +285,7 @@ class Point:
         """Ask for the challenge number because a person wants it; only while the picture is watched."""
         if self._still or self._challenged or self.state is not PointState.VERIFYING:
             return []
-        return self._challenge(now)
+        return self._challenge(now, demanded=True)
 
     def challenged(self, now: float, *, confirmed: bool) -> list[Effect]:
         """Take whether the number came back; without a number that is out it says nothing."""
@@ -287,14 +302,14 @@ class Point:
             return []
         if verdict.unproven(checks) and not self._proven and not self._challenged and self.profile.challenge_within_s:
             self._weighing = False
-            return self._challenge(now)
+            return self._challenge(now, demanded=True)
         state, reason = verdict.weigh(checks, late=self.late, proven=self._proven)
         return self._settle(state, reason)
 
     def _back(self, now: float) -> list[Effect]:
         if self._lost_at is not None and self.state is PointState.VERIFYING and not self._asked_again:
             # A picture from before the cut and one from after it must not be taken for movement.
-            self.state, self._challenged = PointState.CONNECTING, False
+            self.state, self._challenged, self._demanded = PointState.CONNECTING, False, False
             self._watch_anew()
         if self._lost_at is not None and self.state is PointState.CONNECTING:
             self._deadline = now + self.profile.picture_within_s
@@ -321,10 +336,10 @@ class Point:
             return self._challenge(now)
         return self._miss(reason)
 
-    def _challenge(self, now: float) -> list[Effect]:
-        self._challenged, self._asked_again = True, False
+    def _challenge(self, now: float, *, demanded: bool = False) -> list[Effect]:
+        self._challenged, self._asked_again, self._demanded = True, False, demanded
         self._deadline = now + self.profile.challenge_within_s
-        return [Challenge()]
+        return [Challenge()] if demanded else [Challenge(), Look(now + self.profile.look_every_s)]
 
     def _weigh(self) -> list[Effect]:
         self._weighing, self._deadline, self._lost_at = True, None, None

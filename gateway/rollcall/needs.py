@@ -166,7 +166,7 @@ class Gathering(Protocol):
         ...
 
     async def seen(self, point: "PointRecord", still: Still) -> None:
-        """Take the first fresh picture decoded after the answer; it is `point.still` already."""
+        """Take a fresh picture that the verdict rests on, the first one before it is `point.still`."""
         ...
 
     async def read_back(self, point: "PointRecord", number: str) -> bool:

@@ -16,7 +16,7 @@ from gateway.rollcall.needs import RollCallNeeds
 from gateway.rollcall.records import PointRecord, RollCallRecord
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.rules.roster import names_of, read
-from gateway.rollcall.ways import Break, break_on_way, way_to
+from gateway.rollcall.ways import Break, break_on_way, stand_for, way_to
 from protocols.command import (
     CommandName,
     Outcome,
@@ -60,6 +60,7 @@ class PointRunner:
         self.record = record
         self._point = Point(tools.profile, late=late)
         self._reader: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._inbox: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,6 +115,8 @@ class PointRunner:
 
     def _begin(self) -> list[Effect]:
         record, now = self.record, self._needs.clock.monotonic()
+        if record.camera is None:  # a county that came first after the call had begun
+            stand_for(record, self._needs.ways.cameras())
         self._break = self._find_break()
         self._tell_link()
         if record.state in UNDER_WAY:
@@ -162,7 +165,8 @@ class PointRunner:
             case Look(not_before):
                 if self.record.answered_at is None:
                     self.record.answered_at = self._needs.clock.now()
-                self._spawn(self._look(not_before), "look")
+                if self._looking is None or self._looking.done():
+                    self._looking = self._spawn(self._look(not_before), "look")
             case Keep():
                 await self._keep()
             case Challenge():
@@ -225,6 +229,7 @@ class PointRunner:
             answer, self._answer = self._answer, None
             await self._gather("answered", self._needs.gathering.answered(self.record, answer))
         await self._needs.clock.sleep(not_before - self._needs.clock.monotonic())
+        asked = self._needs.clock.monotonic()
         try:
             still = await self._needs.pictures.still(
                 stream, newer_than=self._newer_than, timeout_s=2 * tools.profile.look_every_s
@@ -234,11 +239,14 @@ class PointRunner:
             self._post(self._point.unseen)
             return
         self._newer_than = still.arrived_at
-        if still.frame_age_ms > tools.profile.frame_age_limit_ms:
+        # By when it was asked for: how long others were decoded first says nothing of this county.
+        if (asked - still.arrived_at) * 1000 > tools.profile.frame_age_limit_ms:
             self._post(self._point.unseen)
             return
         if self._first_still is None:
             self._first_still = still
+        else:
+            await self._gather("seen", self._needs.gathering.seen(self.record, still))
         sample = still.sample
         self._post(lambda now: self._point.picture(sample, now))
 

@@ -43,12 +43,17 @@ def due_centres(ways: Ways) -> list[Centre]:
 
 def point_of(roll_call_id: str, number: int, centre: Centre, cameras: Iterable[KnownCamera]) -> PointRecord:
     """Choose the camera that stands for a county."""
-    own = [camera for camera in cameras if camera.centre == centre.code]
-    chosen = next((camera for camera in own if camera.name == DUTY_ROOM), own[0] if own else None)
     point = PointRecord(roll_call_id, centre.code, number, centre.name)
+    stand_for(point, cameras)
+    return point
+
+
+def stand_for(point: PointRecord, cameras: Iterable[KnownCamera]) -> None:
+    """Give a point the camera that stands for its county, where one is known."""
+    own = [camera for camera in cameras if camera.centre == point.centre]
+    chosen = next((camera for camera in own if camera.name == DUTY_ROOM), own[0] if own else None)
     if chosen is not None:
         point.camera, point.owner = chosen.name, chosen.owner
-    return point
 
 
 def way_to(ways: Ways, centre: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SIDE = 640
 """Edges, stripes and colours are measured at about this width, so that one set of limits fits all cameras."""
 _STRIPS = 4
+_FINE = 64
 _TINTS = 160
 """Colours are looked at in about so many places across."""
 
@@ -101,12 +102,16 @@ def _edges(small: "Plane") -> tuple[float, float]:
 
 
 def _share(values: "Plane", part: float) -> float:
-    """Return the value that this part of all values does not exceed."""
+    """Return the value, to 1 / `_FINE`, that this part of all values (0 to 255) does not exceed.
+
+    Counted and not sorted: a black picture has one value everywhere, at which a selection takes ten times as long.
+    """
     import numpy as np
 
     flat = values.reshape(-1)
+    counts = np.bincount((flat * np.float32(_FINE) + np.float32(0.5)).astype(np.int32))
     place = min(len(flat) - 1, int(part * len(flat)))
-    return float(np.partition(flat, place)[place])
+    return float(np.searchsorted(np.cumsum(counts), place, side="right")) / _FINE
 
 
 def _box(plane: "Plane") -> "Plane":

@@ -54,6 +54,7 @@ def decode(codec: str, unit: bytes, width: int = 0) -> tuple[Look, bytes]:
     import av
 
     context: Any = av.VideoCodecContext.create(codec, "r")
+    context.thread_count = 1  # threads are begun and ended for each picture, and speed nothing up
     frames = [*context.decode(av.Packet(unit)), *context.decode(None)]
     if not frames:
         raise ValueError("no picture in the access unit")

@@ -54,19 +54,27 @@ class Pictures:
         if found is not None and found[0] > arrived_at:
             return found  # somebody who waited for the lock before had a newer one already
         stream, width = key
-        reply, unit = await self._ask(Picture(stream, newer_than, 0.0), ANSWER_S)
-        if not reply.ok:
-            raise NotFoundError(f"no picture of {stream}: its source went away")
+        arrived_at = 0.0
+
+        async def newest() -> tuple[str, bytes]:
+            """Fetch when the decoder is free: what was fetched before others had their turn would be old."""
+            nonlocal arrived_at
+            reply, unit = await self._ask(Picture(stream, newer_than, 0.0), ANSWER_S)
+            if not reply.ok:
+                raise NotFoundError(f"no picture of {stream}: its source went away")
+            arrived_at = reply.arrived_at
+            return reply.codec, unit
+
         try:
-            picture = await self._decoder.decode(reply.codec, unit, width)
+            picture = await self._decoder.decode(newest, width)
         except BadMediaError as error:
             raise NotFoundError(f"no picture of {stream}: {error}") from error
         self.decoded += 1
-        self._kept[key] = reply.arrived_at, picture
+        self._kept[key] = arrived_at, picture
         self._kept.move_to_end(key)
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
-        return reply.arrived_at, picture
+        return arrived_at, picture
 
 
 def _still(stream: str, arrived_at: float, picture: stills.Picture) -> Still:

@@ -6,11 +6,12 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.adapters.media_embedded.decoder import FAILED, HEAD, MAX_UNIT, Look
 from protocols.aio.tasks import Supervisor
-from protocols.errors import BadMediaError
+from protocols.errors import BadMediaError, SilianError
 
 logger = logging.getLogger(__name__)
 IDLE_S = 60.0
@@ -18,6 +19,9 @@ WARM_AFTER_S = 3.0
 """A stream that is live for so long has the decoder started, so that its first still waits for no start."""
 DECODE_S = 10.0
 MODULE = "gateway.adapters.media_embedded.decoder"
+
+Fetch = Callable[[], Awaitable[tuple[str, bytes]]]
+"""Brings codec (`h264` in Annex B, or `vp8`) and access unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +33,18 @@ class Picture:
 
 
 class Stills:
-    """`decode` one at a time; `close` ends the process. A decoder that dies or hangs is replaced at the next call.
+    """`decode` one at a time, in the order of asking; `close` ends the process. `watch` keeps it warm for live streams.
 
-    `watch` keeps one warm while streams are live.
+    A decoder that dies or hangs is replaced at the next picture. Who asks and goes away costs nothing if its turn had
+    not come, and never the decoder, for which others wait: starting one takes as long as many pictures.
     """
 
     def __init__(self) -> None:
         self.started = 0
         self._process: asyncio.subprocess.Process | None = None
         self._one = asyncio.Lock()
+        self._asked = 0
+        self._waiting: set[asyncio.Future[Picture]] = set()
         self._idle: asyncio.TimerHandle | None = None
         self._live: set[str] = set()
         self._warm: asyncio.TimerHandle | None = None
@@ -68,27 +75,46 @@ class Stills:
             self._idle.cancel()
         self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._retire)
 
-    async def decode(self, codec: str, unit: bytes, width: int = 0) -> Picture:
-        """Decode an access unit (`h264` in Annex B, or `vp8`), its JPEG at most `width` wide (0: as it is).
+    async def decode(self, fetch: Fetch, width: int = 0) -> Picture:
+        """Decode what `fetch` brings when its turn has come, its JPEG at most `width` wide (0: as it is).
 
-        Raises BadMediaError where no picture comes out.
+        Raises BadMediaError where no picture comes out, and what `fetch` raises. Cancelling is safe.
         """
-        if len(unit) > MAX_UNIT:
-            raise BadMediaError("the access unit is too long for the decoder")
+        answer: asyncio.Future[Picture] = asyncio.get_running_loop().create_future()
+        self._asked += 1
+        self._waiting.add(answer)
+        self._tasks.start(f"decode {self._asked}", lambda: self._in_turn(fetch, width, answer), restart=False)
+        try:
+            return await answer
+        finally:
+            self._waiting.discard(answer)
+
+    async def _in_turn(self, fetch: Fetch, width: int, answer: "asyncio.Future[Picture]") -> None:
         async with self._one:
+            if answer.done():
+                return
             if self._idle is not None:
                 self._idle.cancel()
             try:
-                async with asyncio.timeout(DECODE_S):
-                    return await self._ask(await self._running(), codec, unit, width)
-            except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
-                await self._end()
-                raise BadMediaError(f"the decoder gave no picture: {type(error).__name__}") from error
-            except asyncio.CancelledError:
-                await self._end()  # its answer would be taken for the next one's
-                raise
+                picture = await self._decoded(*await fetch(), width)
+            except SilianError as error:
+                if not answer.done():
+                    answer.set_exception(error)
+            else:
+                if not answer.done():
+                    answer.set_result(picture)
             finally:
                 self._rest()
+
+    async def _decoded(self, codec: str, unit: bytes, width: int) -> Picture:
+        if len(unit) > MAX_UNIT:
+            raise BadMediaError("the access unit is too long for the decoder")
+        try:
+            async with asyncio.timeout(DECODE_S):
+                return await self._ask(await self._running(), codec, unit, width)
+        except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
+            await self._end()
+            raise BadMediaError(f"the decoder gave no picture: {type(error).__name__}") from error
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
@@ -132,7 +158,10 @@ class Stills:
         await process.wait()
 
     async def close(self) -> None:
-        """End the decoder."""
+        """End the decoder; whoever waits is told so by BadMediaError."""
+        for answer in self._waiting:
+            if not answer.done():
+                answer.set_exception(BadMediaError("the decoder was closed"))
         for timer in (self._idle, self._warm):
             if timer is not None:
                 timer.cancel()

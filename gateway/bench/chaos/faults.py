@@ -12,7 +12,7 @@ import random
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -227,7 +227,20 @@ def prepare_network() -> None:
 @contextlib.contextmanager
 def cut(address: str) -> Iterator[None]:
     """Let all packets to and from an address vanish while the context lasts; after `prepare_network`."""
-    rules = [f"{way} {address} blackhole" for way in ("to", "from")]
+    with _vanishing(f"{way} {address}" for way in ("to", "from")):
+        yield
+
+
+@contextlib.contextmanager
+def cut_port(port: int) -> Iterator[None]:
+    """Let all packets from and to a UDP port vanish while the context lasts; after `prepare_network`."""
+    with _vanishing(f"ipproto udp {end} {port}" for end in ("sport", "dport")):
+        yield
+
+
+@contextlib.contextmanager
+def _vanishing(selectors: Iterable[str]) -> Iterator[None]:
+    rules = [f"{selector} blackhole" for selector in selectors]
     for rule in rules:
         _ip(f"rule add pref 10 {rule}")
     try:
@@ -235,6 +248,18 @@ def cut(address: str) -> Iterator[None]:
     finally:
         for rule in rules:
             _ip(f"rule del pref 10 {rule}")
+
+
+def udp_ports(pid: int) -> tuple[int, ...]:
+    """Return the UDP ports that a process has open (proc(5)); none once it is gone."""
+    own = set()
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                own.add(str(entry.readlink()))
+        rows = [line.split() for line in Path(f"/proc/{pid}/net/udp").read_text().splitlines()[1:]]
+        return tuple(sorted(int(row[1].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in own))
+    return ()
 
 
 def _ip(arguments: str) -> None:

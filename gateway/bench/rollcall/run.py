@@ -1,6 +1,7 @@
 """One run of the roll-call bench: build, link everybody, call the roll, let things happen, judge."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -22,15 +23,21 @@ from gateway.bench.rollcall.verdict import Judged, judge
 from gateway.bench.run import commit
 from gateway.bench.tiers import Program, Tier, Tiers, build, free_ports
 from protocols.errors import LinkError
+from protocols.rollcall import FINAL, PointState
 
 HOSTS = 4
 LINK_UP_S = 240.0
 PRESENCE_S, MAKEUP_S = 60.0, 10.0
 FAULT_AFTER_S = 4.0
-CUT_S = 40.0
+CUT_S = PRESENCE_S + 10.0
+"""Until the call is over: a county that is back sooner rightly passes late."""
 LATE_AFTER_S = 20.0
 REVISED_S = 90.0
 OVER_S = 400.0
+VERDICTS = FINAL | {PointState.NO_ANSWER, PointState.LINK_LOST, PointState.MAKEUP}
+"""A round has ended so; whoever is not there may be asked again."""
+LOOK_S, SAY_S = 0.5, 2.0
+ALONE = frozenset({"power", "late", "cut"})
 ENDED = ("reviewing", "partial", "cancelled")
 REACHES = (
     Reach("rollcall_100_s", 30.0),
@@ -59,8 +66,10 @@ class Stage:
     plan: Plan
     tiers: Tiers
     hosts: list[Program]
+    ports: list[int]
+    """Free ones; asked for all at once, as two askings may get the same."""
     alone: dict[str, Program] = field(default_factory=dict)
-    """Counties with a process of their own, by code: those that are killed or come late."""
+    """Counties with a process of their own, by code: those that are killed, cut off or come late."""
 
     @property
     def city(self) -> Tier:
@@ -86,8 +95,8 @@ async def measure(options: Options, say: Callable[[str], None]) -> tuple[Figures
         await stage.tiers.start()
         linked = await _linked(stage, say)
         figures.put("link_up_s", linked)
-        call = await _called(stage, say)
-        judged = judge(call, made.counties)
+        call, first = await _called(stage, say)
+        judged = judge(call, first, made.counties)
     finally:
         await asyncio.gather(*(host.stop() for host in [*stage.hosts, *stage.alone.values()]))
         await stage.tiers.stop()
@@ -102,11 +111,16 @@ async def _built(folder: Path, made: Plan, films: Mapping[str, Path]) -> Stage:
     cuts = {county.code: f"127.0.1.{number}" for number, county in enumerate(made.of("cut"), 1)}
     if private:
         faults.prepare_network()
-    broker = {"host": "0.0.0.0", "names": ["127.0.0.1", *cuts.values()]} if private else {}  # noqa: S104 - in a namespace without a way out
+    ports = free_ports(2 * len(made.counties) + 4)
+    http = ports.pop()
+    everywhere = {"host": "0.0.0.0"} if private else {}  # noqa: S104 - in a namespace without a way out
     adjust = {
         CITY: {
             "centre": {"table": str(folder / "centres.csv")},
-            "broker": broker,
+            "http": everywhere | {"behind_proxy": True, "public_url": f"http://127.0.0.1:{http}", "port": http},
+            "broker": everywhere | {"names": ["127.0.0.1", *cuts.values()], "port": ports.pop()},
+            "management": {"port": ports.pop()},
+            "media": {"port": ports.pop()},
             # Only the waiting for those who are not there is shortened; all else is the default.
             "rollcall": {"presence_s": PRESENCE_S, "makeup_every_s": MAKEUP_S},
             "log": {"format": "json"},
@@ -115,11 +129,11 @@ async def _built(folder: Path, made: Plan, films: Mapping[str, Path]) -> Stage:
     nodes = {county.node: CITY for county in made.counties}
     tiers = await build(folder, {CITY: None}, nodes, adjust=adjust)
     _silence(folder / "silence.wav")
-    stage = Stage(folder, made, tiers, [])
+    stage = Stage(folder, made, tiers, [], ports)
     shared: list[list[str]] = [[] for _ in range(HOSTS)]
     for number, county in enumerate(made.counties):
         file = _agent_file(stage, county, films[county.film], cuts.get(county.code) if private else None)
-        if county.story.fault in {"power", "late"}:
+        if county.story.fault in ALONE:
             stage.alone[county.code] = _host(folder, county.node, [str(file)])
         else:
             shared[number % HOSTS].append(str(file))
@@ -140,13 +154,16 @@ def _agent_file(stage: Stage, county: County, film: Path, line: str | None) -> P
     camera |= {"audio": {"none": "none", "tone": "tone", "silence": "input"}[county.story.sound]}
     link = {"url": given.url, "enrolment_token": given.token}
     if line is not None:
-        link["broker"] = f"{line}:{stage.city.settings.broker.port}"
+        link |= {
+            "url": given.url.replace(namespace.LOOPBACK, line),
+            "broker": f"{line}:{stage.city.settings.broker.port}",
+        }
     sections: dict[str, dict[str, Any]] = {
         "node": {"id": county.node},
         "gateway": link,
         "state": {"dir": str(state), "quota_mb": 16, "ballast_mb": 1},
-        "management": {"port": free_ports(1)[0]},
-        "answer_page": {"enabled": county.story.policy == "ring", "port": free_ports(1)[0]},
+        "management": {"port": stage.ports.pop()},
+        "answer_page": {"enabled": county.story.policy == "ring", "port": stage.ports.pop()},
         "answer": {"policy": county.story.policy, "announce": "none"},
         "audio": {"input": f"file:{stage.folder / 'silence.wav'}"},
     }
@@ -214,8 +231,12 @@ async def _known(city: Tier) -> set[str]:
     return seen & {link["node"] for link in links if link["status"] == "up"}
 
 
-async def _called(stage: Stage, say: Callable[[str], None]) -> dict[str, Any]:
-    """Call the roll and let things happen to the counties; returns the call once its causes had time to be revised."""
+async def _called(stage: Stage, say: Callable[[str], None]) -> tuple[dict[str, Any], dict[str, float]]:
+    """Call the roll and let things happen to the counties.
+
+    Returns the call once its causes had time to be revised, and when each county had its first verdict (seconds since
+    the start, up to `LOOK_S` too many).
+    """
     excused = {county.code: "停电检修，已报批" for county in stage.plan.of("excused")}
     call = await stage.city.call("POST", "/api/v1/roll-calls", {"excused": excused})
     say(f"roll call of {len(stage.plan.counties)} counties ...")
@@ -224,12 +245,13 @@ async def _called(stage: Stage, say: Callable[[str], None]) -> dict[str, Any]:
         *(_come_late(stage.alone[county.code]) for county in stage.plan.of("late")),
     ]
     if namespace.address() != namespace.LOOPBACK:
-        happening += [_cut(f"127.0.1.{number}") for number, _ in enumerate(stage.plan.of("cut"), 1)]
+        cuts = enumerate(stage.plan.of("cut"), 1)
+        happening += [_cut(stage.alone[county.code], f"127.0.1.{number}") for number, county in cuts]
     async with asyncio.TaskGroup() as group:
         for number, one in enumerate(happening):
             group.create_task(one, name=f"happening {number}")
-        ended = await _over(stage, call["id"], say)
-    return await _revised(stage, ended)
+        ended, first = await _over(stage, call["id"], say)
+    return await _revised(stage, ended), first
 
 
 async def _lose_power(host: Program) -> None:
@@ -242,21 +264,32 @@ async def _come_late(host: Program) -> None:
     await host.start()
 
 
-async def _cut(address: str) -> None:
-    """Cut one county's link while it is looked at; it comes back after the call."""
+async def _cut(host: Program, address: str) -> None:
+    """Cut one county off while it is looked at, signalling and pictures; its line is whole again after the call."""
     await asyncio.sleep(FAULT_AFTER_S)
-    with faults.cut(address):
-        await asyncio.sleep(CUT_S)
+    with contextlib.ExitStack() as line:
+        line.enter_context(faults.cut(address))
+        gone, until = set[int](), time.monotonic() + CUT_S
+        while time.monotonic() < until:  # the agent tries again and again, from a new port each time
+            for port in set(faults.udp_ports(host.pid or 0)) - gone:
+                line.enter_context(faults.cut_port(port))
+                gone.add(port)
+            await asyncio.sleep(0.1)
 
 
-async def _over(stage: Stage, id_: str, say: Callable[[str], None]) -> dict[str, Any]:
-    deadline = time.monotonic() + OVER_S
-    while time.monotonic() < deadline:
-        await asyncio.sleep(2.0)
+async def _over(stage: Stage, id_: str, say: Callable[[str], None]) -> tuple[dict[str, Any], dict[str, float]]:
+    began, told, first = time.monotonic(), 0.0, dict[str, float]()
+    while (since := time.monotonic() - began) < OVER_S:
         call: dict[str, Any] = await stage.city.get(f"/api/v1/roll-calls/{id_}")
+        for point in call["points"]:
+            if PointState(point["state"]) in VERDICTS:
+                first.setdefault(point["centre"], round(time.monotonic() - began, 1))
         if call["state"] in ENDED:
-            return call
-        say(f"{call['present']} present, {call['absent']} not, {call['open']} open ...")
+            return call, first
+        if since - told >= SAY_S:
+            told = since
+            say(f"{call['present']} present, {call['absent']} not, {call['open']} open ...")
+        await asyncio.sleep(LOOK_S)
     raise LinkError(f"the roll call did not end within {OVER_S:g} s; see {stage.city.program.log}")
 
 

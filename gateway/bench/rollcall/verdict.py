@@ -25,8 +25,11 @@ class Judged:
     states: Mapping[str, int]
 
 
-def judge(call: Mapping[str, Any], counties: Sequence[County]) -> Judged:
-    """Judge a roll call that has ended, as its GET shows it."""
+def judge(call: Mapping[str, Any], first: Mapping[str, float], counties: Sequence[County]) -> Judged:
+    """Judge a roll call that has ended, as its GET shows it; `first` has the seconds to each county's first verdict.
+
+    The first one counts for the platform's speed: who is found black or frozen is asked again until the call ends.
+    """
     points = {point["centre"]: point for point in call["points"]}
     began = datetime.fromisoformat(call["started_at"])
     wrong, counts = [], Counter[str]()
@@ -41,8 +44,9 @@ def judge(call: Mapping[str, Any], counties: Sequence[County]) -> Judged:
         counts.update(faults.keys())
         wrong += [f"{county.code} ({county.story.name}): {sentence}" for sentence in faults.values()]
         if point["settled_at"]:
-            at = (datetime.fromisoformat(point["settled_at"]) - began).total_seconds()
-            settled[county.story.name not in UNREACHABLE].append(at)
+            last = (datetime.fromisoformat(point["settled_at"]) - began).total_seconds()
+            reachable = county.story.name not in UNREACHABLE
+            settled[reachable].append(first.get(county.code, last) if reachable else last)
     return Judged(
         false_present=counts["present"],
         false_frozen=counts["frozen"],

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from protocols.grain import FRESH_LOOKS
+
 
 class Weights(BaseModel):
     """Points of 100 that each check is worth (domain.md 3.6)."""
@@ -55,7 +57,7 @@ class Profile(BaseModel):
     picture_warn_s: float = Field(default=5.0, gt=0, description="Answer to first decoded picture: issue")
     observe_s: float = Field(default=8.0, gt=0)
     look_every_s: float = Field(default=1.5, gt=0)
-    least_looks: int = Field(default=4, ge=2)
+    least_looks: int = Field(default=FRESH_LOOKS, ge=2, description="Fewer cannot prove a still room alive")
     grace_s: float = Field(default=20.0, ge=0, description="A link may be lost so long while the picture is watched")
     frame_age_limit_ms: int = Field(default=2000, gt=0)
     challenge_within_s: float = Field(default=15.0, ge=0, description="Time for the challenge number; 0: none is asked")

@@ -227,6 +227,28 @@ def test_an_unproven_picture_calls_for_the_number_and_passes_with_it():
     assert closed(point, effects, now, confirmed=True) == Settled(PointState.PASSED)
 
 
+def test_a_room_that_moves_while_the_number_is_out_needs_no_number():
+    point, _, now = watched(still)
+    assert point.picture(still(now + 1), now + 1) == [Look(now + 1 + PROFILE.look_every_s)]
+    assert point.unseen(now + 1.5) == [Look(now + 1.5)]
+    assert point.picture(moving(now + 2), now + 2) == [Weigh()]
+    assert point.weighed((), now + 3) == [Settled(PointState.PASSED)]
+
+
+def test_a_picture_that_is_lost_dark_while_the_number_is_out_fails():
+    point, _, now = watched(still)
+    assert point.picture(black(now + 2), now + 2) == [Settled(PointState.FAILED, AbsenceReason.BLACK)]
+
+
+def test_where_the_evidence_asks_for_the_number_no_movement_replaces_it():
+    point, _, now = watched(moving, Verdict.LIVE)
+    point.weighed([check(CheckName.PICTURE, CheckResult.UNPROVEN)], now)
+    assert not point.watching
+    assert point.picture(moving(now + 2), now + 2) == []
+    late = point.tick(now + PROFILE.challenge_within_s)
+    assert late == [Settled(PointState.FAILED, AbsenceReason.UNPROVEN)]
+
+
 def test_a_number_that_does_not_come_back_in_time_leaves_it_unproven():
     point, _, now = watched(still)
     assert point.tick(now + PROFILE.challenge_within_s - 0.1) == []

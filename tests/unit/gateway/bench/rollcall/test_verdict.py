@@ -26,8 +26,9 @@ def test_what_is_right_is_right_and_the_slowest_reachable_one_counts():
         call(
             point(),
             point("329001", "absent", "no_answer", "county_staff", "2026-03-01T00:01:10+00:00"),
-            point("329002", "failed", "frozen", "county_terminal", "2026-03-01T00:00:20+00:00"),
+            point("329002", "failed", "frozen", "county_terminal", "2026-03-01T00:00:50+00:00"),
         ),
+        {"329001": 12.5, "329002": 20.0},
         [county("night"), county("nobody", "329001"), county("frozen", "329002")],
     )
     assert judged.wrong == ()
@@ -52,13 +53,13 @@ def test_what_is_right_is_right_and_the_slowest_reachable_one_counts():
     ],
 )
 def test_what_is_planted_is_found(story, found, kind):
-    judged = judge(call(found), [county(story)])
+    judged = judge(call(found), {}, [county(story)])
     assert getattr(judged, kind) == 1
     assert len(judged.wrong) == 1
     assert story in judged.wrong[0]
 
 
 def test_a_county_that_is_not_in_the_call_is_missed():
-    judged = judge(call(), [county("day")])
+    judged = judge(call(), {}, [county("day")])
     assert judged.wrong_state == 1
     assert judged.reachable_s is None
