@@ -17,6 +17,7 @@ PAGES = {
     "wall": ("/video-wall", "dispatcher"),
     "alarms": ("/alarms", "duty_officer"),
     "warnings": ("/warnings", "duty_officer"),
+    "orders": ("/orders", "duty_officer"),
     "reports": ("/reports", "duty_officer"),
     "duty": ("/duty", "duty_officer"),
     "recordings": ("/recordings", "dispatcher"),
@@ -44,7 +45,7 @@ FOCUSED = """() => {
 ALL_LIVE = """() => document.querySelectorAll('.pane').length >= 7 &&
   !document.querySelector('.pane:not([data-state=live])')"""
 KEY = re.compile(
-    r"\b(?:app|common|nav|pane|alarm|rollcall|call|device|links|link|system|tree|wall|overview|login|banner|report|warning|duty|recording|press)\.\w+"
+    r"\b(?:app|common|nav|pane|alarm|rollcall|call|device|links|link|system|tree|wall|overview|login|banner|report|warning|order|duty|recording|press)\.\w+"
 )
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 OWN_WORDS = ".rail, .page-head, th, dt, .tiles span, .counters span, footer.status, .views, .layouts"
@@ -52,7 +53,18 @@ OWN_WORDS = ".rail, .page-head, th, dt, .tiles span, .counters span, footer.stat
 
 @pytest.fixture(scope="module", autouse=True)
 def furnished(stage: Stage) -> None:
-    """Give the pages something to show: alarms of all four levels, and one roll call that has ended."""
+    """Give the pages something to show: alarms of all four levels, an order, and one roll call that has ended."""
+    content = {
+        "type": "prevent",
+        "urgency": "flash",
+        "title": "做好强降雨防范应对",
+        "content": "立即转移低洼地区群众。",
+    }
+    draft = {"content": content | {"units": ["320623", "320612", "320681"]}, "drill": True}
+    order = stage.tell(CITY, "dispatcher", "/orders", draft)
+    stage.tell(CITY, "duty_officer", f"/orders/{order['id']}/sign", {"send": True})
+    said = {"deed": "acknowledged", "by": "李四", "way": "phone"}
+    stage.tell(CITY, "duty_officer", f"/orders/{order['id']}/units/320612/answer", said)
     wishes = [("320612-box", 1, "可燃气体浓度超限"), ("320623-box", 2, "一小时雨量超过 50 毫米"),
               ("320681-box", 3, "视频机房温度偏高"), ("320685-box", 4, "大风蓝色预警")]  # fmt: skip
     for node, severity, headline in wishes:
@@ -76,6 +88,8 @@ def settle(page: Page, name: str) -> None:
     if name == "alarms":
         page.locator("[data-alarm]").first.wait_for(timeout=MINUTE)
         page.locator(".events li").first.wait_for(timeout=MINUTE)
+    if name == "orders":
+        page.locator("[data-test=order-board]").wait_for(timeout=MINUTE)
     if name == "links":
         page.locator("[data-node]").first.wait_for(timeout=MINUTE)
     if name in ("system", "audit"):

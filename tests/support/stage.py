@@ -49,6 +49,14 @@ class Stage:
         answer.raise_for_status()
         return answer.json()
 
+    def tell(self, code: str, role: str, path: str, body: Any) -> Any:
+        """POST to a gateway's API with the token of a role."""
+        token = self.places["gateways"][code]["users"][role]["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx.post(f"{self.url(code)}/api/v1{path}", json=body, headers=headers, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
     def raise_alarm(self, node: str, **report: Any) -> str:
         """Post one sensor report to an agent's signed webhook; return its alarm key."""
         agent = self.places["agents"][node]

@@ -12,6 +12,7 @@ export const router = createRouter({
     { path: '/alarms', name: 'alarms', component: () => import('@/pages/AlarmsPage.vue') },
     { path: '/alarms/chain', name: 'chain', component: () => import('@/pages/ChainPage.vue') },
     { path: '/warnings', name: 'warnings', component: () => import('@/pages/WarningsPage.vue') },
+    { path: '/orders', name: 'orders', component: () => import('@/pages/OrdersPage.vue') },
     { path: '/reports', name: 'reports', component: () => import('@/pages/ReportsPage.vue') },
     { path: '/roll-call', name: 'rollcall', component: () => import('@/pages/RollCallPage.vue') },
     { path: '/roll-call/review/:id?', name: 'rollcall_review', component: () => import('@/pages/RollCallReviewPage.vue') },

@@ -2,6 +2,7 @@ import type {
   Alarm, AlarmEvent, AlarmGroup, AlarmPage, AuditRow, Call, Camera, Centre, Chain, ChainInForce, ChainVersion, Channel, Enrolment, EscalationCourse, GapRow, LinkList, MediaGrant, OwnCentre,
   Page, Publisher, QuarantineRow, Recording, Report, ReportContent, ReportHead, Role, RollCall, RollCallPoint, Session, User, WallGrant,
   MonthRow, ReceivedBulletin, ResultSheet, RollCallStanding, UnitResult,
+  Order, OrderAnswer, OrderContent, OrderHead, OrderSetup,
   CallList, Warning, WarningContent, WarningHead, WarningIssuers,
 } from './types'
 
@@ -142,6 +143,14 @@ export const api = {
   confirmCall: (id: string, body: { by: string; way: string; note: string }) => json<Warning>('POST', `${v1}/warnings/calls/${id}/confirm`, body),
   warningCapUrl: (id: string) => `${v1}/warnings/${id}/cap`,
   warningRecordUrl: (id: string, form: 'pdf' | 'docx') => `${v1}/warnings/${id}/record/${form}`,
+  orders: () => json<{ items: OrderHead[] }>('GET', `${v1}/orders`),
+  order: (id: string) => json<Order>('GET', `${v1}/orders/${id}`),
+  orderSetup: () => json<OrderSetup>('GET', `${v1}/orders/setup`),
+  draftOrder: (body: { content: OrderContent; drill: boolean }) => json<Order>('POST', `${v1}/orders`, body),
+  saveOrder: (id: string, content: OrderContent) => json<Order>('PUT', `${v1}/orders/${id}`, { content }),
+  orderStep: (id: string, step: string, body: object = {}) => json<Order>('POST', `${v1}/orders/${id}/${step}`, body),
+  chaseUnit: (id: string, unit: string, text: string) => json<Order>('POST', `${v1}/orders/${id}/units/${unit}/chase`, { text }),
+  answerOrder: (id: string, unit: string, body: OrderAnswer) => json<Order>('POST', `${v1}/orders/${id}/units/${unit}/answer`, body),
   callList: () => json<{ version: number; content: CallList }>('GET', `${v1}/warnings/call-list`),
   saveCallList: (content: CallList) => json<{ version: number; content: CallList }>('PUT', `${v1}/warnings/call-list`, content),
 

@@ -753,3 +753,120 @@ export interface CallList {
   targets: CallTarget[]
   outlets: Outlet[]
 }
+
+export interface OrderRelated {
+  kind: string
+  id: string
+  text: string
+}
+
+export interface OrderHead {
+  id: string
+  own: boolean
+  issuer: string
+  issuer_name: string
+  drill: boolean
+  number: string
+  type: string
+  urgency: 'flash' | 'urgent' | 'routine'
+  title: string
+  units: string[]
+  authors: string[]
+  created_at: string
+  signed_by: string | null
+  signed_at: string | null
+  sent_by: string | null
+  sent_at: string | null
+  ack_within_s: number
+  feedback_within_s: number | null
+  flags: string[]
+  revoked_by: string | null
+  revoked_at: string | null
+  revoked_why: string
+  closed_by: string | null
+  closed_at: string | null
+  state: string
+  counts: Record<string, number>
+  total: number
+  ack_due: string | null
+  feedback_due: string | null
+}
+
+export interface OrderEntry {
+  id: string
+  deed: string
+  by: string
+  way: string
+  noted_by: string
+  text: string
+  at: string
+  stored_at: string
+}
+
+export interface OrderLine {
+  unit: string
+  name: string
+  here: boolean
+  carrier: string | null
+  state: string
+  reached: string
+  delivered_at: string | null
+  refused_why: string
+  acknowledged_by: string | null
+  acknowledged_at: string | null
+  acknowledged_way: string | null
+  reported_at: string | null
+  done_at: string | null
+  withdrawn_at: string | null
+  overdue_at: string | null
+  told: string[]
+  entries: OrderEntry[]
+  chases: { id: string; by: string; at: string; text: string }[]
+}
+
+export interface OrderLetter {
+  ref: string
+  channel: string
+  person: string
+  address: string | null
+  state: string
+  reason: string
+  created_at: string
+}
+
+export interface Order extends OrderHead {
+  content: string
+  related: OrderRelated[]
+  papers: string[]
+  signature: string
+  public_key: string
+  lines: OrderLine[]
+  letters: OrderLetter[]
+  log: { at: string; what: string; by: string; detail: string }[]
+}
+
+export interface OrderContent {
+  type: string
+  urgency: string
+  title: string
+  content: string
+  related: OrderRelated[]
+  papers: string[]
+  units: string[]
+  ack_minutes: number | null
+  feedback_minutes: number | null
+}
+
+export interface OrderSetup {
+  units: { code: string; name: string; name_en: string; tier: string; gateway: boolean }[]
+  minutes: Record<string, number>
+  templates: Record<string, { title: string; content: string }>
+  one_person: boolean
+}
+
+export interface OrderAnswer {
+  deed: string
+  text: string
+  by: string
+  way: string
+}

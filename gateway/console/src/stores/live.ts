@@ -9,6 +9,7 @@ import { buildTree, wallOrder } from '@/lib/tree'
 import { useAlarms } from './alarms'
 import { useCalls } from './calls'
 import { useReports } from '@/stores/reports'
+import { useOrders } from './orders'
 import { usePress } from './press'
 import { useRollCalls } from './rollcalls'
 import { useSession } from './session'
@@ -101,6 +102,7 @@ export const useLive = defineStore('live', () => {
     'alarm.changed': (data) => useAlarms().changed(data),
     'report.changed': (data) => useReports().changed(data),
     'warning.changed': () => useWarnings().changed(),
+    'order.changed': () => useOrders().changed(),
     'escalation.changed': () => useAlarms().chainMoved(),
     'escalation.call': (data) => useAlarms().called(data),
     'rollcall.changed': (data) => {
