@@ -149,7 +149,8 @@ class RollCallRing(Args):
     """Ring one point of a roll call.
 
     `caller` (a person) and `caller_centre` are shown at the county, `kind` is that of the roll call, `roster` fills the
-    answer page in, `people_due` is how many must be there (domain.md 3.5 row 7).
+    answer page in, `people_due` is how many must be there (domain.md 3.5 row 7). `attempt` numbers the rings of the
+    call: one that comes again, because the gateway was started anew, is the same ring (0: an older gateway).
     """
 
     roll_call_id: Ulid
@@ -163,6 +164,7 @@ class RollCallRing(Args):
     kind: str = Field(default="", max_length=16)
     roster: tuple[RosterName, ...] = Field(default=(), max_length=40)
     people_due: int | None = Field(default=None, ge=0, le=99)
+    attempt: int = Field(default=0, ge=0)
 
 
 class RollCallAnswer(Args):

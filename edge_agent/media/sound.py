@@ -53,10 +53,11 @@ class SoundSource:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread; one that never began is none, so that the fault before it stays the one that is told."""
         self._stopping.set()
         self.feed.wake.set()
-        self._thread.join(2.0)
+        if self._thread.ident is not None:
+            self._thread.join(2.0)
 
     def _forever(self) -> None:
         while not self._stopping.is_set():

@@ -106,7 +106,8 @@ class AnswerDesk:
 
     def rung(self, ring: RollCallRing | CallRing) -> Turn:
         """Take a ring; the turn says whether it is answered already."""
-        turn = self.turns.rung(turn_of(ring, self._clock.now()), self._clock.now())
+        attempt = ring.attempt if isinstance(ring, RollCallRing) else 0
+        turn = self.turns.rung(turn_of(ring, self._clock.now()), self._clock.now(), attempt)
         logger.info("rung", extra={**_fields(turn), "attempts": turn.attempts, "caller": turn.caller_centre or ""})
         self._note()
         return turn

@@ -8,6 +8,7 @@ stage      event                          next       why
 ========== ============================== ========== =====================================================
 (none)     rung                           ringing    somebody above calls
 ringing    rung again                     ringing    another attempt of the same call: the ring goes on
+ringing    the same ring once more        ringing    the gateway was started anew: it is one attempt
 ringing    lapsed                         ringing    the asker's deadline: a next attempt may follow
 ringing    `GAP_S` over after a lapse     missed     nobody came
 ringing    answered                       answered   a person, or the box by policy
@@ -136,7 +137,10 @@ def turn_of(ring: RollCallRing | CallRing, now: datetime) -> Turn:
 
 
 class Turns:
-    """All turns of one box, the newest last. `counters`: rung, rung_again, answered_<by>, missed, declined, over."""
+    """All turns of one box, the newest last.
+
+    `counters`: rung, rung_again, repeated, answered_<by>, missed, declined, over.
+    """
 
     def __init__(self, kept: tuple[Turn, ...] = ()) -> None:
         self.counters: Counter[str] = Counter()
@@ -173,20 +177,27 @@ class Turns:
         people = [turn.details for turn in self.open(TurnKind.ROLL_CALL) if turn.by_person and turn.details]
         return people[-1].answered_by if people else ""
 
-    def rung(self, turn: Turn, now: datetime) -> Turn:
-        """Take a ring: a fresh turn, or a further attempt of a known one."""
+    def rung(self, turn: Turn, now: datetime, attempt: int = 0) -> Turn:
+        """Take a ring: a fresh turn, or a further attempt of a known one.
+
+        `attempt` is its number as the centre counts, 0 where it does not: one that comes again is not counted again.
+        """
         known = self._turns.get(turn.id)
         if known is not None and known.stage in TALKING:
             return self._put(known, challenge=turn.challenge or known.challenge, heard_at=now)
         if known is not None and known.open:
-            self.counters["rung_again"] += 1
-            fresh = {"attempts": known.attempts + 1, "rung_at": known.rung_at}
+            repeated = 0 < attempt <= known.attempts
+            self.counters["repeated" if repeated else "rung_again"] += 1
+            fresh = {
+                "attempts": known.attempts if repeated else attempt or known.attempts + 1,
+                "rung_at": known.rung_at,
+            }
             return self._put(turn, **fresh, challenge=turn.challenge or known.challenge)
         for other in self.open(turn.kind):
             self.over(other.id, "replaced", now)
         self.counters["rung"] += 1
         self._turns.pop(turn.id, None)
-        return self._put(turn)
+        return self._put(turn, attempts=max(1, attempt))
 
     def lapsed(self, id_: str, now: datetime) -> None:
         """Take that the asker stopped waiting; it may ring again within `GAP_S`."""

@@ -308,7 +308,7 @@ def write_toml(file: Path, settings: Settings) -> None:
 
 
 async def _provision(file: Path, nodes: Sequence[str]) -> dict[str, str]:
-    roles = ["duty_officer", "operations"]
+    roles = ["duty_officer", "operations", "caller"]
     wish = {
         "users": [{"name": ACCOUNT, "display_name": "基准测试", "roles": roles, "password": PASSWORD}],
         "nodes": list(nodes),

@@ -15,6 +15,7 @@ from gateway.rollcall import phrases
 from gateway.rollcall.ledger import Ledger
 from gateway.rollcall.needs import RollCallNeeds
 from gateway.rollcall.records import PointRecord, RollCall
+from gateway.rollcall.rules import holds
 from gateway.rollcall.rules import session as rules
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.rules.score import score
@@ -22,7 +23,7 @@ from gateway.rollcall.rules.session import Seat, Session
 from gateway.rollcall.rules.verdict import at_the_end
 from gateway.rollcall.runner import UNDER_WAY, PointRunner, Tools
 from gateway.rollcall.side import Side
-from gateway.rollcall.verdicts import Change, change_verdict
+from gateway.rollcall.verdicts import Change, change_verdict, put_aside
 from gateway.rollcall.ways import probe
 from protocols.aio.clock import Clock
 from protocols.errors import SilianError, WrongMomentError
@@ -42,6 +43,7 @@ from protocols.rollcall import (
 logger = logging.getLogger(__name__)
 CAUSE_S: Final = 10.0
 CALLING: Final = frozenset({SessionState.RUNNING, SessionState.MAKEUP})
+HELD: Final = frozenset({SessionState.PAUSED, SessionState.PREEMPTED})
 LANE_SLACK_S: Final = 60.0
 """A gateway below may tell its results so much later than its points may come."""
 Deed = Callable[[Session, float], list[rules.Effect]]
@@ -107,12 +109,14 @@ class Conductor:
             self._give_up()
             await self._act(lambda session, at: session.finish(at))
         else:
-            await self._act(lambda session, at: session.restored(at, interrupted))
+            since = holds.open_since(self.record.holds)
+            stood = None if since is None else (self._needs.clock.now() - since).total_seconds()
+            await self._act(lambda session, at: session.restored(at, interrupted, stood))
+            self._side.stage(self.record, self.points)  # nobody holds the pictures of the stage any more
 
     def _lay_too_long(self) -> bool:
         """Tell whether nothing has happened for so long that nobody may be rung any more."""
-        held = {SessionState.PAUSED, SessionState.PREEMPTED}
-        if self.record.state in rules.BEFORE | held or self.record.mode is Mode.SEQUENTIAL:
+        if self.record.state in rules.BEFORE | HELD or self.record.mode is Mode.SEQUENTIAL:
             return False
         times = [p_at for p in self.points.values() for p_at in (p.rung_at, p.answered_at, p.settled_at) if p_at]
         newest = max([self.record.started_at, *times])
@@ -212,6 +216,8 @@ class Conductor:
         if self.record.state is SessionState.PREEMPTED:
             self.record.why = ""
         self.record.state = state
+        keep = holds.held if state in HELD else holds.freed
+        self.record.holds = keep(self.record.holds, self._needs.clock.now())
         if state is SessionState.RUNNING:
             self._side.figures.show(self.points)
 
@@ -352,10 +358,9 @@ class Conductor:
         """Excuse or skip a point. Raises NotFoundError, WrongMomentError."""
 
         async def write() -> None:
-            point = self.points[centre]
-            point.state, point.reason, point.cause, point.score = state, None, None, None
-            point.decided_by, point.why, point.settled_at = by, why, self._needs.clock.now()
-            await self._save(point)
+            await put_aside(
+                self._needs.store, self._ledger, self.record, self.points[centre], state, by=by, why=why
+            )
 
         await self.do(lambda session, now: session.aside(centre, state, now), write)
 
@@ -390,12 +395,17 @@ def session_of(call: RollCall, profile: Profile, clock: Clock) -> Session:
         return None if at is None else now - (utc - at).total_seconds()
 
     record = call.record
+
+    def rung(at: datetime | None) -> float | None:
+        began = mono(at)
+        return None if began is None or at is None else began + holds.stood_still_s(record.holds, at)
+
     if any(point.delegate is not None for point in call.points):
         # Who is asked by a gateway below takes no place here.
         profile = profile.model_copy(update={"parallel": max(profile.parallel, len(call.points))})
     made = Session(
         profile,
-        {point.centre: seat_of(point, mono(point.rung_at)) for point in call.points},
+        {point.centre: seat_of(point, rung(point.rung_at)) for point in call.points},
         record.mode,
         record.state,
         planned_at=mono(record.planned_at),

@@ -33,7 +33,7 @@ from protocols.aio.tasks import Supervisor
 from protocols.command import RollCallAnswer
 from protocols.defects import PictureWatch
 from protocols.errors import SilianError
-from protocols.rollcall import Check, CheckName
+from protocols.rollcall import Check, CheckName, PointState
 
 logger = logging.getLogger(__name__)
 LOOK_S = 1.5
@@ -42,6 +42,7 @@ STILL_WITHIN_S = 3.0
 SECOND_STILL_S = 4.0
 CLIP_S = 10.0
 CLIP_GRACE_S = 3.0
+UNDER_WAY = frozenset({PointState.CONNECTING, PointState.VERIFYING})
 JPEG, JSON = "image/jpeg", "application/json"
 TYPES = {".mp4": "video/mp4", ".mkv": "video/x-matroska"}
 
@@ -102,7 +103,7 @@ class Gatherer:
         *,
         demanding: bool = False,
     ) -> None:
-        """`folder` holds clips until they are evidence; what a gateway that died left there is removed.
+        """`folder` holds clips until they are evidence; what a gateway that was killed left there is kept.
 
         `demanding`: no picture is good without its own clock or the challenge number (see `PictureWatch.demanded`).
         """
@@ -118,19 +119,36 @@ class Gatherer:
         self._rounds: dict[tuple[str, str], Round] = {}
 
     async def __aenter__(self) -> "Gatherer":
-        await asyncio.to_thread(_emptied, self._folder)
+        for path in await asyncio.to_thread(_left, self._folder):
+            await self._keep_left(path)
         self._tasks.start("retention", self._evidence.keep_tidy)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._tasks.stop()
 
+    async def _keep_left(self, path: Path) -> None:
+        """Keep the clip that a gateway was recording when it was killed: it ends there, and says so."""
+        roll_call_id, _, centre = path.stem.partition("-")
+        content, kind = await asyncio.to_thread(path.read_bytes), TYPES.get(path.suffix)
+        if content and kind is not None and centre:
+            cut = Item(EvidenceKind.CLIP, content, kind, self._clock.now(), phrases.CLIP_CUT)
+            try:
+                await self._evidence.keep(roll_call_id, centre, [cut])
+            except (SilianError, OSError) as error:
+                self._metrics.count("rollcall_evidence_lost_total", reason="restart")
+                logger.error("clip of before the restart not kept", extra={"file": path.name, "detail": str(error)})
+                return
+        await asyncio.to_thread(path.unlink)
+
     # the seam
 
     async def begin(self, point: PointRecord, *, drill: bool) -> None:
-        """Begin a round."""
+        """Begin a round; one that was answered before a restart is looked at from now on."""
         await self._drop(point)
-        self._opened(point, drill=drill)
+        found = self._opened(point, drill=drill)
+        if found is not None and point.state in UNDER_WAY:
+            self._watch(found)
 
     def _opened(self, point: PointRecord, *, drill: bool) -> Round | None:
         if point.stream is None:
@@ -145,8 +163,12 @@ class Gatherer:
         found = self._rounds.get(_key(point))
         if found is None or found.answer is not None:
             return
-        found.answer, found.began = answer, self._clock.monotonic()
+        found.answer = answer
         found.watch.clock_off_s = (answer.answered_at - self._clock.now()).total_seconds()
+        self._watch(found)
+
+    def _watch(self, found: Round) -> None:
+        found.began = self._clock.monotonic()
         found.track = self._meter.follow(found.stream)
         self._tasks.start(f"looks {found.name}", lambda: self._look_on(found), restart=False)
 
@@ -345,7 +367,6 @@ def _record(found: Round, point: PointRecord) -> dict[str, Any]:
     }
 
 
-def _emptied(folder: Path) -> None:
+def _left(folder: Path) -> list[Path]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        path.unlink()
+    return sorted(folder.iterdir())

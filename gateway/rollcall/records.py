@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from gateway.rollcall.rules.holds import Hold
 from protocols.health import Verdict
 from protocols.rollcall import (
     ASIDE,
@@ -112,7 +113,7 @@ class RollCallRecord:
     `rules` is the profile as it stood at the start, under its name and version. `draw` proves a random choice (seed,
     pool and number), `trigger` names the alarm or warning that gave the reason. `upper_id` is the call of the tier
     above that this one carries out, `upper_node` its gateway. `stage` is the centre that is named now (逐一点名),
-    `upcoming` the next one, `seat` the person who conducts.
+    `upcoming` the next one, `seat` the person who conducts, `holds` the times in which the call stood still.
     """
 
     id: str
@@ -138,6 +139,7 @@ class RollCallRecord:
     upcoming: str | None = None
     seat: str | None = None
     seat_at: datetime | None = None
+    holds: list[Hold] = field(default_factory=list)
 
     @property
     def root_id(self) -> str:
@@ -146,7 +148,8 @@ class RollCallRecord:
 
     def row(self) -> dict[str, Any]:
         """Return the columns."""
-        return asdict(self)
+        holds = [[began.isoformat(), None if ended is None else ended.isoformat()] for began, ended in self.holds]
+        return asdict(self) | {"holds": holds}
 
     @classmethod
     def read(cls, row: Any) -> "RollCallRecord":
@@ -154,7 +157,12 @@ class RollCallRecord:
         values = {one.name: row[one.name] for one in fields(cls) if row[one.name] is not None}
         values["kind"], values["state"] = RollCallKind(values["kind"]), SessionState(values["state"])
         values["mode"] = Mode(values.get("mode", Mode.PARALLEL))
+        values["holds"] = [(_time(began), _time(ended)) for began, ended in values.get("holds", ())]
         return cls(**values)
+
+
+def _time(told: str | None) -> datetime | None:
+    return None if told is None else datetime.fromisoformat(told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,9 +159,9 @@ class PointRunner:
 
     async def _perform(self, effect: Effect) -> None:
         match effect:
-            case Ring():
+            case Ring(attempt):
                 self.record.rung_at = self.record.rung_at or self._needs.clock.now()
-                self._spawn(self._ring(), "ring")
+                self._spawn(self._ring(self._earlier + attempt), "ring")
             case Look(not_before):
                 if self.record.answered_at is None:
                     self.record.answered_at = self._needs.clock.now()
@@ -177,7 +177,7 @@ class PointRunner:
             case Settled(state, reason):
                 await self._settle(state, reason)
 
-    async def _ring(self) -> None:
+    async def _ring(self, attempt: int) -> None:
         record, tools = self.record, self._tools
         if record.owner is None or record.camera is None:
             raise AssertionError("a point without a camera is settled before it is rung")
@@ -194,6 +194,7 @@ class PointRunner:
             kind=tools.call.kind.value,
             roster=names_of(record.roster),
             people_due=read(record.roster).required or tools.profile.required_people,
+            attempt=attempt,
         )
         within = tools.profile.answer_within_s
         try:

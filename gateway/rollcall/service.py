@@ -106,6 +106,7 @@ class RollCallService:
         for name, work in self._beside.items():
             self._tasks.start(name, work)
         self._tasks.start("told again", self._tell_again, restart=False)
+        self._tasks.start("taken up", self._take_up, restart=False)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -122,6 +123,14 @@ class RollCallService:
             await tell(await self.ledger.get(record.id))
 
         self.side.when_ended = told
+
+    async def _take_up(self) -> None:
+        """Give way or go on where a gateway that was killed could not do so any more."""
+        for conductor in list(self._conductors.values()):
+            await conductor.begun()
+        for one in self.inspections.standing():
+            await self.preempt(one.centres)
+        await self.free({code for one in self._conductors.values() for code in one.points})
 
     async def _tell_again(self) -> None:
         for call in await self.ledger.page(None, TOLD_AGAIN):
@@ -380,8 +389,16 @@ class RollCallService:
         """Let calls that gave way for these centres go on, unless a higher tier still needs one of theirs."""
         for conductor in list(self._conductors.values()):
             mine = set(conductor.points)
-            if mine & set(centres) and not any(self.inspections.of(code) for code in mine):
+            if conductor.spent or conductor.record.upper_id is not None:
+                continue
+            if mine & set(centres) and not self._needed_above(mine):
                 await conductor.do(lambda session, now: session.free(now))
+
+    def _needed_above(self, centres: Collection[str]) -> bool:
+        """Tell whether a higher tier calls one of these centres, itself or through us."""
+        relayed = [one for one in self._conductors.values() if one.record.upper_id is not None and not one.spent]
+        asked = {code for one in relayed if one.record.ended_at is None for code in one.points}
+        return bool(asked & set(centres)) or any(self.inspections.of(code) for code in centres)
 
     def conducted(self, roll_call_id: str) -> Conductor | None:
         """Return who runs a call, None for one that has ended."""

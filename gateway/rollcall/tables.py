@@ -30,6 +30,7 @@ ROLL_CALLS = Table(
     Column("upcoming", String(6)),
     Column("seat", String(64)),
     Column("seat_at", UtcTime),
+    Column("holds", JSON),
 )
 PLANNED_ONCE = Index("roll_calls_planned", ROLL_CALLS.c.schedule_id, ROLL_CALLS.c.planned_at, unique=True)
 OF_UPPER = Index("roll_calls_upper", ROLL_CALLS.c.upper_id)

@@ -46,9 +46,23 @@ async def change_verdict(
         "decided_by": by,
         "why": why,
     }
+    await _write(store, ledger, call, point, values)
+
+
+async def put_aside(
+    store: Store, ledger: Ledger, call: RollCallRecord, point: PointRecord, state: PointState, *, by: str, why: str
+) -> None:
+    """Write that a point is excused or skipped; a verdict that stood stays readable as a revision."""
+    nothing = dict.fromkeys(("reason", "cause", "score"))
+    await _write(store, ledger, call, point, {"state": state, **nothing, "decided_by": by, "why": why})
+
+
+async def _write(
+    store: Store, ledger: Ledger, call: RollCallRecord, point: PointRecord, values: dict[str, Any]
+) -> None:
     async with store.unit() as uow:
         if stands(point):
-            await ledger.revise(uow, call, point, values, by=by, reason=why)
+            await ledger.revise(uow, call, point, values, by=values["decided_by"], reason=values["why"])
             return
         for name, value in values.items():
             setattr(point, name, value)

@@ -1,5 +1,6 @@
 """Real Chromium on the real demo. These tests are synchronous and run in a pytest process of their own."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.support.screen import CHROMIUM, CITY, FLAGS, MARK, SMALL, OpenScreen, Screen
 from tests.support.stage import ROOT, Stage, running_stage
@@ -77,7 +79,8 @@ def open_screen(stage: Stage, browser: Browser, request: pytest.FixtureRequest) 
         if getattr(request.node, "failed", False):
             folder = ROOT / "test-results"
             folder.mkdir(exist_ok=True)
-            screen.page.screenshot(path=folder / f"{request.node.name}-{number}.png")
+            with contextlib.suppress(PlaywrightError):  # a test may have closed one of its windows itself
+                screen.page.screenshot(path=folder / f"{request.node.name}-{number}.png")
         screen.context.close()
 
 

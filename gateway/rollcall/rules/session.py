@@ -338,13 +338,22 @@ class Session:
         self._must(BEFORE | UNDER_WAY, "cancel")
         return self._stop_all() + self._end(SessionState.CANCELLED)
 
-    def restored(self, now: float, interrupted: Iterable[str]) -> list[Effect]:
-        """Go on after a restart; `interrupted` points were in a round, which is taken up where it was."""
+    def restored(self, now: float, interrupted: Iterable[str], held_s: float | None = None) -> list[Effect]:
+        """Go on after a restart; `interrupted` points were in a round, which is taken up where it was.
+
+        `held_s`: so long the call is held already, None where that is not known: then its points have their whole time.
+        """
         if self.state in {SessionState.PAUSED, SessionState.PREEMPTED}:
-            unvisited = any(not seat.visited for seat in self.seats.values())
-            self._before, self._held_since = SessionState.RUNNING if unvisited else SessionState.MAKEUP, now
+            running = self.stage is not None or any(not seat.visited for seat in self.seats.values())
+            self._before = SessionState.RUNNING if running else SessionState.MAKEUP
+            self._held_since = now - (held_s or 0.0)
+            for centre in interrupted:
+                seat = self._seat(centre)
+                seat.state = PointState.MAKEUP if seat.visited else seat.state
             for seat in self.seats.values():
-                seat.rung_at = now if seat.rung_at is not None else None
+                if held_s is None and seat.rung_at is not None:
+                    seat.rung_at = now
+                self._file(seat)
             return []
         for seat in self.seats.values():
             self._file(seat)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { RollCallPoint } from '@/api/types'
 import { ACTS, actOf, keyOf } from './rollcallKeys'
-import { faults, neighbour, nextWaiting, secondsLeft, stageSlots } from './rollcallStage'
+import { faults, neighbour, nextWaiting, secondsLeft, stageSlots, unheard } from './rollcallStage'
 
 const point = (centre: string, state: RollCallPoint['state'], reason: string | null = null): RollCallPoint =>
   ({ centre, name: centre, state, reason }) as RollCallPoint
@@ -17,6 +17,20 @@ describe('slots of the stage', () => {
   it('shows one centre once', () => {
     expect(stageSlots(['a', null], ['a', 'a'])).toEqual(['a', null])
     expect(stageSlots(['a', 'b'], [null, null])).toEqual([null, null])
+  })
+})
+
+describe('a naming that no answer came to', () => {
+  const naming = { id: '1', centre: 'b', stage: 'a' }
+  it('is repeated where the call stands as before', () => {
+    expect(unheard(naming, { id: '1', stage: 'a', ended_at: null })).toBe('b')
+  })
+  it('is let go where it was heard, somebody named another one, or the call is over', () => {
+    expect(unheard(naming, { id: '1', stage: 'b', ended_at: null })).toBeNull()
+    expect(unheard(naming, { id: '1', stage: 'c', ended_at: null })).toBeNull()
+    expect(unheard(naming, { id: '1', stage: 'a', ended_at: '2026-05-01T00:00:00Z' })).toBeNull()
+    expect(unheard(naming, { id: '2', stage: 'a', ended_at: null })).toBeNull()
+    expect(unheard(null, { id: '1', stage: 'a', ended_at: null })).toBeNull()
   })
 })
 

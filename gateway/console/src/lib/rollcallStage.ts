@@ -1,4 +1,4 @@
-import type { RollCallPoint } from '@/api/types'
+import type { RollCall, RollCallPoint } from '@/api/types'
 import { groupOf } from './rollcall'
 
 /**
@@ -10,6 +10,20 @@ export function stageSlots(before: readonly (string | null)[], wanted: readonly 
   const slots = before.map((one) => (one !== null && wishes.includes(one) ? one : null))
   for (const wish of wishes) if (!slots.includes(wish)) slots[slots.indexOf(null)] = wish
   return slots
+}
+
+/** Somebody was named, and no answer came: the gateway may not have heard it. `stage`: whom it named before. */
+export interface Naming {
+  id: string
+  centre: string
+  stage: string | null
+}
+
+/** Whom to name once more when the gateway is back; nobody where the call has moved since, or ended. */
+export function unheard(naming: Naming | null, call: Pick<RollCall, 'id' | 'stage' | 'ended_at'> | null): string | null {
+  if (!naming || !call || call.id !== naming.id || call.ended_at !== null) return null
+  const stage = call.stage ?? null
+  return stage === naming.stage && stage !== naming.centre ? naming.centre : null
 }
 
 /** The point before or after one in the list's order; stays at the ends. */

@@ -21,9 +21,10 @@ export const useRollCalls = defineStore('rollcalls', () => {
   async function load(): Promise<void> {
     void inspected()
     history.value = await api.rollCalls()
-    loaded.value = true
     const id = chosen ?? live.value?.id ?? history.value[0]?.id
     if (id) take(await api.rollCall(id))
+    // Only now: without a call the page shows the form of a new one, and must not for a moment.
+    loaded.value = true
   }
 
   async function inspected(): Promise<void> {

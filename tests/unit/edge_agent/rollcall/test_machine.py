@@ -51,6 +51,16 @@ def test_a_ring_rings_until_somebody_answers_and_the_answer_stands():
     assert turns.counters == {"rung": 1, "answered_person": 1}
 
 
+def test_a_ring_that_comes_again_after_a_restart_of_the_gateway_is_the_same_attempt():
+    turns = Turns()
+    turns.rung(roll_call(), NOW, 1)
+    turns.lapsed(ONE, later(5))
+    again = turns.rung(roll_call(), later(9), 1)
+    assert (again.stage, again.attempts, again.lapses_at) == (Stage.RINGING, 1, None)
+    assert turns.rung(roll_call(), later(30), 2).attempts == 2
+    assert turns.counters == {"rung": 1, "repeated": 1, "rung_again": 1}
+
+
 def test_a_second_attempt_goes_on_with_the_same_ring():
     turns = Turns()
     turns.rung(roll_call(), NOW)

@@ -9,6 +9,8 @@ import pytest
 from gateway.rollcall.rules.draw import Draw
 from gateway.rollcall.service import Planned
 from gateway.rollcall.verdicts import Change
+from protocols.aio.clock import SystemClock
+from protocols.command import RollCallInspect
 from protocols.errors import NotFoundError, WrongMomentError
 from protocols.health import LinkStatus, Verdict
 from protocols.rollcall import (
@@ -120,6 +122,70 @@ async def test_a_pause_rings_nobody_more(stage):
         assert stage.commands.count("rollcall.ring") == 1
         await service.act(call.record.id, "resume", by="zhang")
         assert (await ended(service, call.record.id)).present == 2
+
+
+async def test_a_pause_outlasts_a_restart_and_its_time_is_written_down(stage):
+    del stage.commands.handlers[f"{FIRST}-box", "rollcall.ring"]
+    long = PROFILE.model_copy(update={"presence_s": 600.0, "makeup_every_s": 600.0})
+    async with stage.service(long) as service:
+        call = await service.start(by="zhang", centres=[FIRST, SECOND])
+        await reached(service, call.record.id, lambda c: c.record.state is SessionState.MAKEUP)
+        await service.act(call.record.id, "pause", by="zhang")
+    async with stage.service(long) as service:
+        held = await service.get(call.record.id)
+        ((began, until_),) = held.record.holds
+        assert (held.record.state, until_) == (SessionState.PAUSED, None)
+        await service.act(call.record.id, "resume", by="zhang")
+        ((same, ended_at),) = (await service.get(call.record.id)).record.holds
+        assert (same, ended_at > began) == (began, True)
+        first = service.conducted(call.record.id)._session.seats[FIRST]
+        point = next(one for one in held.points if one.centre == FIRST)
+        passed = (SystemClock().now() - point.rung_at).total_seconds() - (ended_at - began).total_seconds()
+        assert SystemClock().monotonic() - first.rung_at == pytest.approx(passed, abs=0.05)
+        await service.act(call.record.id, "cancel", by="zhang")
+
+
+async def test_a_restart_holds_the_pictures_of_the_stage_again(stage):
+    async with stage.service() as service:
+        call = await service.plan(sequential())
+        await reached(service, call.record.id, lambda c: state_of(c, FIRST) is PointState.PASSED)
+    holder = f"rollcall-stage-{call.record.id}"
+    assert not any(holder in held for held in stage.pictures.held.values())
+    async with stage.service() as service:
+        await until(lambda: holder in stage.pictures.held.get(f"{SECOND}/room", ()))
+        assert holder in stage.pictures.held[f"{FIRST}/room"]
+        await service.act(call.record.id, "cancel", by="zhang")
+
+
+async def test_what_gave_way_goes_on_though_the_gateway_was_killed_when_the_check_from_above_ended(stage):
+    slow = PROFILE.model_copy(update={"parallel": 1})
+    now = SystemClock().now()
+
+    def told(**more):
+        return RollCallInspect(
+            roll_call_id="01JD8Z5W3K4M5N6P7Q8R9S0T1V", caller_centre="320000", centres=(FIRST,), kind="random",
+            until=now + timedelta(minutes=5), **more,
+        )  # fmt: skip
+
+    async with stage.service(slow) as service:
+        call = await service.start(by="zhang", centres=[FIRST, SECOND])
+        await service.inspections.take(told())  # killed before own calls were told
+    async with stage.service(slow) as service:
+        await reached(service, call.record.id, lambda c: c.record.state is SessionState.PREEMPTED)
+        await service.inspections.take(told(over=True))  # killed before they were let go on
+    async with stage.service(slow) as service:
+        assert (await ended(service, call.record.id)).present == 2
+
+
+async def test_a_verdict_that_is_put_aside_stays_readable(stage):
+    stage.ways.cut(f"{SECOND}-box")
+    async with stage.service(PROFILE.model_copy(update={"presence_s": 600.0})) as service:
+        call = await service.start(by="zhang", centres=[FIRST, SECOND])
+        await reached(service, call.record.id, lambda c: state_of(c, FIRST) is PointState.PASSED)
+        await service.set_aside(call.record.id, FIRST, PointState.SKIPPED, by="li", why="误点")
+        (revision,) = await service.revisions(call.record.id)
+        assert (revision.before["state"], revision.after["state"], revision.by) == ("passed", "skipped", "li")
+        await service.act(call.record.id, "cancel", by="zhang")
 
 
 async def test_excused_and_skipped_counties_do_not_count(stage):

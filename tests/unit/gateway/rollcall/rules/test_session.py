@@ -223,6 +223,21 @@ def test_a_restart_takes_up_the_rounds_that_were_under_way():
     assert opened(held.resume(1.0)) == list(CENTRES)
 
 
+def test_a_restart_in_a_hold_gives_no_point_its_time_anew_and_takes_none_from_it():
+    held = session(parallel=3, presence_s=600)
+    held.state = S.PAUSED
+    for seat in held.seats.values():
+        seat.state, seat.visited, seat.rung_at = P.NO_ANSWER, True, -500.0
+    held.seats["320614"].state = P.RINGING
+    assert held.restored(0.0, ["320614"], held_s=300.0) == []
+    assert set(opened(held.resume(50.0))) == set(CENTRES), "who was being rung in the make-up is rung on"
+    for centre in CENTRES:
+        held.ended(centre, P.NO_ANSWER, 60.0)
+    assert held.seats["320612"].rung_at == -150.0, "350 s stood still, 200 of 600 had passed before"
+    assert [e for e in held.tick(449.0) if isinstance(e, Close)] == []
+    assert {e.centre for e in held.tick(450.0) if isinstance(e, Close)} <= set(CENTRES)
+
+
 def test_a_cancelled_call_asks_nothing_more():
     call = session()
     call.begin(0.0)
