@@ -358,9 +358,7 @@ class Conductor:
         """Excuse or skip a point. Raises NotFoundError, WrongMomentError."""
 
         async def write() -> None:
-            await put_aside(
-                self._needs.store, self._ledger, self.record, self.points[centre], state, by=by, why=why
-            )
+            await put_aside(self._needs.store, self._ledger, self.record, self.points[centre], state, by=by, why=why)
 
         await self.do(lambda session, now: session.aside(centre, state, now), write)
 
