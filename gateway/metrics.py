@@ -218,6 +218,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
         self.registry: CollectorRegistry = CollectorRegistry(auto_describe=False)
         self._counters: dict[str, Any] = {}
+        self._children: dict[tuple[Any, ...], Any] = {}
         self._histograms: dict[str, Any] = {}
         self._live: dict[str, list[LiveSource]] = {}
         self._snapshot: list[Family] = []
@@ -229,12 +230,19 @@ class Metrics:
     def count(self, name: str, by: float = 1.0, /, **labels: str) -> None:
         """Add to a counter."""
         found = self._counters.get(name) or self._make(name, _C, self._counters)
-        (found.labels(**labels) if labels else found).inc(by)
+        (self._child(found, labels) if labels else found).inc(by)
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Put a value into a histogram."""
         found = self._histograms.get(name) or self._make(name, _H, self._histograms)
-        (found.labels(**labels) if labels else found).observe(value)
+        (self._child(found, labels) if labels else found).observe(value)
+
+    def _child(self, metric: Any, labels: dict[str, str]) -> Any:
+        """Return the metric with these labels; the library looks them up under a lock, each time anew."""
+        key = (id(metric), *labels.items())
+        if (found := self._children.get(key)) is None:
+            found = self._children[key] = metric.labels(**labels)
+        return found
 
     def live(self, name: str, source: LiveSource) -> None:
         """Read a gauge or counter from `source` at each scrape: pairs of label values (catalogue order) and value."""

@@ -90,6 +90,7 @@ class SqliteStore(SqlStore):
         if self._writer is None:
             raise AssertionError("the store is used outside `async with`")
         async with self._writer.connect() as connection:
+            await connection.begin()
             yield connection
 
     @asynccontextmanager
@@ -134,7 +135,10 @@ def _engine(path: Path, begin: str, size: int) -> AsyncEngine:
         cursor.close()
 
     def start(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        driver = connection.connection.driver_connection
+        if not isinstance(driver, QuickConnection):
+            raise AssertionError("the engine makes connections of no other kind")
+        driver.queue(begin)
 
     event.listen(engine.sync_engine, "connect", prepare)
     event.listen(engine.sync_engine, "begin", start)

@@ -7,17 +7,16 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, Table, TextClause, insert
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import CursorResult, Executable, Table, TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import UpdateBase
 from typing_extensions import override
 
+from gateway.adapters.store_quick import Statements, hand_of, statement_of
 from gateway.adapters.store_tables import lanes, meta, outbox
-from gateway.ports.store import UPPER
+from gateway.ports.store import UPPER, Wanted
 from protocols.aio.clock import Clock, new_ulid
 from protocols.command import REPLY
 from protocols.envelope import Event, EventFactory, Hop, Lane
@@ -52,6 +51,13 @@ class WriterState:
         self.lock = asyncio.Lock()
         self.writing: asyncio.Task[Any] | None = None
         self.version = 0
+        self._statements: Statements | None = None
+
+    def statements(self, connection: AsyncConnection) -> Statements:
+        """Return the quick statements of this database."""
+        if self._statements is None:
+            self._statements = Statements(connection.dialect)
+        return self._statements
 
     def lane_for(self, peer: str, wish: Lane, event: Event) -> Lane:
         """Return the lane that a new record joins: an outage's backlog must never delay what comes after it."""
@@ -80,6 +86,8 @@ class SqlUnit(SqlReader):
     def __init__(self, connection: AsyncConnection, state: WriterState, now: datetime) -> None:
         super().__init__(connection)
         self._dialect = connection.dialect.name
+        self._hand = hand_of(connection)
+        self._statements = state.statements(connection)
         self._state = state
         self._now = now
         self._counter_before = state.factory.next_counter
@@ -107,11 +115,34 @@ class SqlUnit(SqlReader):
             self.written.add(ANY_TABLE)
         return await super().execute(statement, parameters)
 
+    async def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows; see UnitOfWork."""
+        await self._write(table, rows, None)
+
     async def put(self, table: Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str] = ()) -> None:
-        """Insert rows, or replace those whose `key` (default: primary key) is there."""
+        """Insert rows, or replace those whose `key` (default: primary key) is there; see UnitOfWork."""
+        await self._write(table, rows, tuple(key))
+
+    async def _write(self, table: Table, rows: Sequence[Mapping[str, Any]], key: tuple[str, ...] | None) -> None:
         if not rows:
             return
-        await self.execute(_upsert(self._dialect, table, tuple(rows[0]), tuple(key)), rows)
+        names = tuple(rows[0])
+        writing = self._statements.writing(table, names, key)
+        if writing is None:
+            await self.execute(statement_of(self._dialect, table, names, key), rows)
+            return
+        self.written.add(table.name)
+        await self._hand.write(writing.sql, writing.rows(rows))
+
+    async def find(self, *wanted: Wanted) -> list[list[Any]]:
+        """Return the rows that each wish names; see UnitOfWork."""
+        queries = self._statements.queries(wanted)
+        found: list[list[Any]] = [[] for _ in wanted]
+        if queries:
+            answers = await self._hand.fetch([query for _, _, query in queries])
+            for (number, finding, _), rows in zip(queries, answers, strict=True):
+                found[number] += finding.rows(rows)
+        return found
 
     async def owe(
         self, peer: str, lane: Lane, event: Event, hops: Sequence[Hop] = (), *, expires_at: datetime | None = None
@@ -165,7 +196,7 @@ class SqlUnit(SqlReader):
         """Write what `owe` and `mint` collected; called once, before the commit that makes `version` true."""
         self.version = version
         if self._owed:
-            await self.execute(insert(outbox), self._owed)
+            await self.add(outbox, self._owed)
         if self._lanes:
             await self.put(lanes, [_lane_row(key, lane, version) for key, lane in self._lanes.items()])
         if self._state.factory.next_counter != self._counter_before:
@@ -177,15 +208,6 @@ class SqlUnit(SqlReader):
         self._state.lanes.update(self._lanes)
         for action in self._after:
             quietly(action)
-
-
-@cache
-def _upsert(dialect: str, table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> UpdateBase:
-    """Return the statement; building it costs more than running it."""
-    keys = key or tuple(column.name for column in table.primary_key)
-    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    fresh = {name: statement.excluded[name] for name in names if name not in keys}
-    return statement.on_conflict_do_update(index_elements=keys, set_=fresh)
 
 
 def _lane_row(key: LaneKey, lane: LaneState, version: int) -> dict[str, Any]:

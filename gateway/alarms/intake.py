@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, tuple_
-
 from gateway.alarms import machine
 from gateway.alarms.machine import Acknowledgement, AlarmState, Change, Escalated, Reopened, Word
 from gateway.alarms.needs import Arrival
 from gateway.alarms.rows import standing_of, state_of, values_of
 from gateway.alarms.tables import acknowledgements, alarms, log, words
 from gateway.events import AlarmChanged, AlarmStanding
-from gateway.ports.store import UnitOfWork
+from gateway.ports.store import UnitOfWork, Wanted
 from protocols.alarm import ACKNOWLEDGED, CLEARED, AcknowledgedData, Condition, acknowledged_data, alarm_data
 from protocols.envelope import Event
 from protocols.errors import BadClockError, NotAllowedError, UnknownCentreError
@@ -79,8 +77,7 @@ async def apply(uow: UnitOfWork, arrivals: Sequence[Arrival]) -> tuple[list[bool
     Returns whether each changed its alarm, and how the changed alarms stand now.
     """
     keys = {key_of(arrival.event) for arrival in arrivals}
-    entries = await _load(uow, keys)
-    known = await _words(uow, keys)
+    entries, known = await _load(uow, keys)
     lines, acks, said = [], [], []
     for arrival in arrivals:
         key = key_of(arrival.event)
@@ -94,11 +91,9 @@ async def apply(uow: UnitOfWork, arrivals: Sequence[Arrival]) -> tuple[list[bool
             lines.append(_line(arrival, key, None, 0, applied=_say(entries.get(key), word, known[key])))
         else:
             lines.append(_change(arrival, key, entries, known.get(key, ())))
-    await uow.execute(insert(log), lines)
-    if acks:
-        await uow.execute(insert(acknowledgements), acks)
-    if said:
-        await uow.execute(insert(words), said)
+    await uow.add(log, lines)
+    await uow.add(acknowledgements, acks)
+    await uow.add(words, said)
     return [bool(line["applied"]) for line in lines], await _save(uow, entries)
 
 
@@ -169,22 +164,19 @@ def _ack_row(event: Event, data: AcknowledgedData) -> dict[str, Any]:
     }
 
 
-async def _load(uow: UnitOfWork, keys: set[Key]) -> dict[Key, Entry]:
-    found = await uow.execute(select(alarms).where(tuple_(alarms.c.source, alarms.c.alarm_key).in_(sorted(keys))))
-    return {(row.source, row.alarm_key): Entry(row.id, state_of(row)) for row in found}
-
-
-async def _words(uow: UnitOfWork, keys: set[Key]) -> dict[Key, list[Word]]:
-    table = acknowledgements
-    found = await uow.execute(select(table).where(tuple_(table.c.source, table.c.alarm_key).in_(sorted(keys))))
+async def _load(uow: UnitOfWork, keys: set[Key]) -> tuple[dict[Key, Entry], dict[Key, list[Word]]]:
+    """Return the alarms of a batch, and what was said of them so far."""
+    by = ("source", "alarm_key")
+    stored, acks, said = await uow.find(
+        Wanted(alarms, keys, by), Wanted(acknowledgements, keys, by), Wanted(words, keys, by)
+    )
     known: dict[Key, list[Word]] = {}
-    for row in found:
+    for row in acks:
         ack = Acknowledgement(row.by, row.at, row.centre, row.upto, row.note)
         known.setdefault((row.source, row.alarm_key), []).append(ack)
-    said = select(words).where(tuple_(words.c.source, words.c.alarm_key).in_(sorted(keys)))
-    for row in await uow.execute(said):
+    for row in said:
         known.setdefault((row.source, row.alarm_key), []).append(_word(row.type, row.data))
-    return known
+    return {(row.source, row.alarm_key): Entry(row.id, state_of(row)) for row in stored}, known
 
 
 async def _save(uow: UnitOfWork, entries: dict[Key, Entry]) -> list[AlarmStanding]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import delete, func, select, tuple_, update
 
 from gateway.escalation import timers
 from gateway.escalation.bundles import bundle_of, release_at
@@ -78,7 +78,7 @@ class Post:
             return
         rows = [{"alarm_id": one.alarm_id, "at": uow.now, "what": one.what, "by": one.by} for one in told]
         rows = [row | {"detail": one.detail} for row, one in zip(rows, told, strict=True)]
-        await uow.execute(insert(lines), rows)
+        await uow.add(lines, rows)
         for alarm_id in dict.fromkeys(one.alarm_id for one in told):
             uow.tell(EscalationChanged(alarm_id))
 
@@ -88,7 +88,7 @@ class Post:
         for wish in wishes:
             self._take(sheet, wish, uow.now)
         if sheet.notices:
-            await uow.execute(insert(notices), sheet.notices)
+            await uow.add(notices, sheet.notices)
         await self._join(uow, sheet)
         await timers.arm_all(uow, NOTICE, sheet.timers)
         for alarm_id in dict.fromkeys(wish.alarm.id for wish in wishes):
@@ -101,7 +101,7 @@ class Post:
             await uow.execute(delete(noticed).where(tuple_(noticed.c.notice_id, noticed.c.alarm_id).in_(some)))
         if sheet.noticed:
             rows = [{"notice_id": notice_id, "alarm_id": alarm_id} for notice_id, alarm_id in sorted(sheet.noticed)]
-            await uow.execute(insert(noticed), rows)
+            await uow.add(noticed, rows)
 
     def _take(self, sheet: "Sheet", wish: Wish, now: datetime) -> None:
         alarm, bundle = wish.alarm, (wish.bundle, wish.purpose)

@@ -1,7 +1,7 @@
 """Between the rows of the room and its objects."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -9,12 +9,14 @@ from sqlalchemy import Row, select
 from gateway.escalation.machine import Phase, Run, Seen
 from gateway.escalation.tables import runs
 from gateway.events import AlarmStanding
-from gateway.ports.store import Reader
+from gateway.ports.store import Reader, UnitOfWork, Wanted
+
+FIELDS = tuple(field.name for field in fields(Run))
 
 
 def run_of(row: Row[Any]) -> Run:
     """Read a stored run."""
-    values = {field.name: getattr(row, field.name) for field in fields(Run)}
+    values = {name: getattr(row, name) for name in FIELDS}
     values["phase"] = Phase(values["phase"])
     values["before"] = Phase(values["before"]) if values["before"] is not None else None
     return Run(**values)
@@ -22,9 +24,15 @@ def run_of(row: Row[Any]) -> Run:
 
 def row_of(alarm_id: str, run: Run) -> dict[str, Any]:
     """Return the columns of a run."""
-    values = asdict(run) | {"alarm_id": alarm_id, "phase": run.phase.value}
+    values = {name: getattr(run, name) for name in FIELDS} | {"alarm_id": alarm_id, "phase": run.phase.value}
     values["before"] = run.before.value if run.before is not None else None
     return values
+
+
+async def load_many(uow: UnitOfWork, alarm_ids: Iterable[str]) -> dict[str, Run]:
+    """Do what `load` does inside a unit of work, cheaply for many."""
+    (found,) = await uow.find(Wanted(runs, [(alarm_id,) for alarm_id in alarm_ids]))
+    return {row.alarm_id: run_of(row) for row in found}
 
 
 async def load(reader: Reader, alarm_ids: Iterable[str]) -> dict[str, Run]:

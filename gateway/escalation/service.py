@@ -16,7 +16,7 @@ from gateway.escalation.letters import Letters
 from gateway.escalation.machine import Effect, HandUp, Note, Phase, Reopen, Run, Stop, Tell
 from gateway.escalation.needs import EscalationNeeds
 from gateway.escalation.post import NOTICE, Line, Post, Wish, batched
-from gateway.escalation.rows import load, row_of, seen_of
+from gateway.escalation.rows import load, load_many, row_of, seen_of
 from gateway.escalation.stepping import Stepping, boot_id
 from gateway.escalation.tables import chains, notices, runs
 from gateway.escalation.tables import timers as timer_rows
@@ -130,7 +130,7 @@ class Escalation:
         """Take part in the unit of work that changes alarms."""
         await self._within(uow)
         for some in batched(standings, AT_ONCE):
-            known = await load(uow, {alarm.id for alarm in some})
+            known = await load_many(uow, {alarm.id for alarm in some})
             moves = [move for alarm in some if (move := self._look(alarm, known.get(alarm.id), uow.now)) is not None]
             await self._carry_out(uow, moves)
 

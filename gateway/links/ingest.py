@@ -11,13 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sqlalchemy import insert, select, tuple_
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from gateway.links.arrival import Arrival, EventHandler
 from gateway.links.needs import Branches
 from gateway.links.tables import events, gaps, inbox
-from gateway.ports.store import Store, UnitOfWork
+from gateway.ports.store import Store, UnitOfWork, Wanted
 from protocols.command import COMMAND, REPLY
 from protocols.envelope import Event, Hop, Lane, Record
 from protocols.errors import BadInputError, LinkError, NotAllowedError, SilianError, StoreAwayError
@@ -29,6 +28,7 @@ GROUP_RECORDS = 500
 FLEETING = frozenset({COMMAND, REPLY})
 """Types whose events leave no row of their own for ever: commands are remembered by their id (`links.commands`)."""
 Key = tuple[str, str, Lane]
+Identity = tuple[str, str]
 
 
 class Counts(Protocol):
@@ -142,7 +142,7 @@ class Ingest:
         async with self._store.unit() as uow:
             now = uow.now
             group = await self._own(uow, group)
-            held = await self._held(uow, {_key(delivery) for delivery in group})
+            held, known = await self._look(uow, group)
             intakes = [judge(delivery.frame, held[_key(delivery)]) for delivery in group]
             arrivals: list[tuple[Policy, Arrival]] = []
             for delivery, intake in zip(group, intakes, strict=True):
@@ -150,7 +150,7 @@ class Ingest:
                     hops = (*record.hops, Hop(node=self._node, at=now))
                     arrival = Arrival(record.event, delivery.node, delivery.frame.lane, hops, now)
                     arrivals.append((delivery.policy, arrival))
-            await self._take_new(uow, arrivals)
+            await self._take_new(uow, arrivals, known)
             await self._note_gaps(uow, group, intakes)
             rows = [{"node": k[0], "epoch": k[1], "lane": k[2].value, "held": h.to_json()} for k, h in held.items()]
             await uow.put(inbox, rows)
@@ -171,11 +171,16 @@ class Ingest:
                 delivery.done.exception()
         return [delivery for delivery in group if delivery.node not in lost]
 
-    async def _held(self, uow: UnitOfWork, keys: set[Key]) -> dict[Key, Held]:
-        wanted = [(node, epoch, lane.value) for node, epoch, lane in keys]
-        found = await uow.execute(select(inbox).where(tuple_(inbox.c.node, inbox.c.epoch, inbox.c.lane).in_(wanted)))
+    @staticmethod
+    async def _look(uow: UnitOfWork, group: Sequence[Delivery]) -> tuple[dict[Key, Held], set[Identity]]:
+        """Return what is held of each frame's lane, and which of the records' events are known."""
+        keys = {_key(delivery) for delivery in group}
+        identities = {(record.event.source, record.event.id) for one in group for record in one.frame.records}
+        found, known = await uow.find(
+            Wanted(inbox, [(node, epoch, lane.value) for node, epoch, lane in keys]), Wanted(events, identities)
+        )
         texts = {(row.node, row.epoch, Lane(row.lane)): row.held for row in found}
-        return {key: Held.from_json(texts.get(key)) for key in keys}
+        return {key: Held.from_json(texts.get(key)) for key in keys}, {(row.source, row.id) for row in known}
 
     def _acceptable(self, delivery: Delivery, intake: Intake) -> list[Record]:
         kept = []
@@ -194,15 +199,11 @@ class Ingest:
                 kept.append(record)
         return kept
 
-    async def _take_new(self, uow: UnitOfWork, arrivals: Sequence[tuple[Policy, Arrival]]) -> None:
-        """Dedupe by event identity, hand the new ones to their rooms and send them on."""
+    async def _take_new(
+        self, uow: UnitOfWork, arrivals: Sequence[tuple[Policy, Arrival]], known: set[Identity]
+    ) -> None:
+        """Dedupe by event identity (`known` are stored), hand the new ones to their rooms and send them on."""
         identities = [(arrival.event.source, arrival.event.id) for _, arrival in arrivals]
-        known = set()
-        if identities:
-            mine = tuple_(events.c.source, events.c.id).in_(identities)
-            known = {
-                (row.source, row.id) for row in await uow.execute(select(events.c.source, events.c.id).where(mine))
-            }
         fresh: list[tuple[Policy, Arrival]] = []
         for identity, pair in zip(identities, arrivals, strict=True):
             if identity not in known:
@@ -218,7 +219,7 @@ class Ingest:
             return
         rows = [_row(policy, arrival) for policy, arrival in fresh if arrival.event.type not in FLEETING]
         if rows:
-            await uow.execute(insert(events), rows)
+            await uow.add(events, rows)
         batches: defaultdict[int, list[Arrival]] = defaultdict(list)
         handlers: dict[int, EventHandler] = {}
         for policy, arrival in fresh:
@@ -245,7 +246,7 @@ class Ingest:
             for gap in intake.gaps
         ]
         if rows:
-            await uow.execute(insert(gaps), rows)
+            await uow.add(gaps, rows)
 
     def _count(self, delivery: Delivery, intake: Intake) -> None:
         centre, lane = delivery.node[:6], delivery.frame.lane.value

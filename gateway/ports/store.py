@@ -11,7 +11,7 @@ Tables: every room declares its own in `tables.py` on `METADATA`, and brings the
 compares the migrated database with `METADATA`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -63,11 +63,35 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Rows of `table` whose columns `key` (default: primary key) are among `keys`, each a tuple in their order."""
+
+    table: Table
+    keys: Collection[tuple[Any, ...]]
+    key: Sequence[str] = ()
+
+
 class UnitOfWork(Reader, Protocol):
     """One transaction. Leaving the context commits, an exception rolls all back, cancelling is safe."""
 
+    async def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows; all name the same columns. For what is written often: cheaper than `execute`.
+
+        Like `put` it may run only before the unit's next statement or its commit, in order: an error comes there, and
+        the unit cannot commit after it.
+        """
+        ...
+
     async def put(self, table: Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str] = ()) -> None:
         """Insert rows, or replace those whose `key` (default: primary key) is there; all rows name the same columns."""
+        ...
+
+    async def find(self, *wanted: Wanted) -> list[list[Any]]:
+        """Return for each wish its rows, with the columns as attributes, in no order.
+
+        Cheaper than `execute`, and several wishes cost hardly more than one.
+        """
         ...
 
     async def owe(

@@ -14,8 +14,8 @@ _store_group = Ingest._store_group
 
 async def hasty(self: Ingest, group: Sequence[Delivery]) -> None:
     """Say that the records are stored, and store them a moment later."""
-    async with self._store.reading() as reader:
-        held = await self._held(reader, {ingest._key(one) for one in group})
+    async with self._store.unit() as uow:
+        held, _ = await self._look(uow, group)
     for delivery in group:
         intake = judge(delivery.frame, held[ingest._key(delivery)])
         delivery.done.set_result(intake.receipt(self._node, self._store.epoch, self._store._clock.now()))

@@ -1,17 +1,18 @@
 """What every store must keep: all or nothing, what is owed with what was received, one identity per database."""
 
 import asyncio
+import contextlib
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from gateway.adapters.store_sql import SqlStore
-from gateway.links.tables import inbox
-from gateway.ports.store import UPPER
+from gateway.links.tables import gaps, inbox
+from gateway.ports.store import UPPER, Wanted
 from protocols.aio.clock import ManualClock
 from protocols.envelope import Lane
 from protocols.receiver import Held
@@ -255,3 +256,41 @@ async def test_a_full_disk_refuses_and_goes_on_when_there_is_room_again(file_ben
         parcels = await store.outbox(UPPER).pending(Lane.LIVE, 0, 5000)
         assert len(parcels) == before + 1
         assert [parcel.first for parcel in parcels] == list(range(1, before + 2))
+
+
+async def test_rows_are_found_by_many_keys_with_the_types_of_their_columns(bench: Bench) -> None:
+    rows = [ROW | {"node": f"{number:06}-box", "held": f"[{number}]"} for number in range(700)]
+    async with bench.open() as store:
+        async with store.unit() as uow:
+            await uow.add(inbox, rows)
+            hole = {"node": "320623-box", "epoch": "e", "lane": "live", "first": 2, "last": 2**40, "found_at": START}
+            await uow.add(gaps, [hole])
+        async with store.unit() as uow:
+            await uow.put(inbox, [rows[1] | {"held": "[]"}])
+            wanted = [(row["node"], row["epoch"], row["lane"]) for row in rows] + [("999999-box", "e", "live")]
+            held, found, none = await uow.find(
+                Wanted(inbox, wanted), Wanted(gaps, [("e",)], ("epoch",)), Wanted(gaps, [])
+            )
+    assert {row.node: row.held for row in held} == {row["node"]: row["held"] for row in rows} | {"000001-box": "[]"}
+    assert [(row.first, row.last, row.found_at) for row in found] == [(2, 2**40, START)]
+    assert none == []
+
+
+async def test_a_unit_cannot_commit_after_a_write_that_failed_unseen(bench: Bench) -> None:
+    async with bench.open() as store:
+        await owe(store)
+
+        async def swallow() -> None:
+            async with store.unit() as uow:
+                await uow.add(inbox, [ROW])
+                with contextlib.suppress(DBAPIError):
+                    await uow.add(inbox, [ROW])
+                    await uow.execute(select(gaps))
+
+        with pytest.raises(DBAPIError):
+            await swallow()
+        async with store.unit() as uow:
+            assert (await uow.execute(select(inbox))).all() == []
+            await uow.put(inbox, [ROW])
+        async with store.reading() as reader:
+            assert len((await reader.execute(select(inbox))).all()) == 1
