@@ -13,9 +13,10 @@ from sqlalchemy import Column, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Insert
+from sqlalchemy.types import TypeEngine
 
 from gateway.adapters.sqlite_quick import Query, QuickConnection
-from gateway.ports.store import Wanted
+from gateway.ports.store import UtcTime, Wanted, microseconds
 
 Convert = Callable[[Any], Any] | None
 AT_ONCE = 512
@@ -154,8 +155,7 @@ class Statements:
         order = list(compiled.positiontup)
         if sorted(order) != sorted(names):
             return None
-        kinds = {name: compiled.binds[name].type.dialect_impl(self._dialect) for name in order}
-        columns = tuple((name, kinds[name].bind_processor(self._dialect)) for name in order)
+        columns = tuple((name, _binding(compiled.binds[name].type, self._dialect)) for name in order)
         return Writing(str(compiled), columns)
 
     def finding(self, table: Table, key: tuple[str, ...]) -> Finding:
@@ -176,13 +176,13 @@ class Statements:
             keys=keys,
             marks=tuple(self._mark(table.c[name], numbered=numbered) for name in keys),
             row=namedtuple(table.name, [column.name for column in columns]),
-            columns=tuple(_impl(column, dialect).result_processor(dialect, None) for column in columns),
+            columns=tuple(column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns),
             numbered=numbered,
         )
 
     def _mark(self, column: Column[Any], *, numbered: bool) -> tuple[str, Convert]:
         mark = f"${{}}::{column.type.compile(self._dialect)}" if numbered else "?"
-        return mark, _impl(column, self._dialect).bind_processor(self._dialect)
+        return mark, _binding(column.type, self._dialect)
 
     def queries(self, wanted: Sequence[Wanted]) -> list[tuple[int, Finding, Query]]:
         """Return the statements that answer `wanted`, each with the number of the wish it belongs to."""
@@ -194,8 +194,9 @@ class Statements:
         return made
 
 
-def _impl(column: Column[Any], dialect: Dialect) -> Any:
-    return column.type.dialect_impl(dialect)
+def _binding(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
+    """Return what makes a value what the driver takes; that of times comes in every row, so it goes straight."""
+    return microseconds if isinstance(kind, UtcTime) else kind.dialect_impl(dialect).bind_processor(dialect)
 
 
 def statement_of(dialect: str, table: Table, names: tuple[str, ...], key: tuple[str, ...] | None) -> Insert:

@@ -15,7 +15,15 @@ from gateway.alarms.rows import standing_of, state_of, values_of
 from gateway.alarms.tables import acknowledgements, alarms, log, words
 from gateway.events import AlarmChanged, AlarmStanding
 from gateway.ports.store import UnitOfWork, Wanted
-from protocols.alarm import ACKNOWLEDGED, CLEARED, AcknowledgedData, Condition, acknowledged_data, alarm_data
+from protocols.alarm import (
+    ACKNOWLEDGED,
+    CLEARED,
+    AcknowledgedData,
+    AlarmData,
+    Condition,
+    acknowledged_data,
+    alarm_data,
+)
 from protocols.envelope import Event
 from protocols.errors import BadClockError, NotAllowedError, UnknownCentreError
 from protocols.escalation import ESCALATED, REOPENED, EscalatedData, ReopenedData, escalated_data, reopened_data
@@ -23,6 +31,7 @@ from protocols.ids import centre_of
 from protocols.tiers import CentreTable
 
 CLOCK_TOLERANCE = timedelta(hours=24)
+READ_AT_MOST = 4096
 Key = tuple[str, str]
 WORDS = frozenset({ACKNOWLEDGED, ESCALATED, REOPENED})
 """Types that speak of an alarm of another source."""
@@ -37,7 +46,25 @@ class Entry:
     changed: bool = False
 
 
-def check(event: Event, table: CentreTable) -> None:
+class Readings:
+    """Payloads that were read when they were checked, so that applying need not read them again."""
+
+    def __init__(self) -> None:
+        self._read: dict[int, tuple[Event, AlarmData]] = {}
+
+    def note(self, event: Event, data: AlarmData) -> None:
+        """Remember what was read. What is refused or fails later is forgotten with the rest."""
+        if len(self._read) >= READ_AT_MOST:
+            self._read.clear()
+        self._read[id(event)] = (event, data)
+
+    def take(self, event: Event) -> AlarmData:
+        """Return the payload and forget it; raises BadSchemaError where it was not read before and does not fit."""
+        kept = self._read.pop(id(event), None)
+        return kept[1] if kept is not None and kept[0] is event else alarm_data(event)
+
+
+def check(event: Event, table: CentreTable, readings: Readings) -> None:
     """Raise a BadInputError or NotAllowedError where the payload does not fit, or speaks for a foreign centre."""
     if event.type in WORDS:
         told = told_of(event)
@@ -48,6 +75,7 @@ def check(event: Event, table: CentreTable) -> None:
     _check_centre(event, data.centre, table)
     if data.observed_at > event.time + CLOCK_TOLERANCE:
         raise BadClockError(f"observed_at {data.observed_at.isoformat()} lies over a day after the event's own time")
+    readings.note(event, data)
 
 
 def told_of(event: Event) -> AcknowledgedData | EscalatedData | ReopenedData:
@@ -71,7 +99,9 @@ def key_of(event: Event) -> Key:
     return event.source, str(event.data["alarm_key"])
 
 
-async def apply(uow: UnitOfWork, arrivals: Sequence[Arrival]) -> tuple[list[bool], list[AlarmStanding]]:
+async def apply(
+    uow: UnitOfWork, arrivals: Sequence[Arrival], readings: Readings
+) -> tuple[list[bool], list[AlarmStanding]]:
     """Write what the events change, and a line of the log for each.
 
     Returns whether each changed its alarm, and how the changed alarms stand now.
@@ -90,15 +120,15 @@ async def apply(uow: UnitOfWork, arrivals: Sequence[Arrival]) -> tuple[list[bool
             known.setdefault(key, []).append(word)
             lines.append(_line(arrival, key, None, 0, applied=_say(entries.get(key), word, known[key])))
         else:
-            lines.append(_change(arrival, key, entries, known.get(key, ())))
+            lines.append(_change(arrival, readings.take(arrival.event), entries, known.get(key, ())))
     await uow.add(log, lines)
     await uow.add(acknowledgements, acks)
     await uow.add(words, said)
     return [bool(line["applied"]) for line in lines], await _save(uow, entries)
 
 
-def _change(arrival: Arrival, key: Key, entries: dict[Key, Entry], known: Iterable[Word]) -> dict[str, Any]:
-    event, data = arrival.event, alarm_data(arrival.event)
+def _change(arrival: Arrival, data: AlarmData, entries: dict[Key, Entry], known: Iterable[Word]) -> dict[str, Any]:
+    event, key = arrival.event, key_of(arrival.event)
     condition = Condition.CLEARED if event.type == CLEARED else Condition.ACTIVE
     change = Change(event.origincounter, condition, data, event.time, arrival.received_at, event.drill)
     entry = entries.setdefault(key, Entry(event.id))

@@ -56,6 +56,7 @@ class Alarms:
         self._outgoing = outgoing
         self._area = area
         self._followers: list[Follower] = []
+        self._readings = intake.Readings()
         self.from_above = FromAbove(self)
 
     def follow(self, follower: Follower) -> None:
@@ -68,11 +69,11 @@ class Alarms:
 
     def check(self, event: Event) -> None:
         """Raise a BadInputError where the payload does not fit, or names a centre that the source does not serve."""
-        intake.check(event, self._area.table)
+        intake.check(event, self._area.table, self._readings)
 
     async def apply(self, uow: UnitOfWork, arrivals: Sequence[Arrival]) -> None:
         """Write what the events change, and a line of the log for each."""
-        taken, standings = await intake.apply(uow, arrivals)
+        taken, standings = await intake.apply(uow, arrivals, self._readings)
         await self._changed(uow, standings)
         uow.after_commit(lambda: self._measure(arrivals, taken))
 

@@ -87,7 +87,11 @@ def chaos(
     json_file: Annotated[Path | None, typer.Option("--json", help="结果写入文件 write the figures")] = None,
     state_dir: Annotated[Path | None, typer.Option(help="数据目录 state directory")] = None,
     here: Annotated[
-        bool, typer.Option("--here", help="不建命名空间 no namespace: no cut links, no full disks")
+        bool, typer.Option("--here", help="不建命名空间 no namespace: links cut by relays, no full disks")
+    ] = False,
+    postgres: Annotated[
+        bool,
+        typer.Option("--postgres", help="市级用 PostgreSQL 并参与杀进程 the city's database is a server, killed too"),
     ] = False,
 ) -> None:
     """故障注入 Kill, pause, cut, fill and step at random; then prove that nothing was lost, doubled or forgotten."""
@@ -96,7 +100,7 @@ def chaos(
     from gateway.bench.alarms import table, write_json
     from gateway.bench.chaos.run import Options, measure
 
-    found = _guarded(measure(Options((state_dir or default_dir()).absolute(), seed, seconds), _say))
+    found = _guarded(measure(Options((state_dir or default_dir()).absolute(), seed, seconds, postgres=postgres), _say))
     if isinstance(found, int):
         raise typer.Exit(found)
     figures, wrong = found

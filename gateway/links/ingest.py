@@ -145,10 +145,10 @@ class Ingest:
             held, known = await self._look(uow, group)
             intakes = [judge(delivery.frame, held[_key(delivery)]) for delivery in group]
             arrivals: list[tuple[Policy, Arrival]] = []
+            here = Hop(node=self._node, at=now)
             for delivery, intake in zip(group, intakes, strict=True):
                 for record in self._acceptable(delivery, intake):
-                    hops = (*record.hops, Hop(node=self._node, at=now))
-                    arrival = Arrival(record.event, delivery.node, delivery.frame.lane, hops, now)
+                    arrival = Arrival(record.event, delivery.node, delivery.frame.lane, (*record.hops, here), now)
                     arrivals.append((delivery.policy, arrival))
             await self._take_new(uow, arrivals, known)
             await self._note_gaps(uow, group, intakes)

@@ -34,6 +34,15 @@ METADATA = MetaData()
 """All tables of the gateway; rooms add theirs."""
 
 
+def microseconds(value: datetime | None) -> int | None:
+    """Return a time as `UtcTime` stores it."""
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise AssertionError("a time without zone is a bug: take it from the clock or parse it as AwareDatetime")
+    return (value - _EPOCH) // _MICROSECOND
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware UTC datetime, stored as microseconds since 1970 so that it sorts and compares in every dialect."""
 
@@ -42,11 +51,7 @@ class UtcTime(TypeDecorator[datetime]):
 
     @override
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise AssertionError("a time without zone is a bug: take it from the clock or parse it as AwareDatetime")
-        return (value - _EPOCH) // _MICROSECOND
+        return microseconds(value)
 
     @override
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:

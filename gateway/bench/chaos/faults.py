@@ -13,6 +13,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -87,13 +88,13 @@ class BrokerVictim:
 
 @dataclass
 class Field:
-    """Where faults may strike. `lines` are addresses whose link can be cut, `disks` small file systems of their own."""
+    """Where faults may strike. `lines` cut a link each while their context lasts, `disks` are small file systems."""
 
     programs: Sequence[Program]
     tiers: Sequence[Tier]
     victims: Sequence[Victim]
     clocks: Sequence[Path]
-    lines: Sequence[str] = ()
+    lines: Sequence[Callable[[], AbstractContextManager[None]]] = ()
     disks: Sequence[Path] = ()
     counts: Counter[str] = field(default_factory=Counter)
     crashes: list[str] = field(default_factory=list)
@@ -179,8 +180,8 @@ class Ordeal:
 
     async def _cut(self) -> None:
         """Let packets of one link vanish."""
-        address = self._chance.choice(self._field.lines)
-        with cut(address):
+        line = self._chance.choice(self._field.lines)
+        with line():
             self._field.counts["cuts"] += 1
             await asyncio.sleep(self._chance.uniform(*LASTING_S))
 

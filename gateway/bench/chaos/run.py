@@ -11,11 +11,14 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gateway.bench import namespace
 from gateway.bench.chaos import clock, faults, nodes
+from gateway.bench.chaos.database import Database
+from gateway.bench.chaos.lines import Relay
 from gateway.bench.chaos.reading import Reader
 from gateway.bench.chaos.verdict import ABOVE, CITY, FIRST, SECOND, Finding, Promise, Promised, View, judge
 from gateway.bench.figures import Figures
@@ -34,6 +37,8 @@ CRAMPED, CRAMPED_FIRST = "320685-box", 1400
 ON_SMALL_DISKS = ("320612-box", "320613-box", "320623")
 DISK_MB = 64
 HOSTS = 3
+DATABASE_SHARE = 2
+"""How many lots the database has among eleven: its restart is the quickest."""
 SETTLE_S = 240.0
 QUIET_S = 30.0
 """Where nothing has arrived for so long, nothing will: resending is a matter of seconds, a chain of eight."""
@@ -61,6 +66,8 @@ class Options:
     seconds: float
     serve: Sequence[str] = CLOCKED
     settle_s: float = SETTLE_S
+    postgres: bool = False
+    """The city's database is a PostgreSQL server, which is killed like everything else."""
 
 
 @dataclass
@@ -130,9 +137,33 @@ async def _opened(options: Options, figures: Figures, say: Callable[[str], None]
     if private:
         faults.prepare_network()
     else:
-        figures.note("no private network here: no link was cut, no disk was filled")
+        figures.note("no private network here: links were cut by relays, no disk was filled")
     disks = [_small_disk(folder / name) for name in ON_SMALL_DISKS] if private else []
-    stage = await _built(options, folder, disks, private=private)
+    async with contextlib.AsyncExitStack() as stack:
+        relays = {} if private else {name: await stack.enter_async_context(Relay()) for name in _ends()}
+        database = await _database(stack) if options.postgres else None
+        stage = await _built(options, folder, disks, relays, database)
+        async with _started(stage, disks, say):
+            yield stage
+    if database is not None:
+        figures.put("chaos_database_kills", database.kills)
+
+
+def _ends() -> list[str]:
+    """Return the lower ends of all links."""
+    return [*NODES, *list(PARENTS)[1:]]
+
+
+async def _database(stack: contextlib.AsyncExitStack) -> Database:
+    database = Database()
+    stack.push_async_callback(database.remove)
+    await database.prepare()
+    await database.start()
+    return database
+
+
+@contextlib.asynccontextmanager
+async def _started(stage: Stage, disks: Sequence[Path], say: Callable[[str], None]) -> AsyncIterator[None]:
     try:
         say("starting four gateways ...")
         await stage.tiers.start()
@@ -141,7 +172,7 @@ async def _opened(options: Options, figures: Figures, say: Callable[[str], None]
             stage.readers[tier.code] = Reader(tier)
         for host in stage.hosts:
             await host.start()
-        yield stage
+        yield
     finally:
         await asyncio.gather(*(host.stop() for host in stage.hosts))
         await stage.tiers.stop()
@@ -149,36 +180,43 @@ async def _opened(options: Options, figures: Figures, say: Callable[[str], None]
             _run("umount", "-l", str(disk))
 
 
-async def _built(options: Options, folder: Path, disks: Sequence[Path], *, private: bool) -> Stage:
-    addresses = {name: f"127.0.1.{number}" for number, name in enumerate([*NODES, *list(PARENTS)[1:]], 1)}
+async def _built(
+    options: Options, folder: Path, disks: Sequence[Path], relays: Mapping[str, Relay], database: Database | None
+) -> Stage:
+    addresses = {name: f"127.0.1.{number}" for number, name in enumerate(_ends(), 1)}
     clocks = {name: folder / f"{name}.clock" for name in (*PARENTS, *(f"nodes{n}" for n in range(HOSTS)))}
     for file in clocks.values():
         clock.step(file, 0.0)
-    broker = {"broker": {"host": "0.0.0.0", "names": ["127.0.0.1", *addresses.values()]}} if private else {}  # noqa: S104 - in a namespace without a way out
-    tiers = await build(folder, PARENTS, NODES, serve=options.serve, adjust=dict.fromkeys(PARENTS, broker))
+    broker = {} if relays else {"broker": {"host": "0.0.0.0", "names": ["127.0.0.1", *addresses.values()]}}  # noqa: S104 - in a namespace without a way out
+    adjust: dict[str, dict[str, Any]] = {code: dict(broker) for code in PARENTS}
+    if database is not None:
+        adjust[CITY]["store"] = {"url": database.url}
+    tiers = await build(folder, PARENTS, NODES, serve=options.serve, adjust=adjust)
+    brokers = {code: tier.settings.broker.port for code, tier in tiers.tiers.items()}
+    above = {name: code for name, code in {**NODES, **PARENTS}.items() if code is not None}
+    doors = {name: (address, brokers[above[name]]) for name, address in addresses.items()}
+    for name, relay in relays.items():
+        relay.target, doors[name] = doors[name][1], ("127.0.0.1", relay.port)
     for code, tier in tiers.tiers.items():
         tier.program.environment = {clock.VARIABLE: str(clocks[code])}
-        above = PARENTS[code]
-        if private and above is not None:
-            tiers.lead(code, f"{addresses[code]}:{tiers.tiers[above].settings.broker.port}")
-    hosts = _hosts(folder, tiers, addresses if private else {}, clocks)
+        if code in doors:
+            tiers.lead(code, ":".join(map(str, doors[code])))
+    hosts = _hosts(folder, tiers, doors, clocks)
     programs = [*(tier.program for tier in tiers.tiers.values()), *hosts]
-    brokers = [faults.BrokerVictim(tier) for tier in tiers.tiers.values()]
-    ground = faults.Field(
-        programs,
-        list(tiers.tiers.values()),
-        [*(faults.ProgramVictim(program) for program in programs), *brokers],
-        list(clocks.values()),
-        list(addresses.values()) if private else [],
-        disks,
-    )
+    victims: list[faults.Victim] = [faults.ProgramVictim(program) for program in programs]
+    victims += [faults.BrokerVictim(tier) for tier in tiers.tiers.values()]
+    victims += [database] * DATABASE_SHARE if database is not None else []
+    cuts = [relay.cut for relay in relays.values()] or [partial(faults.cut, one) for one in addresses.values()]
+    ground = faults.Field(programs, list(tiers.tiers.values()), victims, list(clocks.values()), cuts, disks)
     return Stage(folder, tiers, hosts, ground)
 
 
-def _hosts(folder: Path, tiers: Tiers, addresses: Mapping[str, str], clocks: Mapping[str, Path]) -> list[Program]:
+def _hosts(
+    folder: Path, tiers: Tiers, doors: Mapping[str, tuple[str, int]], clocks: Mapping[str, Path]
+) -> list[Program]:
     shares: list[list[dict[str, Any]]] = [[] for _ in range(HOSTS)]
-    for number, (name, code) in enumerate(NODES.items()):
-        given, port = tiers.passes[name], tiers.tiers[code].settings.broker.port
+    for number, name in enumerate(NODES):
+        given = tiers.passes[name]
         cramped = name == CRAMPED
         plan = nodes.NodePlan(
             name=name,
@@ -187,7 +225,7 @@ def _hosts(folder: Path, tiers: Tiers, addresses: Mapping[str, str], clocks: Map
             until=folder / "enough",
             url=given.url,
             token=given.token,
-            broker=(addresses[name], port) if addresses else None,
+            broker=doors[name],
             quota=(512 if cramped else 262_144) * 1024,
             first=CRAMPED_FIRST if cramped else 0,
         )
