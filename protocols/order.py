@@ -8,9 +8,9 @@ carries all that was said so far: whatever order they arrive in, the same state 
 
 import json
 from enum import StrEnum
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from protocols.envelope import Event, event_type, first_fault
 from protocols.errors import BadSchemaError
@@ -77,6 +77,10 @@ class AnswerWay(StrEnum):
     SYSTEM = "system"  # the gateway itself
 
 
+Paper = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""Number or name of a paper that belongs to an order."""
+
+
 class _Part(BaseModel):
     """Frozen; unknown keys of a newer tier are kept, because they are signed too."""
 
@@ -103,7 +107,7 @@ class OrderDocument(_Part):
     title: str = Field(min_length=1, max_length=120)
     content: str = Field(min_length=1, max_length=4000)
     related: tuple[Related, ...] = Field(default=(), max_length=10)
-    papers: tuple[str, ...] = Field(default=(), max_length=10)
+    papers: tuple[Paper, ...] = Field(default=(), max_length=10)
     units: tuple[CentreCode, ...] = Field(min_length=1, max_length=400)
     drafted_by: str = Field(min_length=1, max_length=64)
     signed_by: str = Field(min_length=1, max_length=64)
@@ -136,7 +140,7 @@ class OrderLater(_Part):
 
     order_id: Ulid
     sent_at: AwareDatetime
-    chases: tuple[Chase, ...] = Field(default=(), max_length=40)
+    chases: tuple[Chase, ...] = Field(default=(), max_length=10)
     revocation: Revocation | None = None
 
 

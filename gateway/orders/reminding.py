@@ -5,7 +5,7 @@ that nobody is written to twice.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -36,12 +36,16 @@ _ROLES: Final = {
     Reminder.FEEDBACK: (DutyRole.OFFICER, DutyRole.CHIEF),
 }
 
+SendAgain = Callable[[UnitOfWork, str, Sequence[Row[Any]]], Awaitable[None]]
+"""Owes all that was said of an order to the gateways of some of its lines once more."""
+
 
 class Reminding:
     """Register `ring` for the timers of the kind `TIMER`."""
 
-    def __init__(self, needs: OrderNeeds) -> None:
+    def __init__(self, needs: OrderNeeds, send_again: SendAgain) -> None:
         self._needs = needs
+        self._send_again = send_again
 
     async def arm(self, uow: UnitOfWork, order: Row[Any], line: Row[Any]) -> None:
         """Set a line's timer for the next reminder, or take it away where none is left."""
@@ -76,6 +80,9 @@ class Reminding:
             values["overdue_at"] = uow.now
         await uow.execute(update(order_lines).where(order_lines.c.id == line_id).values(**values))
         await self._tell(uow, order, line.unit, given)
+        if order.own and line.carrier is not None and line.delivered_at is None:
+            # What was refused there, or failed on its way, may be taken now; taking it twice changes nothing.
+            await self._send_again(uow, order.id, [line])
         after = (await uow.execute(select(order_lines).where(order_lines.c.id == line_id))).one()
         following = self._next(order, after)
         if following is not None:

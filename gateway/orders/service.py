@@ -4,6 +4,7 @@ What a step does is one transaction: the state, the lines of the units, the comm
 timers. So an order is lost by no crash and doubled by no repeat.
 """
 
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ from protocols.order import (
     OrderSent,
     OrderState,
     OrderType,
+    Paper,
     Related,
     Revocation,
     Urgency,
@@ -45,9 +47,10 @@ LOOK_S = 5.0
 COUNTED: Final = timedelta(days=30)
 WAITS_S = 30 * 86400.0
 """A unit may be cut off for long: until then an order waits for it."""
-COMMAND_BYTES = 56 * 1024
-"""A record of a link is at most 64 KiB, and an order travels in one."""
-CHASES = 40
+DOCUMENT_BYTES = 20 * 1024
+"""Of a document inside JSON. An event is at most 48 KiB, and an order travels in one with its newest chases and its
+revocation: at their longest these take 18 KiB, so that an order that was signed can always be revoked."""
+CHASES = 5
 
 
 class OrderContent(BaseModel):
@@ -60,7 +63,7 @@ class OrderContent(BaseModel):
     title: str = Field(default="", max_length=120)
     content: str = Field(default="", max_length=4000)
     related: tuple[Related, ...] = Field(default=(), max_length=10)
-    papers: tuple[str, ...] = Field(default=(), max_length=10)
+    papers: tuple[Paper, ...] = Field(default=(), max_length=10)
     units: tuple[CentreCode, ...] = Field(default=(), max_length=400)
     ack_minutes: int | None = Field(default=None, ge=1, le=1440)
     feedback_minutes: int | None = Field(default=None, ge=1, le=30 * 1440)
@@ -71,7 +74,7 @@ class Orders:
 
     def __init__(self, needs: OrderNeeds) -> None:
         self.needs = needs
-        self.reminding = Reminding(needs)
+        self.reminding = Reminding(needs, self._tell_again)
         self.answering = Answering(needs, self.reminding)
         self._states: dict[tuple[str, str], int] = {}
         self._overdue = 0
@@ -132,6 +135,8 @@ class Orders:
             sequence = row.sequence or await self._next(uow, year)
             number = phrases.NUMBER.format(prefix=self.needs.settings.prefix, year=year, sequence=sequence)
             text = canonical(_document(row, number, by, uow))
+            if len(json.dumps(text, ensure_ascii=False).encode()) > DOCUMENT_BYTES:
+                raise TooLargeError("the order is too long for one record of a link; shorten its content")
             signature = signing.sign_document(self.needs.key, text)
             signed = {"state": after.value, "year": year, "sequence": sequence, "number": number, "signed_by": by}
             signed |= {"signed_at": uow.now, "document": text, "signature": signature}
@@ -217,7 +222,7 @@ class Orders:
             revocation = Revocation(by=order.revoked_by, at=order.revoked_at, reason=order.revoked_why)
         later = OrderLater(order_id=order.id, sent_at=order.sent_at, chases=tuple(chases), revocation=revocation)
         text = canonical(later)
-        args = OrderSent(
+        return OrderSent(
             document=order.document,
             signature=order.signature,
             later=text,
@@ -225,9 +230,6 @@ class Orders:
             key=order.public_key,
             units=tuple(units),
         )
-        if len(args.model_dump_json().encode()) > COMMAND_BYTES:
-            raise TooLargeError("the order is too long for one record of a link; shorten its content")
-        return args
 
     async def _tell_again(self, uow: UnitOfWork, order_id: str, lines: Sequence[Row[Any]]) -> None:
         await self._owe(uow, await find(uow, order_id), {line.unit: line.carrier for line in lines})

@@ -14,10 +14,10 @@ COUNTY, BOX_ONLY = "320623", "320612"
 def test_an_order_goes_to_the_county_and_its_answers_come_back(open_screen: OpenScreen, stage: Stage):
     writer = open_screen("duty_officer")
     page, title = writer.page, f"演练转移低洼地区群众 {secrets.token_hex(3)}"
-    writer.go("/orders")
-    page.locator("[data-test=new-order]").wait_for(timeout=MINUTE)
-    page.keyboard.press("n")
+    page.goto(f"{writer.url}/orders?kind=warning&about=w1&text=暴雨红色预警")
+    page.locator("[data-test=order-form]").wait_for(timeout=MINUTE)
     page.check("[data-test=drill]")
+    expect(page.locator("[data-test=about]")).to_contain_text("暴雨红色预警")
     page.fill("[data-test=title] input", title)
     page.fill("[data-test=content] textarea", "立即转移低洼地区群众，到位后反馈。")
     for unit in (COUNTY, BOX_ONLY):
@@ -26,6 +26,9 @@ def test_an_order_goes_to_the_county_and_its_answers_come_back(open_screen: Open
     mark = page.locator("[data-test=order-state]")
     expect(mark).to_have_attribute("data-state", "draft", timeout=MINUTE)
     expect(page.locator("[data-test=second-person]")).to_be_visible()
+    page.keyboard.press("n")
+    expect(page.locator("[data-test=title] input")).to_have_value("")
+    page.locator("[data-order]").filter(has_text=title).click()
     expect(page.locator("[data-test=sign-send]")).to_have_count(0)
 
     second = open_screen(None)
@@ -39,6 +42,7 @@ def test_an_order_goes_to_the_county_and_its_answers_come_back(open_screen: Open
     county.go("/orders")
     county.page.locator("[data-order]").filter(has_text=title).click(timeout=MINUTE)
     expect(county.page.locator("[data-test=drill-mark]")).to_be_visible()
+    expect(county.page.locator("[data-test=orders-waiting]")).to_be_visible()
     county.page.click("[data-test=acknowledge]")
     board = page.locator("[data-test=order-board]")
     row = board.locator(f"[data-unit='{COUNTY}']")

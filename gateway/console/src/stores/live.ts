@@ -74,7 +74,7 @@ export const useLive = defineStore('live', () => {
     } catch {
       loadFailed.value = true
     }
-    await Promise.allSettled([useAlarms().load(), useCalls().load(), useRollCalls().load()])
+    await Promise.allSettled([useAlarms().load(), useCalls().load(), useRollCalls().load(), useOrders().load()])
   }
 
   const reloadLinks = joined(loadLinks, 400)
@@ -104,7 +104,10 @@ export const useLive = defineStore('live', () => {
     'warning.changed': () => useWarnings().changed(),
     'order.changed': () => useOrders().changed(),
     'escalation.changed': () => useAlarms().chainMoved(),
-    'escalation.call': (data) => useAlarms().called(data),
+    'escalation.call': (data) => {
+      useAlarms().called(data)
+      useOrders().called(data)
+    },
     'rollcall.changed': (data) => {
       useRollCalls().changed(data)
       usePress().reload()

@@ -4,7 +4,8 @@ import pytest
 
 from gateway.orders.service import OrderContent
 from protocols.aio.clock import ManualClock
-from protocols.errors import BadInputError, NotAllowedError, OrderIncompleteError, WrongMomentError
+from protocols.envelope import EVENT_BYTES
+from protocols.errors import BadInputError, NotAllowedError, OrderIncompleteError, TooLargeError, WrongMomentError
 from protocols.order import AnswerWay, Deed, OrderSent, Urgency
 from tests.support.orders_stage import BOX_ONLY, CITY, CONTENT, COUNTY, PROVINCE, orders_stage
 
@@ -208,6 +209,37 @@ async def test_nobody_signs_and_those_above_hear_of_it_each_once_across_a_restar
         assert (line["state"], line["overdue_at"] is not None) == ("acknowledged", True)
         log = [one["what"] for one in (await city.get(id_))["log"]]
         assert [log.count(f"reminded_{step}") for step in ("again", "leader", "higher")] == [1, 1, 1]
+
+
+async def test_what_never_arrived_is_sent_again_with_the_reminder(tmp_path, clock):
+    async with orders_stage(tmp_path, clock, CITY, COUNTY) as stage:
+        city, county = stage.offices[CITY], stage.offices[COUNTY]
+        id_ = await city.issue(ONE)
+        stage.post.down.clear()
+        await stage.pass_(300)
+        assert await stage.down() == []
+        assert (await county.line(id_, COUNTY))["reached"] == "delivered"
+        await stage.up()
+        await stage.pass_(300)
+        assert stage.post.down == []
+        assert (await city.line(id_, COUNTY))["delivered_at"] is not None
+
+
+async def test_an_order_that_was_signed_can_always_be_revoked_in_one_record(tmp_path, clock):
+    async with orders_stage(tmp_path, clock, CITY, COUNTY) as stage:
+        room = stage.offices[CITY].orders.room
+        long = await room.draft(ONE.model_copy(update={"content": "\x01" * 4000}), drill=False, by="zhang")
+        with pytest.raises(TooLargeError, match="shorten"):
+            await room.sign(long, by="li")
+        id_ = await stage.offices[CITY].issue(ONE.model_copy(update={"content": "转" * 4000, "title": '"' * 120}))
+        for _ in range(12):
+            await clock.advance(1)
+            await room.chase(id_, COUNTY, "\x01" * 300, by="li")
+        await room.revoke(id_, "\x01" * 300, by="li")
+        assert len(stage.post.down[-1].model_dump_json().encode()) < EVENT_BYTES - 1024
+        assert await stage.down(times=1) == []
+        seen = await stage.offices[COUNTY].get(id_)
+        assert (seen["state"], len(seen["lines"][0]["chases"])) == ("revoked", 12)
 
 
 async def test_a_feedback_that_is_due_is_asked_for_once(tmp_path, clock):
