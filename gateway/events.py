@@ -139,10 +139,26 @@ class InspectionChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferChanged:
+    """An alarm or a warning gave reason for a roll call, or such an offer was taken, declined or is over."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallChanged:
     """A dispatch call rang, was answered or ended."""
 
     call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallPasses:
+    """A dispatch call of a higher tier rings `centre` through this gateway; `over`: it does no longer."""
+
+    call_id: str
+    centre: str
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

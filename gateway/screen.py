@@ -16,6 +16,7 @@ from gateway.events import (
     InspectionChanged,
     LinkChanged,
     MediaRestarted,
+    OfferChanged,
     OrderChanged,
     ReportChanged,
     RollCallChanged,
@@ -90,8 +91,12 @@ def _by_id() -> Mapping[type[Any], Renderer]:
     async def inspection(event: InspectionChanged) -> Message:
         return Message("inspection.changed", {"id": event.roll_call_id})
 
+    async def offer(event: OfferChanged) -> Message:
+        return Message("offer.changed", {"id": event.offer_id})
+
     return {
         RollCallChanged: roll_call,
+        OfferChanged: offer,
         InspectionChanged: inspection,
         CallChanged: call,
         ReportChanged: report,

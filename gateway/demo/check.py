@@ -105,6 +105,7 @@ class Check:
         await self._links_up()
         await self._pictures()
         await self._alarms()
+        await self._spot_check()
         if self.line is not None:
             await self._disturbed_roll_call(self.line)
         await self._killed_city()
@@ -142,6 +143,11 @@ class Check:
         tiers = ", ".join(f"{code} {found[code]['events']}" for code in GATEWAYS if code in found)
         told = found.get("alarms_acknowledged")
         self._row(what, f"已确认 {told} acknowledged；{tiers}；{found.get('seconds', 0):.1f} s")
+
+    async def _spot_check(self) -> None:
+        county = next((one for one in self.centres if one not in {CUT_COUNTY, FROZEN_COUNTY}), self.centres[0])
+        found = await self.judge.ask("spot_check", code=NATION, between=[PROVINCE, CITY], stream=f"{county}/{HALL}")
+        self._row(f"部级抽查 spot check {county}", _seconds(found, "told_s", "answered_s", "seen_s", "result_s"))
 
     async def _disturbed_roll_call(self, line: CutLine) -> None:
         await self.judge.ask("alarms_on", rate=5)

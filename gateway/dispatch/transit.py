@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.dispatch.machine import EndReason
 from gateway.dispatch.needs import DispatchNeeds
+from gateway.events import CallPasses
 from protocols.command import CallEnd, CallRing, Command, CommandName, Outcome, Reply
 from protocols.errors import ExpiredError, LinkError, RefusedError
 from protocols.ids import centre_of
@@ -55,6 +56,7 @@ class Transit:
         if target is None:
             raise LinkError(f"no way leads from here to {ring.centre}")
         self._passing[ring.call_id] = Passing(target, ring.caller_stream, ring.centre)
+        self._needs.bus.publish(CallPasses(ring.call_id, ring.centre))
         self._needs.streams.keep_pulled(ring.caller_stream, ring.whep_url, ring.token)
         answered = False
         try:
@@ -88,6 +90,7 @@ class Transit:
         passing = self._passing.pop(call_id, None)
         if passing is not None:
             self._needs.streams.drop_pulled(passing.stream)
+            self._needs.bus.publish(CallPasses(call_id, passing.centre, over=True))
 
 
 def _result(reply: Reply) -> dict[str, Any]:

@@ -362,6 +362,23 @@ class Conductor:
 
         await self.do(lambda session, now: session.aside(centre, state, now), write)
 
+    async def retest(self, centre: str) -> str | None:
+        """Ask a point once more from here; returns the gateway that asked it before, if one did.
+
+        Raises NotFoundError, WrongMomentError.
+        """
+        taken: list[str] = []
+
+        async def take() -> None:
+            point = self.points[centre]
+            if point.delegate is not None:
+                taken.append(point.delegate)
+                point.delegate, point.settled_at = None, None
+                await self._save(point)
+
+        await self.do(lambda session, now: session.retest(centre, now), take)
+        return taken[0] if taken else None
+
     async def decide(self, centre: str, change: Change, *, by: str, why: str) -> None:
         """Take a person's verdict on a point that has none yet, or change the one that stands."""
 

@@ -1,7 +1,4 @@
-"""Begins calls that nobody begins by hand: those of schedules, and those that an alarm or a warning gives reason to.
-
-Offers live in memory: after a restart the alarm that gave one still stands in the list of alarms.
-"""
+"""Begins calls that nobody begins by hand: those of schedules, and those that an alarm or a warning gives reason to."""
 
 import asyncio
 import logging
@@ -14,10 +11,11 @@ from sqlalchemy import delete, select
 
 from gateway.events import AlarmChanged, AlarmStanding, EventBus
 from gateway.ports.store import Reader, Store
+from gateway.rollcall.offers import Offered, Offers
 from gateway.rollcall.records import RollCall
 from gateway.rollcall.rules.profiles import Profile, TriggerSource
 from gateway.rollcall.rules.schedule import Plan, occurrences
-from gateway.rollcall.rules.trigger import Offer, Reason, offer
+from gateway.rollcall.rules.trigger import Reason, offer
 from gateway.rollcall.service import Planned, RollCallService
 from gateway.rollcall.tables import POINTS, ROLL_CALLS, SCHEDULES
 from protocols.aio.clock import Clock, new_ulid
@@ -58,15 +56,6 @@ class Schedule:
     seed: str
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """A call that waits for the caller's word."""
-
-    id: str
-    at: datetime
-    offer: Offer
-
-
 class Planner:
     """Runs beside the room, and listens to the alarms of `bus`."""
 
@@ -75,7 +64,7 @@ class Planner:
         self._store = store
         self._clock = clock
         self._alarms = alarms
-        self._offers: dict[str, Offered] = {}
+        self._offers = Offers(store, clock)
         self._seen: set[str] = set()
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
@@ -85,6 +74,7 @@ class Planner:
 
     async def run(self) -> None:
         """Plan what is due, for ever."""
+        self._seen |= await self._offers.load()
         while True:
             await self.look()
             await self._clock.wait(self._wake, LOOK_S)
@@ -161,7 +151,7 @@ class Planner:
 
     def alarm_changed(self, alarm_id: str) -> None:
         """Take that an alarm changed: it may give reason for a call, which is looked into soon."""
-        if alarm_id not in self._seen:
+        if alarm_id not in self._seen or self._offers.of(alarm_id):
             self._changed.add(alarm_id)
             self._wake.set()
 
@@ -174,8 +164,16 @@ class Planner:
                     alarm = await self._alarms.standing(reader, alarm_id)
             except NotFoundError:
                 continue
-            if alarm.active and alarm.shown:
+            if not alarm.active:
+                await self._withdraw(alarm_id)
+            elif alarm.shown and alarm_id not in self._seen:
                 await self._reason(alarm)
+
+    async def _withdraw(self, alarm_id: str) -> None:
+        over = [one.id for one in self._offers.of(alarm_id)]
+        if over:
+            logger.info("offers end with their alarm", extra={"alarm": alarm_id, "offers": len(over)})
+            await self._offers.end(over, by="alarm")
 
     async def _reason(self, alarm: AlarmStanding) -> None:
         while len(self._seen) >= SEEN:
@@ -193,7 +191,7 @@ class Planner:
         if found is None:
             return
         ident = new_ulid(self._clock)
-        self._offers[ident] = Offered(ident, now, found)
+        await self._offers.put(Offered(ident, now, found))
         extra = {"offer": ident, "alarm": reason.id, "centres": len(found.centres), "automatic": found.automatic}
         logger.info("roll call offered", extra=extra)
         if found.automatic:
@@ -215,11 +213,11 @@ class Planner:
 
     def offers(self) -> list[Offered]:
         """Return the calls that wait for the caller's word, the newest first."""
-        return sorted(self._offers.values(), key=lambda one: one.id, reverse=True)
+        return self._offers.waiting
 
     async def accept(self, ident: str, *, by: str, drill: bool = False) -> RollCall:
         """Begin an offered call. Raises NotFoundError, WrongMomentError."""
-        one = self._offered(ident)
+        one = self._offers.get(ident)
         reason = one.offer.reason
         trigger = {
             "source": reason.source.value,
@@ -231,16 +229,9 @@ class Planner:
         }
         wanted = Planned(by, RollCallKind.TRIGGERED, Mode.PARALLEL, one.offer.centres, drill=drill, trigger=trigger)
         call = await self._room.plan(wanted)
-        self._offers.pop(ident, None)
+        await self._offers.end([ident], by=by[:64])
         return call
 
-    def decline(self, ident: str) -> None:
+    async def decline(self, ident: str, *, by: str) -> None:
         """Drop an offer; raises NotFoundError."""
-        self._offered(ident)
-        self._offers.pop(ident, None)
-
-    def _offered(self, ident: str) -> Offered:
-        one = self._offers.get(ident)
-        if one is None:
-            raise NotFoundError(f"no offer {ident}: it was taken or declined already")
-        return one
+        await self._offers.end([self._offers.get(ident).id], by=by)

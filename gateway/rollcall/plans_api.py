@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from gateway.rollcall.api import CONDUCTORS, KEEPERS
 from gateway.rollcall.api import routes as call_routes
-from gateway.rollcall.planner import Offered, Planner, Schedule
+from gateway.rollcall.offers import Offered
+from gateway.rollcall.planner import Planner, Schedule
 from gateway.rollcall.rules.schedule import Plan
 from gateway.rollcall.service import RollCallService
 from gateway.rollcall.views import RollCallView, view
@@ -95,9 +96,9 @@ def _offers(api: APIRouter, planner: Planner) -> None:
         return view(await planner.accept(offer_id, by=caller.user))
 
     @api.post("/offers/{offer_id}/decline", status_code=204)
-    async def decline(offer_id: str, _: Annotated[Caller, require(*CONDUCTORS)]) -> None:
+    async def decline(offer_id: str, caller: Annotated[Caller, require(*CONDUCTORS)]) -> None:
         """Drop the offer."""
-        planner.decline(offer_id)
+        await planner.decline(offer_id, by=caller.user)
 
 
 def _schedule(one: Schedule) -> ScheduleView:

@@ -14,6 +14,7 @@ from gateway.rollcall import phrases
 from gateway.rollcall.machine import Challenge, Effect, Keep, Look, Point, Ring, Settled, Weigh
 from gateway.rollcall.needs import RollCallNeeds
 from gateway.rollcall.records import PointRecord, RollCallRecord
+from gateway.rollcall.rules import checks as rules
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.rules.roster import names_of, read
 from gateway.rollcall.ways import Break, break_on_way, stand_for, way_to
@@ -318,7 +319,7 @@ class PointRunner:
 
     async def _checks(self) -> Sequence[Check]:
         gathered = await self._gather("end", self._needs.gathering.end(self.record))
-        checks = list(gathered or ())
+        checks = rules.by_profile(gathered or (), self.record, self._tools.profile.picture_warn_s)
         if self._needs.rosters is not None:
             checks += self._needs.rosters.compare(self.record, self._needs.clock.now())
         self.record.checks = tuple(checks)

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, Self
 
-from gateway.events import EventBus
+from gateway.events import CallPasses, EventBus
 from gateway.ports.store import Reader
 from gateway.rollcall import phrases
 from gateway.rollcall.conductor import Conductor, Deed
@@ -96,6 +96,10 @@ class RollCallService:
         self.details = CountyDetails(self.ledger, self)
         self._conductors: dict[str, Conductor] = {}
         self._beside: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._passing: dict[str, str] = {}
+        """Centres that higher tiers call through here, by call."""
+        if bus is not None:
+            bus.listen(CallPasses, self.call_passes)
 
     async def __aenter__(self) -> Self:
         await self.inspections.load()
@@ -341,12 +345,16 @@ class RollCallService:
         logger.info("verdict", extra={"roll_call": roll_call_id, "centre": centre, "state": change.state, "by": by})
 
     async def retest(self, roll_call_id: str, centre: str, *, by: str) -> None:
-        """Ask a point once more. Raises NotFoundError, WrongMomentError."""
+        """Ask a point once more; one that a gateway below asked is asked straight from here from now on.
+
+        Raises NotFoundError, WrongMomentError.
+        """
         conductor = await self._conductor(roll_call_id)
-        point = conductor.points.get(centre)
-        if point is not None and point.delegate is not None:
-            raise WrongMomentError(f"{centre} is asked by {point.delegate}; call it again straight from here")
-        await conductor.do(lambda session, now: session.retest(centre, now))
+        taken = await conductor.retest(centre)
+        if taken is not None:
+            points = tuple(conductor.points.values())
+            self.side.start(f"inspect[{roll_call_id}]", lambda: self._lanes.inspect(conductor.record, points))
+            logger.info("point taken over", extra={"roll_call": roll_call_id, "centre": centre, "node": taken})
         logger.info("point tested again", extra={"roll_call": roll_call_id, "centre": centre, "by": by})
 
     async def challenge(self, roll_call_id: str, centre: str, *, confirmed: bool | None, by: str) -> None:
@@ -398,7 +406,22 @@ class RollCallService:
         """Tell whether a higher tier calls one of these centres, itself or through us."""
         relayed = [one for one in self._conductors.values() if one.record.upper_id is not None and not one.spent]
         asked = {code for one in relayed if one.record.ended_at is None for code in one.points}
-        return bool(asked & set(centres)) or any(self.inspections.of(code) for code in centres)
+        return bool((asked | set(self._passing.values())) & set(centres)) or any(
+            self.inspections.of(code) for code in centres
+        )
+
+    def call_passes(self, told: CallPasses) -> None:
+        """Give way to a dispatch call of a higher tier, and go on when it is over (domain.md 11, scenario 12)."""
+        if told.over and self._passing.pop(told.call_id, None) is not None:
+            self.side.start(f"freed[{told.call_id}]", lambda: self.free([told.centre]))
+        elif not told.over:
+            self._passing[told.call_id] = told.centre
+            self.side.start(f"gives way[{told.call_id}]", lambda: self._yield_to(told))
+
+    async def _yield_to(self, told: CallPasses) -> None:
+        for roll_call_id in await self.preempt([told.centre]):
+            extra = {"roll_call": roll_call_id, "call": told.call_id, "centre": told.centre}
+            logger.info("gives way to a call from above", extra=extra)
 
     def conducted(self, roll_call_id: str) -> Conductor | None:
         """Return who runs a call, None for one that has ended."""

@@ -120,6 +120,18 @@ INSPECTIONS = Table(
     Column("ended_at", UtcTime),
 )
 """Roll calls of the tiers above that reach counties of this subtree (上级正在抽查)."""
+OFFERS = Table(
+    "roll_call_offers",
+    METADATA,
+    Column("id", String(26), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("reason", JSON, nullable=False),
+    Column("centres", JSON, nullable=False),
+    Column("automatic", Boolean, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("ended_by", String(64)),
+)
+"""Calls that an alarm or a warning gives reason for (`rules.trigger.Offer`), and who took or declined them."""
 EVIDENCE = Table(
     "roll_call_evidence",
     METADATA,

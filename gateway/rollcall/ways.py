@@ -116,4 +116,7 @@ def probe(ways: Ways, point: PointRecord, now: datetime) -> dict[str, Any]:
     free = link.box.disk_free_bytes if link is not None and link.box is not None else None
     if free is not None and free < DISK_BYTES:
         findings.append(phrases.DISK_FULL.format(mebibytes=free >> 20))
+    if link is not None and link.box is not None and link.box.on_battery:
+        charge = link.box.battery_ratio
+        findings.append(phrases.ON_UPS.format(charge="" if charge is None else f"，电量 {charge:.0%}"))
     return {"at": now.isoformat(), "ready": not findings, "findings": findings}

@@ -27,6 +27,7 @@ ORDERS = frozenset(
         "settle",
         "link",
         "roll_call",
+        "spot_check",
         "call",
         "call_console",
         "watch",

@@ -186,6 +186,10 @@ class Bench:
         """Call the roll; `expect` names for each centre `present` or the reason of its absence."""
         return await rolls.roll_call(self, self.tiers[code], expect)
 
+    async def spot_check(self, code: str, between: list[str], stream: str) -> dict[str, Any]:
+        """Check a county unannounced from `code`; the tiers `between` must say so, its picture must be seen above."""
+        return await rolls.spot_check(self, self.tiers[code], [self.tiers[one] for one in between], stream)
+
     async def call(self, code: str, centre: str) -> dict[str, Any]:
         """Call a county whose agent answers; mark and tone must come through."""
         return await talks.call_agent(self, self.tiers[code], centre)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gateway.demo.judge.eye import read_mark
-from gateway.demo.judge.tier import Tier
+from gateway.demo.judge.tier import Tier, until
 from protocols.rollcall import PointState
 from protocols.testmark import Mark
 
@@ -42,6 +42,57 @@ async def roll_call(bench: "Bench", tier: Tier, expect: dict[str, str]) -> dict[
     bench.figures.update({f"rollcall_{len(expect)}_s": seconds, **wrong})
     shown = {c: "present" if p["state"] in PRESENT else p["reason"] for c, p in points.items()}
     return {"seconds": seconds, "points": shown, **wrong}
+
+
+async def spot_check(bench: "Bench", top: Tier, between: list[Tier], stream: str) -> dict[str, Any]:
+    """Check one county unannounced (随机抽查) and judge what is told and seen on the way; times from the order on."""
+    centre, started = stream[:6], time.monotonic()
+    roll = (await top.call("POST", "/api/v1/roll-calls", {"centres": [centre], "kind": "random", "drill": True})).json()
+
+    async def told(tier: Tier) -> float:
+        shown, seconds = await until(lambda: _inspected(tier, roll["id"]), LIMIT_S)
+        if not shown:
+            bench.fault(f"{tier.code}: a check from {top.code} is not told")
+        return seconds
+
+    async def seen() -> float:
+        fault = (await bench.see(top, stream, LIMIT_S)).fault(centre)
+        if fault:
+            bench.fault(f"{top.code}: spot check: {fault}")
+        return time.monotonic() - started
+
+    *tellings, picture = await asyncio.gather(*(told(tier) for tier in between), seen())
+    while roll["ended_at"] is None and time.monotonic() - started < 2 * LIMIT_S:
+        await asyncio.sleep(0.25)
+        roll = await top.get(f"/api/v1/roll-calls/{roll['id']}")
+    result = time.monotonic() - started
+    (point,) = roll["points"]
+    sentence, _ = await _judge(top, roll, point, centre, "present")
+    if sentence:
+        bench.fault(f"{top.code}: spot check: {centre}: {sentence}")
+    await asyncio.gather(*(_over(bench, tier, roll["id"]) for tier in between))
+    rung = None if point["answered_at"] is None else _between(roll["started_at"], point["answered_at"])
+    found = {"told_s": max(tellings), "answered_s": rung, "seen_s": picture, "result_s": result}
+    found["first_frame_s"] = point["first_frame_s"]
+    bench.figures.update({f"spot_check_{name}": value for name, value in found.items() if value is not None})
+    return found
+
+
+async def _inspected(tier: Tier, roll_call: str) -> bool:
+    return any(one["roll_call_id"] == roll_call for one in await tier.items("/api/v1/roll-calls/inspections"))
+
+
+async def _over(bench: "Bench", tier: Tier, roll_call: str) -> None:
+    async def no_longer() -> bool:
+        return not await _inspected(tier, roll_call)
+
+    over, _ = await until(no_longer, LIMIT_S)
+    if not over:
+        bench.fault(f"{tier.code}: a check from above is over, and is told on")
+
+
+def _between(began: str, ended: str) -> float:
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
 
 
 async def _judge(

@@ -11,9 +11,6 @@ from protocols.defects import PictureWatch
 from protocols.health import Verdict
 from protocols.rollcall import Check, CheckName, CheckResult
 
-SLOW_PICTURE_S = 5.0
-"""Domain 3.4: from the answer to the first decoded picture, warn."""
-
 
 class Connected(Protocol):
     """A point, as far as its connection goes."""
@@ -21,14 +18,25 @@ class Connected(Protocol):
     first_frame_s: float | None
 
 
-def link(point: Connected, at: datetime) -> Check:
-    """Row 1: connected in time."""
+def link(point: Connected, at: datetime, warn_s: float = 5.0) -> Check:
+    """Row 1: connected in time; a first picture later than `warn_s` after the answer is an issue (domain.md 3.4)."""
     first = point.first_frame_s
     if first is None:
         return Check(name=CheckName.LINK, result=CheckResult.BAD, at=at, note=phrases.PICTURE_UNSEEN)
-    result = CheckResult.GOOD if first <= SLOW_PICTURE_S else CheckResult.ISSUE
+    result = CheckResult.GOOD if first <= warn_s else CheckResult.ISSUE
     note = "" if result is CheckResult.GOOD else phrases.SLOW_PICTURE.format(seconds=first)
     return Check(name=CheckName.LINK, result=result, value=first, at=at, note=note)
+
+
+def by_profile(checks: Sequence[Check], point: Connected, warn_s: float) -> list[Check]:
+    """Return gathered checks with the call's own limit for the first picture."""
+    return [_judged(one, point, warn_s) if one.name is CheckName.LINK else one for one in checks]
+
+
+def _judged(one: Check, point: Connected, warn_s: float) -> Check:
+    anew = link(point, one.at, warn_s)
+    other = one.note if one.result is CheckResult.GOOD else ""  # such as that evidence was not kept
+    return anew.model_copy(update={"evidence": one.evidence, "note": anew.note or other})
 
 
 def pictures(watch: PictureWatch, told: Verdict | None, now: float, at: datetime) -> list[Check]:

@@ -12,14 +12,17 @@ from edge_agent.app import Agent
 from edge_agent.settings import parse as agent_settings
 from gateway.app import Gateway
 from gateway.demo.cutline import CutLine
+from gateway.ports.media import StreamState
 from gateway.rollcall.service import Planned
 from protocols.errors import WrongMomentError
 from protocols.health import LinkStatus
-from protocols.rollcall import PRESENT, PointState, RollCallKind
+from protocols.rollcall import PRESENT, Mode, PointState, RollCallKind
 from tests.support.chain import settings, until
 
 pytestmark = [pytest.mark.external, pytest.mark.timeout(400)]
 COUNTIES = ("320612", "320623")
+MISSED = "320685"
+"""A county that has no box here: a call with it stays in its make-up."""
 QUICK = {
     "answer_within_s": 20.0, "observe_s": 3.0, "picture_within_s": 30.0, "presence_s": 40.0, "makeup_every_s": 2.0
 }  # fmt: skip
@@ -137,7 +140,7 @@ async def test_the_nation_asks_through_two_tiers_and_results_flow_up_while_it_ru
 
 async def test_a_random_check_from_the_top_is_seen_by_all_tiers_between(country):
     nation, province, city = (country.gateways[code] for code in ("000000", "320000", "320600"))
-    await city.rollcall.plan(Planned("zhang", centres=COUNTIES))
+    own = await city.rollcall.plan(Planned("zhang", centres=COUNTIES))
     call = await nation.rollcall.plan(Planned("minister", RollCallKind.RANDOM, centres=["320623"]))
     began = time.monotonic()
     for gateway in (province, city):
@@ -153,8 +156,44 @@ async def test_a_random_check_from_the_top_is_seen_by_all_tiers_between(country)
     await until(rung)
     reached = time.monotonic() - began
     print(f"tiers told after {told:.1f} s, county answered after {reached:.1f} s; load {os.getloadavg()[0]:.0f}")
+    # The county's picture is decoded here, three tiers above it, while it is watched.
+    await until(lambda: nation.media.state("320623/room") is StreamState.LIVE)
     done = await _ended(nation, call.record.id)
-    assert done.points[0].delegate is None, "it is asked straight from the top"
+    (point,) = done.points
+    assert point.delegate is None, "it is asked straight from the top"
+    assert point.state in PRESENT, point
+    assert point.first_frame_s is not None
+    assert (await nation.rollcall.still(call.record.id, "320623")).startswith(b"\xff\xd8")
+    for gateway in (province, city):
+        await until(lambda g=gateway: not g.rollcall.upper())
+    result = time.monotonic() - began
+    print(f"first picture {point.first_frame_s:.1f} s after the answer, result at the top after {result:.1f} s")
+    ours = await _ended(city, own.record.id)
+    assert {point.state for point in ours.points} <= PRESENT, "the city's own call went on afterwards"
+
+
+async def test_a_county_that_the_city_asked_is_tested_again_straight_from_the_province(country):
+    province = country.gateways["320000"]
+    call = await province.rollcall.plan(Planned("governor", mode=Mode.PARALLEL, centres=[*COUNTIES, MISSED]))
+
+    async def taken():
+        if _point(await province.rollcall.get(call.record.id), "320612").state not in PRESENT:
+            return False
+        try:
+            await province.rollcall.retest(call.record.id, "320612", by="governor")
+        except WrongMomentError:
+            return False  # the result is written, and the call has not heard of it yet
+        return True
+
+    await until(taken, 90)
+
+    async def again():
+        point = _point(await province.rollcall.get(call.record.id), "320612")
+        return point if point.delegate is None and point.settled_at is not None else None
+
+    point = await until(again, 90)
+    assert (point.state in PRESENT, point.attempts) == (True, 2)
+    await province.rollcall.act(call.record.id, "finish", by="governor")
 
 
 async def test_a_tier_that_is_cut_off_tells_its_result_later_marked_late(country):

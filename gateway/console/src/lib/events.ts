@@ -1,7 +1,7 @@
 import { Backoff } from './backoff'
 
 export const EVENT_NAMES = [
-  'hello', 'link.changed', 'alarm.changed', 'camera.changed', 'catalogue.changed', 'rollcall.changed', 'inspection.changed', 'call.changed', 'report.changed', 'warning.changed', 'order.changed',
+  'hello', 'link.changed', 'alarm.changed', 'camera.changed', 'catalogue.changed', 'rollcall.changed', 'inspection.changed', 'offer.changed', 'call.changed', 'report.changed', 'warning.changed', 'order.changed',
   'escalation.changed', 'escalation.call',
   'media.restart', 'wall.slot', 'resync', 'ping',
 ] as const

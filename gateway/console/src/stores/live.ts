@@ -113,6 +113,7 @@ export const useLive = defineStore('live', () => {
       usePress().reload()
     },
     'inspection.changed': () => void useRollCalls().inspected(),
+    'offer.changed': () => (useRollCalls().offersRevision += 1),
     'call.changed': (data) => useCalls().changed(data),
     'wall.slot': (data) => slotListeners.forEach((listen) => listen(data as SlotEvent)),
     'media.restart': (data) => {

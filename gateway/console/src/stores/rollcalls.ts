@@ -14,6 +14,8 @@ export const useRollCalls = defineStore('rollcalls', () => {
   const profiles = ref<string[]>([])
   /** What higher tiers call in this subtree just now. */
   const inspections = shallowRef<Inspection[]>([])
+  /** Rises with every offer that came, or ended. */
+  const offersRevision = ref(0)
   let chosen: string | null = null
 
   const live = computed(() => history.value.find((item) => running(item)) ?? null)
@@ -62,5 +64,5 @@ export const useRollCalls = defineStore('rollcalls', () => {
     profiles.value = (await rollCallApi.profiles()).items.map((one) => one.name)
   }
 
-  return { history, current, live, loaded, profiles, inspections, load, inspected, changed, show, begin, take, loadProfiles }
+  return { history, current, live, loaded, profiles, inspections, offersRevision, load, inspected, changed, show, begin, take, loadProfiles }
 })

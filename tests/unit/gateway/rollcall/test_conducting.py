@@ -6,13 +6,14 @@ from itertools import groupby
 
 import pytest
 
+from gateway.events import CallPasses
 from gateway.rollcall.rules.draw import Draw
 from gateway.rollcall.service import Planned
 from gateway.rollcall.verdicts import Change
 from protocols.aio.clock import SystemClock
 from protocols.command import RollCallInspect
 from protocols.errors import NotFoundError, WrongMomentError
-from protocols.health import LinkStatus, Verdict
+from protocols.health import BoxHealth, LinkStatus, Verdict
 from protocols.rollcall import (
     AbsenceReason,
     Cause,
@@ -177,6 +178,20 @@ async def test_what_gave_way_goes_on_though_the_gateway_was_killed_when_the_chec
         assert (await ended(service, call.record.id)).present == 2
 
 
+async def test_a_call_from_above_takes_its_county_and_the_roll_call_goes_on_afterwards(stage):
+    slow = PROFILE.model_copy(update={"parallel": 1})
+    async with stage.service(slow) as service:
+        call = await service.start(by="zhang", centres=[FIRST, SECOND])
+        service.call_passes(CallPasses("call-1", SECOND))
+        await reached(service, call.record.id, lambda c: c.record.state is SessionState.PREEMPTED)
+        await service.free([SECOND])
+        assert (await service.get(call.record.id)).record.state is SessionState.PREEMPTED, "the call goes on"
+        service.call_passes(CallPasses("another", SECOND, over=True))
+        service.call_passes(CallPasses("call-1", SECOND, over=True))
+        call = await ended(service, call.record.id)
+    assert [point.state for point in call.points] == [PointState.PASSED, PointState.PASSED]
+
+
 async def test_a_verdict_that_is_put_aside_stays_readable(stage):
     stage.ways.cut(f"{SECOND}-box")
     async with stage.service(PROFILE.model_copy(update={"presence_s": 600.0})) as service:
@@ -335,6 +350,7 @@ async def test_a_test_call_has_no_score_and_no_make_up(stage):
 async def test_a_planned_call_probes_and_begins_by_itself(stage):
     stage.ways.cut(f"{SECOND}-box")
     stage.ways.offsets[f"{FIRST}-box"] = 7.0
+    stage.ways.nodes[f"{FIRST}-box"].box = BoxHealth(on_battery=True, battery_ratio=0.4)
     async with stage.service() as service:
         at = service._clock.now() + timedelta(seconds=1)
         call = await service.plan(Planned("zhang", centres=[FIRST, SECOND], at=at))
@@ -344,6 +360,7 @@ async def test_a_planned_call_probes_and_begins_by_itself(stage):
     first, second = (point.precheck for point in call.points)
     assert (first["ready"], second["ready"]) == (False, False)
     assert "7.0" in first["findings"][0]
+    assert "40%" in first["findings"][1]
     assert f"{SECOND}-box" in second["findings"][0]
     assert call.points[0].state is PointState.PASSED, "who is not ready is called all the same"
 

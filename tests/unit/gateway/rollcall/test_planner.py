@@ -1,5 +1,6 @@
 """Calls that begin by themselves: schedules held once, reasons offered or acted upon."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from protocols.aio.clock import ManualClock, SystemClock
 from protocols.errors import NotFoundError
 from protocols.rollcall import RollCallKind, SessionState
 from tests.support.rollcall_stage import COUNTIES, PROFILE, ended, roll_call_stage
+from tests.support.rooms import until
 
 
 @dataclass
@@ -116,7 +118,34 @@ async def test_a_grave_alarm_offers_a_call_of_its_county_once(stage):
         await plans.reasons()
         assert plans.offers() == [], "the county was called just now"
         with pytest.raises(NotFoundError):
-            plans.decline(one.id)
+            await plans.decline(one.id, by="zhang")
+
+
+async def test_an_offer_outlasts_a_restart_is_made_once_and_ends_with_its_alarm(stage):
+    alarms = Alarms()
+    alarms.put("grave")
+    alarms.put("other", centre="320681")
+    async with stage.service() as service:
+        plans = planner(stage, service, alarms)
+        for ident in ("grave", "other"):
+            plans.alarm_changed(ident)
+        await plans.reasons()
+        other, grave = sorted(plans.offers(), key=lambda one: one.offer.reason.id, reverse=True)
+        await plans.decline(other.id, by="zhang")
+        again = planner(stage, service, alarms)
+        running = asyncio.ensure_future(again.run())
+        try:
+            await until(lambda: [one.id for one in again.offers()] == [grave.id])
+            assert again.offers() == [grave]
+            for ident in ("grave", "other"):
+                again.alarm_changed(ident)
+            await again.reasons()
+            assert again.offers() == [grave], "neither made again nor asked again after it was declined"
+            alarms.put("grave", active=False)
+            again.alarm_changed("grave")
+            await until(lambda: again.offers() == [])
+        finally:
+            running.cancel()
 
 
 async def test_a_trigger_may_begin_the_call_by_itself(stage):

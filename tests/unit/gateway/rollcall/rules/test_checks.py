@@ -9,7 +9,7 @@ from protocols.command import RollCallAnswer
 from protocols.defects import PictureWatch
 from protocols.health import BoxHealth, CameraHealth, Verdict
 from protocols.picture import PictureFigures, Sample
-from protocols.rollcall import CheckName, CheckResult, Defect
+from protocols.rollcall import Check, CheckName, CheckResult, Defect
 
 AT = datetime(2026, 5, 1, 8, tzinfo=UTC)
 CLEAN = PictureFigures(exact="a", grain=b"", edges=20.0, span=60.0, cast=0.0, stripes=0.0)
@@ -38,6 +38,11 @@ def test_connecting_slowly_is_an_issue_and_not_at_all_is_bad():
     slow = checks.link(Point(5.4), AT)
     assert (slow.result, slow.value) == (CheckResult.ISSUE, 5.4)
     assert "5.4" in slow.note
+    other = Check(name=CheckName.SOUND, result=CheckResult.GOOD, at=AT)
+    kept = checks.link(Point(0.8), AT).model_copy(update={"note": "证据未能保存：disk_full"})
+    assert checks.by_profile([kept, other], Point(5.4), 8.0) == [kept.model_copy(update={"value": 5.4}), other]
+    assert checks.by_profile([slow], Point(5.4), 8.0)[0].note == ""
+    assert checks.by_profile([kept], Point(0.8), 0.5)[0].result is CheckResult.ISSUE
     assert checks.link(Point(None), AT).result is CheckResult.BAD
 
 
