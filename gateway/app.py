@@ -345,8 +345,17 @@ class Gateway:
             bus=self.events,
         )
         self.proofs.revise_by(self.rollcall)
-        notices = Notices(self.store, self.clock, self.node, self.escalation.letters, self.alarms, lambda: self.duty)
+        notices = Notices(
+            self.store,
+            self.clock,
+            self.node,
+            self.escalation.letters,
+            self.alarms,
+            lambda: self.duty,
+            wanted.bureau_heads,
+        )
         self.rollcall.when_ended(notices.tell)
+        self.rollcall.side.when_unanswered = notices.unanswered
         self.planner = Planner(self.rollcall, self.store, self.clock, self.alarms, self.events)
         self._calls()
 

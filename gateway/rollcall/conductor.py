@@ -254,6 +254,8 @@ class Conductor:
             await runner.run()
         finally:
             self._runners.pop(point.centre, None)
+        if point.first_state is None and point.state is PointState.NO_ANSWER:
+            self._side.unanswered(self.record, point)
         point.first_state = point.first_state or point.state
         if point.first_frame_s is not None and point.rung_at is not None and point.answered_at is not None:
             seen = (point.answered_at - point.rung_at).total_seconds() + point.first_frame_s

@@ -4,22 +4,38 @@ What was told is a row of the post, so a call is told once, also after a restart
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
+
+from sqlalchemy import select
 
 from gateway.ports.notify import Channel, Letter, LetterStanding
 from gateway.ports.store import Reader, Store, UnitOfWork
 from gateway.rollcall import phrases
-from gateway.rollcall.records import PointRecord, RollCall
+from gateway.rollcall.records import PointRecord, RollCall, RollCallRecord
 from gateway.rollcall.rules.profiles import Profile
-from gateway.rollcall.rules.telling import AT_COUNTY, HERE, Recipient, recipients, sort
+from gateway.rollcall.rules.telling import (
+    ANSWER,
+    AT_COUNTY,
+    HERE,
+    REPEATED,
+    REPEATED_WITHIN,
+    Recipient,
+    recipients,
+    sort,
+    times_missing,
+)
+from gateway.rollcall.rules.telling import heads as bureau_heads
+from gateway.rollcall.tables import POINTS, ROLL_CALLS
 from protocols.aio.clock import Clock
 from protocols.alarm import RAISED, AlarmData, Severity
 from protocols.duty import DutyCurrent, DutyRole, on_duty
 from protocols.rollcall import MISSING, Cause, RollCallKind, SessionState
 
 logger = logging.getLogger(__name__)
+HEAD_ROLE: Final = "head"
 TOLD_UNTIL: Final = timedelta(hours=1)
 """A call that ended longer ago is not told any more after a restart."""
 
@@ -67,13 +83,16 @@ class Notices:
         post: Post,
         alarms: Incidents,
         duty: Callable[[], Duty],
+        heads: Sequence[str] = (),
     ) -> None:
+        """`heads` names the heads of the counties' bureaus: `320623=张三 13900000000`."""
         self._store = store
         self._clock = clock
         self._own = own
         self._post = post
         self._alarms = alarms
         self._duty = duty
+        self._heads = bureau_heads(heads)
 
     async def tell(self, call: RollCall) -> None:
         """Tell of everybody who was missing, and end incidents that this call did not find again."""
@@ -94,6 +113,7 @@ class Notices:
                 if centre not in known
                 for letter in self._letters(call, by_code[centre])
             ]
+            letters += await self._to_heads(uow, call, [by_code[one] for one in told.single], known)
             await self._post.write(uow, letters)
             for cause, centres in told.incidents.items():
                 if cause.value not in known:
@@ -105,6 +125,60 @@ class Notices:
         if missing:
             extra = {"roll_call": record.id, "letters": len(letters), "incidents": len(told.incidents)}
             logger.info("missing counties told", extra=extra)
+
+    async def unanswered(self, call: RollCallRecord, point: PointRecord) -> None:
+        """Ask a county by telephone message to come: its first ring brought no answer (domain.md 3.4)."""
+        if call.kind is RollCallKind.TEST:
+            return
+        now, ref = self._clock.now(), f"{point.centre}/ring"
+        profile = Profile.model_validate(call.rules)
+        until = (point.rung_at or now) + timedelta(seconds=profile.presence_s)
+        text = phrases.UNANSWERED_TEXT.format(
+            mark=phrases.DRILL if call.drill else "",
+            name=point.name,
+            centre=point.centre,
+            at=until.astimezone().strftime("%H:%M:%S"),
+        )
+        people = self._people(point.centre, ANSWER, now) or (None,)
+        letters = [_letter(call.id, ref, person, text, phrases.UNANSWERED_SUBJECT) for person in people]
+        async with self._store.unit() as uow:
+            if ref not in {letter.ref for letter in await self._post.of(uow, _topic(call.id))}:
+                await self._post.write(uow, letters)
+
+    async def _to_heads(
+        self, uow: UnitOfWork, call: RollCall, points: Sequence[PointRecord], known: Collection[str]
+    ) -> list[Letter]:
+        now, found = self._clock.now(), []
+        for point in points:
+            ref = f"{point.centre}/head"
+            times = times_missing(await self._missed(uow, point.centre, now), now)
+            if times < REPEATED or ref in known:
+                continue
+            reason = phrases.REASONS[point.reason] if point.reason is not None else phrases.UNKNOWN_REASON
+            text = phrases.REPEATED_TEXT.format(
+                mark=phrases.DRILL if call.record.drill else "",
+                name=point.name,
+                centre=point.centre,
+                days=REPEATED_WITHIN.days,
+                times=times,
+                reason=reason,
+            )
+            name, phone = self._heads.get(point.centre, (phrases.HEAD, None))
+            letter = _letter(call.record.id, ref, None, text, phrases.MISSING_SUBJECT)
+            found.append(replace(letter, person=name, role=HEAD_ROLE, address=phone))
+        return found
+
+    async def _missed(self, uow: UnitOfWork, centre: str, now: datetime) -> list[tuple[datetime, Cause | None]]:
+        """Return when a county was missing lately; tests and rehearsals do not count."""
+        counted = (ROLL_CALLS.c.kind != RollCallKind.TEST.value) & ROLL_CALLS.c.drill.is_(False)
+        wanted = (
+            select(POINTS.c.settled_at, POINTS.c.cause)
+            .join(ROLL_CALLS, ROLL_CALLS.c.id == POINTS.c.roll_call_id)
+            .where(POINTS.c.centre == centre, POINTS.c.state.in_([one.value for one in MISSING]), counted)
+            .where(POINTS.c.settled_at > now - REPEATED_WITHIN)
+        )
+        rows = (await uow.execute(wanted)).all()
+        return [(row.settled_at, None if row.cause is None else Cause(row.cause)) for row in rows]
 
     def _letters(self, call: RollCall, point: PointRecord) -> list[Letter]:
         at = point.settled_at or self._clock.now()
@@ -118,8 +192,8 @@ class Notices:
             at=at.astimezone().strftime("%H:%M"),
         )
         people = [*self._people(point.centre, AT_COUNTY, at), *self._people(self._own, HERE, at)]
-        return [_letter(call, point.centre, person, text) for person in people] or [
-            _letter(call, point.centre, None, text)
+        return [_letter(call.record.id, point.centre, person, text) for person in people] or [
+            _letter(call.record.id, point.centre, None, text)
         ]
 
     def _of_incident(self, call: RollCall, cause: Cause, number: int) -> list[Letter]:
@@ -127,8 +201,8 @@ class Notices:
             mark=phrases.DRILL if call.record.drill else "", number=number, cause=phrases.CAUSES[cause]
         )
         people = self._people(self._own, HERE, self._clock.now())
-        return [_letter(call, cause.value, person, text) for person in people] or [
-            _letter(call, cause.value, None, text)
+        return [_letter(call.record.id, cause.value, person, text) for person in people] or [
+            _letter(call.record.id, cause.value, None, text)
         ]
 
     def _people(self, centre: str, roles: Sequence[DutyRole], at: datetime) -> tuple[Recipient, ...]:
@@ -159,16 +233,18 @@ def _key(cause: Cause) -> str:
     return f"rollcall/{cause}"
 
 
-def _letter(call: RollCall, ref: str, person: Recipient | None, text: str) -> Letter:
+def _letter(
+    roll_call: str, ref: str, person: Recipient | None, text: str, subject: str = phrases.MISSING_SUBJECT
+) -> Letter:
     return Letter(
-        topic=_topic(call.record.id),
+        topic=_topic(roll_call),
         ref=ref,
         channel=Channel.SMS,
         person=person.name if person is not None else phrases.DUTY_ROOM,
         role=person.role.value if person is not None else DutyRole.OFFICER.value,
         address=person.phone if person is not None else None,
         severity=3,
-        subject=phrases.MISSING_SUBJECT,
+        subject=subject,
         text=text,
-        data={"roll_call": call.record.id, "ref": ref},
+        data={"roll_call": roll_call, "ref": ref},
     )

@@ -82,6 +82,12 @@ MISSING_SUBJECT: Final = "视频点名未到"
 MISSING_TEXT: Final = (
     "{mark}{name}（{centre}）{at}视频点名（{kind}）：{result}，{reason}。请立即核实并回复市值班室。{mark}"
 )
+HEAD: Final = "县应急管理局局长"
+REPEATED_TEXT: Final = (
+    "{mark}{name}（{centre}）{days} 天内第 {times} 次视频点名未到（{reason}），请主要负责同志督促整改。{mark}"
+)
+UNANSWERED_SUBJECT: Final = "视频点名无人应答"
+UNANSWERED_TEXT: Final = "{mark}{name}（{centre}）视频点名振铃无人应答，请立即到值班席接听；{at} 前仍可补点。{mark}"
 INCIDENT: Final = "点名：{number} 个单位同因未到（{cause}）"
 INCIDENT_DETAIL: Final = "{names}；点名编号 {roll_call}。按一起运维事件处置，不逐县追责。"
 INCIDENT_TEXT: Final = "{mark}视频点名中 {number} 个单位同因未到（{cause}），已按一起运维事件上报。{mark}"

@@ -45,6 +45,8 @@ class Side:
     bus: EventBus | None = None
     when_ended: Callable[[RollCallRecord], Awaitable[None]] | None = None
     """Told of each call that ended, to tell people of it."""
+    when_unanswered: Callable[[RollCallRecord, PointRecord], Awaitable[None]] | None = None
+    """Told of each county whose first round brought no answer."""
     _staged: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     _held: dict[str, set[str]] = field(default_factory=dict)
     _number: int = 0
@@ -130,6 +132,12 @@ class Side:
         self.figures.settled(point)
         if point.delegate is None and point.answered_at is not None:
             self._tell(call, point, "over")
+
+    def unanswered(self, call: RollCallRecord, point: PointRecord) -> None:
+        """Have the people of a county told that it was rung and nobody came."""
+        if self.when_unanswered is not None:
+            tell = self.when_unanswered
+            self.start(f"unanswered[{point.centre}]", lambda: tell(call, point))
 
     def ended(self, call: RollCallRecord, points: Mapping[str, PointRecord]) -> None:
         """Count a call that ended."""

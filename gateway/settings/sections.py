@@ -149,6 +149,10 @@ class RollCallSection(Section):
         default=(),
         description='Carrier of each line, by centre or node, e.g. ["320623=电信"]; neighbours on it tell a cut line.',
     )
+    bureau_heads: tuple[Annotated[str, Field(pattern=r"^[0-9]{6}=.{1,64}$")], ...] = Field(
+        default=(),
+        description='Heads of the county bureaus, told of the second absence in 7 days: ["320623=张三 13900000000"].',
+    )
     evidence_days: int = Field(
         default=180,
         ge=1,

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from protocols.duty import DutyRole, DutyShift
@@ -12,6 +13,15 @@ AT_COUNTY: Final = (DutyRole.OFFICER, DutyRole.CHIEF, DutyRole.TECHNICIAN, DutyR
 """Duty phone, site technician and leader of the county."""
 HERE: Final = (DutyRole.CHIEF, DutyRole.LEADER)
 """Who leads the duty at the centre that calls."""
+
+
+ANSWER: Final = (DutyRole.OFFICER, DutyRole.LEADER)
+"""Who is asked by telephone to come when a ring brought no answer."""
+REPEATED: Final = 2
+REPEATED_WITHIN: Final = timedelta(days=7)
+"""A county that was missing so often within this time is told to the head of its bureau."""
+NOT_THEIRS: Final = frozenset({Cause.LINE, Cause.UPPER_NETWORK, Cause.PLATFORM})
+"""Causes that no county answers for (domain.md 3.6, the attribution gate)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,21 @@ def recipients(shifts: Sequence[DutyShift], roles: Sequence[DutyRole]) -> tuple[
                     phone = person.phones[0] if person.phones else None
                     found.setdefault(person.name, Recipient(person.name, role, phone))
     return tuple(found.values())
+
+
+def times_missing(missed: Iterable[tuple[datetime, Cause | None]], now: datetime) -> int:
+    """Return how often a county was missing lately for what it answers for; `missed` are times with their causes."""
+    return sum(now - REPEATED_WITHIN < at <= now and cause not in NOT_THEIRS for at, cause in missed)
+
+
+def heads(told: Iterable[str]) -> dict[str, tuple[str, str | None]]:
+    """Return name and phone of the head of each county's bureau, from `320623=张三 13900000000`; the phone may lack."""
+    found = {}
+    for one in told:
+        centre, _, person = one.partition("=")
+        name, _, phone = person.strip().rpartition(" ") if any(map(str.isdigit, person)) else (person.strip(), "", "")
+        found[centre] = (name.strip() or phone, phone or None)
+    return found
 
 
 def sort(missing: Iterable[tuple[str, Cause | None]], least: int) -> Told:

@@ -1,5 +1,6 @@
 """People are told of missing counties once; many with one cause are one incident."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -109,3 +110,42 @@ async def test_a_test_call_tells_nobody(stage):
     letters, alarms = await told(stage, Cause.LINE, COUNTIES[:3], RollCallKind.TEST)
     assert letters == []
     assert alarms.raised == []
+
+
+async def test_the_second_absence_in_a_week_is_told_to_the_head_of_the_bureau(stage):
+    stage.ways.cut(f"{COUNTIES[0]}-box")
+    letters = Letters(SystemClock())
+    heads = [f"{COUNTIES[0]}=张三 13900000009"]
+    notices = Notices(stage.store, SystemClock(), "320600", letters, Alarms(), Duty, heads)
+    told = []
+    async with stage.service(causes=Causes(Cause.COUNTY_STAFF)) as service:
+        for _ in range(2):
+            call = await ended(service, (await service.start(by="zhang", centres=COUNTIES[:1])).record.id)
+            await notices.tell(call)
+            await notices.tell(call)
+            async with stage.store.reading() as reader:
+                found = await letters.of(reader, f"rollcall/{call.record.id}")
+            told.append([letter.person for letter in found if letter.ref.endswith("/head")])
+    assert told == [[], ["张三"]]
+
+
+async def test_who_does_not_answer_is_asked_by_message_to_come(stage):
+    del stage.commands.handlers[f"{COUNTIES[0]}-box", "rollcall.ring"]
+    letters = Letters(SystemClock())
+    notices = Notices(stage.store, SystemClock(), "320600", letters, Alarms(), Duty)
+    async with stage.service() as service:
+        service.side.when_unanswered = notices.unanswered
+        call = await ended(service, (await service.start(by="zhang", centres=COUNTIES[:2])).record.id)
+
+        async def asked():
+            async with stage.store.reading() as reader:
+                return await letters.of(reader, f"rollcall/{call.record.id}")
+
+        async with asyncio.timeout(20):
+            while not (found := await asked()):
+                await asyncio.sleep(0.02)
+    first = COUNTIES[0]
+    assert {(one.ref, one.person) for one in found} == {
+        (f"{first}/ring", f"{first}值班"),
+        (f"{first}/ring", f"{first}带班"),
+    }

@@ -1,8 +1,8 @@
 """Who hears of a missing county, and when many are one incident."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
-from gateway.rollcall.rules.telling import AT_COUNTY, HERE, recipients, sort
+from gateway.rollcall.rules.telling import AT_COUNTY, HERE, heads, recipients, sort, times_missing
 from protocols.duty import DutyRole, DutyShift, OnDuty
 from protocols.rollcall import Cause
 
@@ -45,3 +45,20 @@ def test_one_cause_at_three_counties_is_one_incident():
 def test_what_is_not_known_is_never_an_incident():
     told = sort([(str(number), Cause.UNKNOWN) for number in range(5)], 3)
     assert (told.incidents, len(told.single)) == ({}, 5)
+
+
+def test_what_a_county_answers_for_counts_for_seven_days():
+    day = timedelta(days=1)
+    missed = [
+        (NOW, Cause.COUNTY_STAFF),
+        (NOW - 3 * day, None),
+        (NOW - 4 * day, Cause.LINE),
+        (NOW - 5 * day, Cause.PLATFORM),
+        (NOW - 7 * day, Cause.COUNTY_STAFF),
+    ]
+    assert times_missing(missed, NOW) == 2
+
+
+def test_heads_are_named_with_or_without_their_phone():
+    told = ["320623=张三 13900000000", "320681=李 四 0513-1", "320682=王五"]
+    assert heads(told) == {"320623": ("张三", "13900000000"), "320681": ("李 四", "0513-1"), "320682": ("王五", None)}
