@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { RollCallPoint } from '@/api/types'
 import { ACTS, actOf, keyOf } from './rollcallKeys'
-import { faults, neighbour, nextWaiting, secondsLeft, stageSlots, unheard } from './rollcallStage'
+import { faults, neighbour, nextWaiting, secondsLeft, stageSlots, rehearsable, unheard } from './rollcallStage'
 
 const point = (centre: string, state: RollCallPoint['state'], reason: string | null = null): RollCallPoint =>
   ({ centre, name: centre, state, reason }) as RollCallPoint
@@ -31,6 +31,20 @@ describe('a naming that no answer came to', () => {
     expect(unheard(naming, { id: '1', stage: 'a', ended_at: '2026-05-01T00:00:00Z' })).toBeNull()
     expect(unheard(naming, { id: '2', stage: 'a', ended_at: null })).toBeNull()
     expect(unheard(null, { id: '1', stage: 'a', ended_at: null })).toBeNull()
+  })
+})
+
+describe('a rehearsal', () => {
+  const at = Date.parse('2026-05-01T08:30:00Z')
+  const call = { kind: 'daily', state: 'prechecking', planned_at: '2026-05-01T08:30:00Z' } as const
+  it('is proposed from ten to two minutes before a planned call', () => {
+    expect([11, 10, 2, 1].map((minutes) => rehearsable(call, at - minutes * 60_000))).toEqual([false, true, true, false])
+  })
+  it('is not proposed for a random check, a call that began, or none', () => {
+    expect(rehearsable({ ...call, kind: 'random' }, at - 300_000)).toBe(false)
+    expect(rehearsable({ ...call, state: 'running' }, at - 300_000)).toBe(false)
+    expect(rehearsable({ ...call, planned_at: null }, at - 300_000)).toBe(false)
+    expect(rehearsable(null, at)).toBe(false)
   })
 })
 

@@ -1,5 +1,5 @@
 import type { RollCall, RollCallPoint } from '@/api/types'
-import { groupOf } from './rollcall'
+import { BEFORE, groupOf } from './rollcall'
 
 /**
  * Lay the named centre and the one that comes next into two slots. What is already in a slot stays there, so that the next
@@ -24,6 +24,19 @@ export function unheard(naming: Naming | null, call: Pick<RollCall, 'id' | 'stag
   if (!naming || !call || call.id !== naming.id || call.ended_at !== null) return null
   const stage = call.stage ?? null
   return stage === naming.stage && stage !== naming.centre ? naming.centre : null
+}
+
+export const REHEARSAL_FROM_MS = 10 * 60_000
+export const REHEARSAL_UNTIL_MS = 2 * 60_000
+
+/**
+ * Whether a rehearsal is proposed: from ten minutes before a planned call on, while there is time for it. Never before a random
+ * check, which no county may know of.
+ */
+export function rehearsable(call: Pick<RollCall, 'kind' | 'state' | 'planned_at'> | null, nowMs: number): boolean {
+  if (!call?.planned_at || !BEFORE.has(call.state) || call.kind === 'random') return false
+  const left = new Date(call.planned_at).getTime() - nowMs
+  return left <= REHEARSAL_FROM_MS && left >= REHEARSAL_UNTIL_MS
 }
 
 /** The point before or after one in the list's order; stays at the ends. */
