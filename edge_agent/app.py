@@ -155,7 +155,7 @@ class Agent:
         }
 
     def _join_parts(self) -> None:
-        self.intake = Intake(self.node, self.spool, self.clock)
+        self.intake = Intake(self.node, self.spool, self.clock, self.settings.intake.per_sensor_per_minute)
         sources = {
             stream: Source(
                 camera.feed,
@@ -257,6 +257,7 @@ class Agent:
         for sensor in self.settings.sensors:
             source = make_sensor(sensor, self.node, self.intake, self.clock)
             self.tasks.start(f"sensor {sensor.name}", source.run)
+        self.tasks.start("floods", self.intake.watch)
         self.tasks.start("tick", self._tick)
         self.tasks.start("answer desk", self.desk.run)
         self.tasks.start("link", self._join)

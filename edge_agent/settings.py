@@ -240,6 +240,16 @@ class SensorSettings(Section):
         return self
 
 
+class IntakeSection(Section):
+    """What all sources of alarms share."""
+
+    per_sensor_per_minute: float = Field(
+        default=1200.0,
+        ge=0,
+        description="What comes more often is refused and becomes an alarm; red alarms always pass; 0 = no cap.",
+    )
+
+
 class WebhookSection(Section):
     """Signed webhook: POST /ingest/alarms on this agent."""
 
@@ -342,6 +352,7 @@ class Settings(BaseSettings):
     answer: AnswerSection = AnswerSection()
     answer_page: AnswerPageSection = AnswerPageSection()
     audio: AudioSection = AudioSection()
+    intake: IntakeSection = IntakeSection()
     webhook: WebhookSection = WebhookSection()
     management: ManagementSection = ManagementSection()
     log: LogSection = LogSection()
@@ -437,6 +448,7 @@ SECTIONS: dict[str, type[Section]] = {
     "answer": AnswerSection,
     "answer_page": AnswerPageSection,
     "audio": AudioSection,
+    "intake": IntakeSection,
     "webhook": WebhookSection,
     "management": ManagementSection,
     "log": LogSection,

@@ -115,6 +115,14 @@ class TooLargeError(BadInputError):
     status: ClassVar[int] = 413
 
 
+class TooOftenError(BadInputError):
+    """A sensor that reports more often than it may; red alarms always pass."""
+
+    code: ClassVar[str] = "too_often"
+    status: ClassVar[int] = 429
+    retry: ClassVar[bool] = True
+
+
 class BadMediaError(BadInputError):
     """An SDP, candidate or codec that cannot be used."""
 

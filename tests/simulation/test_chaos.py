@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.external, pytest.mark.slow, pytest.mark.timeout(400)]
 def test_nothing_is_lost_doubled_or_forgotten(tmp_path: Path) -> None:
     target = tmp_path / "figures.json"
     done = subprocess.run(
-        [sys.executable, "-m", "gateway.bench", "chaos", "--seed", "20261123", "--seconds", "20",
+        [sys.executable, "-m", "gateway.bench", "chaos", "--seed", "20261123", "--seconds", "20", "--postgres",
          "--state-dir", str(tmp_path / "state"), "--json", str(target)],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=380,
     )  # fmt: skip
@@ -25,6 +25,7 @@ def test_nothing_is_lost_doubled_or_forgotten(tmp_path: Path) -> None:
     wrong = {key: found[f"chaos_{key}"] for key in ("lost", "doubled", "gaps", "out_of_order", "timers")}
     assert wrong == dict.fromkeys(wrong, 0)
     assert found["chaos_kills"] > 0
+    assert found["chaos_database_kills"] > 0, "the city's database was meant to be killed too"
     assert found["chaos_promised"] > 1400
     assert found["chaos_folded"] > 0, "the cramped spool was meant to fold repeats"
     assert found["chaos_red_chains"] > 0
