@@ -277,7 +277,7 @@ class Gateway:
             clock=self.clock,
             metrics=self.metrics,
             has_upper=self.settings.upstream.url is not None,
-            sole=self.settings.store.url is None,
+            sole=self.settings.replica.name is None,
         )
         return Escalation(needs, per_minute=wanted.per_minute)
 
