@@ -92,15 +92,19 @@ class Database:
         loop = asyncio.get_running_loop()
         ends = loop.time() + READY_S
         while (await asyncio.to_thread(subprocess.run, asked, check=False)).returncode:
-            if self._process is None or self._process.poll() is not None or loop.time() > ends:
+            if loop.time() > ends:
                 raise LinkError(f"the database does not take connections; see {self._folder}/log")
-            await asyncio.sleep(0.1)
+            if self._process is None or self._process.poll() is not None:
+                await asyncio.to_thread(self._start)  # what was killed was not quite gone
+            await asyncio.sleep(0.25)
 
     async def kill(self) -> bool:
         """See Victim."""
         process = self._process
         if process is None or process.poll() is not None:
             return False
+        # Stopped first, so that it starts no child that would outlive it and hold its memory against the next server.
+        process.send_signal(signal.SIGSTOP)
         for pid in (process.pid, *_children(process.pid)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
