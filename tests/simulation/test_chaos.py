@@ -33,6 +33,6 @@ def test_nothing_is_lost_doubled_or_forgotten(tmp_path: Path) -> None:
 
 async def test_a_receipt_before_the_commit_is_seen(tmp_path: Path) -> None:
     hasty = (sys.executable, "-m", "tests.support.hasty_gateway")
-    figures, wrong = await measure(Options(tmp_path, seed=20261123, seconds=12, serve=hasty), lambda _: None)
+    figures, wrong = await measure(Options(tmp_path, seed=20261123, seconds=30, serve=hasty), lambda _: None)
     assert wrong
     assert figures.values["chaos_lost"]
