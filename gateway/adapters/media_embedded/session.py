@@ -133,8 +133,19 @@ class Session:
         if self.srtp is None and now - self._began > HANDSHAKE_S:
             self._exchange.lost(self, EndReason.DTLS)
             return
+        self._count_heard()
         self.line.measure(now)
         self._perform(self.agent.tick(now))
+
+    def _count_heard(self) -> None:
+        if self.srtp is not None:
+            packets, octets = self.srtp.heard()
+            self.traffic.packets_in += packets
+            self.line.received.octets += octets
+
+    def _tell_addresses(self) -> None:
+        if self.srtp is not None:
+            self.srtp.heard_by(self.addresses, self.line)
 
     def restart(self, local: Credentials, now: float) -> list[str]:
         """Take new ICE credentials; returns user names that no longer lead here."""
@@ -166,9 +177,11 @@ class Session:
                     if self.address is None:
                         self.address, self.port = address, self._ways[address]
                     self._exchange.bind(address, self)
+                    self._tell_addresses()
                 case ice.Unbound(address):
                     self.addresses.discard(address)
                     self._exchange.unbind(address, self)
+                    self._tell_addresses()
                 case ice.Selected(address):
                     self.address, self.port = address, self._ways.get(address, self.port)
                     self._begin_dtls()
@@ -203,6 +216,7 @@ class Session:
             return
         self.srtp = self._exchange.secure(keys)
         self.srtp.ready(self.line)
+        self._tell_addresses()
         self.profile = keys.profile.decode()
         self._exchange.up(self)
 

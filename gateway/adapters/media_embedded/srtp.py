@@ -16,6 +16,7 @@ from typing_extensions import override
 from gateway.adapters.media_embedded.rules import rtp
 from gateway.adapters.media_embedded.rules.line import Line
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.stun import Address
 
 WINDOW = 1024
 """Packets that may come late or be repeated before the replay check refuses them."""
@@ -68,6 +69,12 @@ class Secured(Protocol):
     def ready(self, line: Line) -> None:
         """Note that from now on packets are sent over this line."""
 
+    def heard_by(self, addresses: Iterable[Address], line: Line) -> None:
+        """Note by which proved addresses the peer is heard; feedback from there may be told to the line at once."""
+
+    def heard(self) -> tuple[int, int]:
+        """Return how many datagrams and bytes were told to the line at once since the last call."""
+
 
 class LongWay(ABC):
     """Reads feedback by the rules alone: nothing is told to the line at once."""
@@ -84,6 +91,14 @@ class LongWay(ABC):
     def ready(self, line: Line) -> None:
         """See `Secured`; the line's own flight is good enough."""
         del line
+
+    def heard_by(self, addresses: Iterable[Address], line: Line) -> None:
+        """See `Secured`."""
+        del addresses, line
+
+    def heard(self) -> tuple[int, int]:
+        """See `Secured`."""
+        return 0, 0
 
 
 class Srtp(LongWay):

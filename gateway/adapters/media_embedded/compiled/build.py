@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SOURCES = tuple(sorted([*HERE.glob("*.c"), *HERE.glob("*.h")]))
-OPTIONS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-fstack-protector-strong")
+OPTIONS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-fstack-protector-strong", "-ffp-contract=off")
 COMPILERS = ("cc", "gcc", "clang")
 COMPILE_S = 60.0
 
@@ -70,7 +70,16 @@ def _build(command: str, place: Path, name: str) -> Path:
 
 def compile_to(command: str, target: Path, more: Sequence[str] = ()) -> None:
     """Compile; raises CompiledError with what the compiler said last."""
-    arguments = [command, *OPTIONS, *more, "-o", str(target), *(str(s) for s in SOURCES if s.suffix == ".c"), "-ldl"]
+    arguments = [
+        command,
+        *OPTIONS,
+        *more,
+        "-o",
+        str(target),
+        *(str(s) for s in SOURCES if s.suffix == ".c"),
+        "-ldl",
+        "-lm",
+    ]
     try:
         done = subprocess.run(  # noqa: S603 - a compiler that was looked up, and fixed words
             arguments, capture_output=True, text=True, check=False, timeout=COMPILE_S

@@ -1,6 +1,7 @@
 /*
  * What is under way to one viewer: mirrors `rules/flight.py`, step by step, and reads the feedback that nearly all
- * viewers send nearly always: a compound of nothing but transport-wide feedback by which everything came, soon.
+ * viewers send nearly always: a compound of nothing but transport-wide feedback by which everything came, soon. That one
+ * goes to the estimator without anybody else being asked.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -13,6 +14,7 @@
 #define FIRST_ROOM 16
 #define NOTE 20 /* bytes of a note before its lengths: first, at, count, around */
 #define FARTHEST ((int64_t)1 << 60)
+#define REORDERED 32 /* a number that is not told of is lost when so many later ones have arrived */
 #define RR 201
 #define SDES 202
 #define RTPFB 205
@@ -62,13 +64,27 @@ static int make_room(struct flight *flight)
     return 1;
 }
 
+/* Return a new batch at its place by number: nearly always the last one. NULL without memory. */
+static struct batch *insert_batch(struct flight *flight, int64_t first)
+{
+    if (!make_room(flight))
+        return NULL;
+    int place = flight->count++;
+    for (; place > 0 && batch_at(flight, place - 1)->first > first; place--)
+        *batch_at(flight, place) = *batch_at(flight, place - 1);
+    struct batch *batch = batch_at(flight, place);
+    memset(batch, 0, sizeof *batch);
+    return batch;
+}
+
 static int add_batch(struct flight *flight, int64_t first, double at, uint16_t count, uint16_t around,
                      const uint8_t *lengths)
 {
-    if (first < 0 || first > FARTHEST || count == 0 || count > MAX_BATCH || !make_room(flight))
+    if (first < 0 || first > FARTHEST || count == 0 || count > MAX_BATCH)
         return 0;
-    struct batch *batch = batch_at(flight, flight->count++);
-    memset(batch, 0, sizeof *batch);
+    struct batch *batch = insert_batch(flight, first);
+    if (batch == NULL)
+        return 0;
     batch->first = first;
     batch->at = at;
     batch->count = batch->waiting = count;
@@ -79,9 +95,20 @@ static int add_batch(struct flight *flight, int64_t first, double at, uint16_t c
         batch->octets += batch->lengths[place];
         batch->left[place / 64] |= (uint64_t)1 << (place % 64);
     }
-    flight->newest = first + count - 1;
+    if (!flight->some || flight->newest < first + count - 1)
+        flight->newest = first + count - 1;
     flight->some = 1;
     return 1;
+}
+
+void flight_note(struct flight *flight, int64_t first, double at, const struct row *rows, int count, int around)
+{
+    uint16_t lengths[MAX_BATCH];
+    if (count > MAX_BATCH)
+        return;
+    for (int place = 0; place < count; place++)
+        lengths[place] = rows[place].length;
+    add_batch(flight, first, at, (uint16_t)count, (uint16_t)around, (const uint8_t *)lengths);
 }
 
 /* Take notes of what was sent, one after the other: first number, moment, count, bytes around each, lengths. */
@@ -273,30 +300,55 @@ static int is_plain_feedback(const uint8_t *data, int length, struct feedback *f
     return seen;
 }
 
-/*
- * Take `notes`, decrypt an RTCP compound as `packets_read_control` does, and where it is plain feedback take its
- * arrivals and forget what is overtaken. `told` says whether that was so; there are at most `length` pieces.
- */
-int packets_feedback(int number, const uint8_t *notes, size_t notes_size, const uint8_t *data, int length,
-                     int reordered, uint8_t *out, size_t out_size, struct piece *pieces, int room, struct told *told)
+/* Take plain feedback and tell the estimator what it means. */
+static void take_feedback(struct flight *flight, struct estimator *estimator, const struct feedback *found, double now)
 {
     static int64_t ticks[LONGEST];
-    struct flight *flight = flight_of(number);
-    struct feedback found;
+    static struct piece pieces[LONGEST];
     int place = 0;
-    *told = (struct told){0};
-    if (flight == NULL || length > LONGEST || room < length || !take_notes(flight, notes, notes_size))
+    int64_t from = unwrapped(flight, found->base), sum = 0;
+    for (int count = 0; count < found->count; count++)
+        ticks[count] = sum += found->deltas[count];
+    struct arrivals arrivals = {from, from + found->count, ticks};
+    int count = take_run(flight, &place, &arrivals, pieces);
+    int lost = count ? forget_overtaken(flight, REORDERED) : 0;
+    estimate_arrived(estimator, found->reference, pieces, count, lost, now);
+}
+
+int flight_heard(int number, const uint8_t *data, int length, double now)
+{
+    static uint8_t plain[LONGEST];
+    struct session *session = session_of(number);
+    struct feedback found;
+    int size = length > LONGEST ? -1 : open_control(session, data, length, plain, sizeof plain);
+    if (size < 0 || !is_plain_feedback(plain, size, &found) || !take_control(session, data, length))
+        return 0;
+    take_feedback(flight_of(number), estimator_of(number), &found, now);
+    return 1;
+}
+
+/* Take notes of what was sent; 0 for wrong arguments. */
+int packets_note(int number, const uint8_t *notes, size_t notes_size)
+{
+    struct flight *flight = flight_of(number);
+    return flight != NULL && take_notes(flight, notes, notes_size);
+}
+
+/*
+ * Decrypt and take an RTCP compound as `packets_read_control` does, and where it is plain feedback tell the estimator:
+ * then `*told` is 1, and nobody needs to read it.
+ */
+int packets_feedback(int number, const uint8_t *data, int length, uint8_t *out, size_t out_size, double now,
+                     int32_t *told)
+{
+    struct feedback found;
+    *told = 0;
+    if (length > LONGEST)
         return -BROKEN;
     int size = packets_read_control(number, data, length, out, out_size);
-    if (size < 0 || !is_plain_feedback(out, size, &found))
-        return size;
-    int64_t from = unwrapped(flight, found.base), sum = 0;
-    for (int count = 0; count < found.count; count++)
-        ticks[count] = sum += found.deltas[count];
-    struct arrivals arrivals = {from, from + found.count, ticks};
-    told->pieces = take_run(flight, &place, &arrivals, pieces);
-    told->lost = told->pieces ? forget_overtaken(flight, reordered) : 0;
-    told->reference = (int32_t)found.reference;
-    told->plain = 1;
+    if (size >= 0 && is_plain_feedback(out, size, &found)) {
+        take_feedback(flight_of(number), estimator_of(number), &found, now);
+        *told = 1;
+    }
     return size;
 }

@@ -7,7 +7,7 @@ import ctypes
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from gateway.adapters.media_embedded.compiled.build import CompiledError
 from gateway.adapters.media_embedded.rules.flight import Piece
@@ -23,26 +23,19 @@ TAKEN = 0
 NAMES = ("", "replay", "spoofed", "malformed", "too_many_sources", "srtp")
 """What is wrong with a packet, by its status."""
 
-ARRIVAL = struct.Struct("=HH28s")
+ARRIVAL = struct.Struct("=HHI28s")
 PACKET = struct.Struct("=6IH3B3x")
 ROW = struct.Struct("=qIIHB5x")
-LEG = struct.Struct(f"=qiIHBBBBBx{MAX_TAIL}s{ADDRESS}s4x")
+LEG = struct.Struct(f"=qqdiIBBBBBx{MAX_TAIL}s{ADDRESS}s6x")
 OUTCOME = struct.Struct("=4i")
 PIECE = struct.Struct("=d5q")
-TOLD = struct.Struct("=4i")
-_LAYOUT = (ARRIVAL.size, PACKET.size, ROW.size, LEG.size, OUTCOME.size, PIECE.size, TOLD.size, LONGEST)
+HEARD = struct.Struct("=2q")
+_LAYOUT = (ARRIVAL.size, PACKET.size, ROW.size, LEG.size, OUTCOME.size, PIECE.size, HEARD.size, LONGEST)
 MAX_BATCH = 128
 _SPACE = 32 * LONGEST
 
 _int, _bytes, _size, _place = ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p
-
-
-class Heard(NamedTuple):
-    """Plain feedback: its reference time in 64 ms, what arrived, how many packets are lost for good."""
-
-    reference: int
-    pieces: list[Piece]
-    lost: int
+_double = ctypes.c_double
 
 
 def _buffer(size: int) -> Any:
@@ -61,7 +54,9 @@ class Library:
             bind = self._function(loaded, "packets_bind", _bytes)
             self._open = self._function(loaded, "packets_open", _bytes, _int)
             self._close = self._function(loaded, "packets_close", _int)
-            self._receive = self._function(loaded, "packets_receive", _int, _place, _size, _place, _int)
+            self._receive = self._function(
+                loaded, "packets_receive", _int, _place, _size, _place, _int, _double, _place
+            )
             self._read = self._function(
                 loaded, "packets_read", _int, _bytes, _size, _bytes, _int, _place, _size, _place
             )
@@ -71,9 +66,17 @@ class Library:
                 loaded, "packets_told", _int, _bytes, _size, _int, _bytes, _int, _bytes, _int, _place, _int
             )
             self._lost = self._function(loaded, "packets_lost", _int, _int)
+            self._note = self._function(loaded, "packets_note", _int, _bytes, _size)
             self._feedback = self._function(
-                loaded, "packets_feedback", _int, _bytes, _size, _bytes, _int, _int, _place, _size, _place, _int, _place
+                loaded, "packets_feedback", _int, _bytes, _int, _place, _size, _double, _place
             )
+            self._arrived = self._function(loaded, "packets_arrived", _int, _int, _bytes, _int, _int, _double)
+            self._bounded = self._function(loaded, "packets_bounded", _int, _double, _double)
+            self._reported = self._function(loaded, "packets_reported", _int, _double, _double, _double)
+            self._estimate = self._function(loaded, "packets_estimate", _int, _double, _place)
+            self._route = self._function(loaded, "packets_route", _int, _bytes)
+            self._unroute = self._function(loaded, "packets_unroute", _int, _bytes)
+            self._heard = self._function(loaded, "packets_heard", _int, _place)
         except (OSError, AttributeError) as error:
             raise CompiledError(f"{path.name} does not load: {error}") from error
         if not bind(CRYPTO.encode()):
@@ -83,7 +86,10 @@ class Library:
         self._plain = _buffer(_SPACE)
         self._packets = _buffer(BATCH * PACKET.size)
         self._outcome = _buffer(OUTCOME.size)
-        self._pieces, self._summary = _buffer(LONGEST * PIECE.size), _buffer(TOLD.size)
+        self._pieces = _buffer(LONGEST * PIECE.size)
+        self._flag, self._left = ctypes.c_int32(), ctypes.c_int32()
+        self._flag_at, self._left_at = ctypes.addressof(self._flag), ctypes.addressof(self._left)
+        self._rates, self._counts = (ctypes.c_double * 2)(), (ctypes.c_int64 * 2)()
 
     @staticmethod
     def _function(loaded: ctypes.CDLL, name: str, *arguments: Any) -> Callable[..., int]:
@@ -108,16 +114,33 @@ class Library:
         """End a session."""
         self._close(session)
 
-    def receive(self, descriptor: int) -> int:
-        """Take what waits at a socket, BATCH datagrams at most; returns how many (`arrivals`) or the negative errno."""
-        return self._receive(descriptor, self._datagrams, len(self._datagrams), self._arrivals, BATCH)
+    def receive(self, descriptor: int, now: float) -> int:
+        """Take what waits at a socket, BATCH datagrams at most; returns how many or the negative errno.
 
-    def arrivals(self, count: int) -> Iterator[tuple[bytes, bytes]]:
-        """Return the datagrams that `receive` took, each with the sockaddr it came from."""
-        datagrams, at = self._datagrams, 0
-        for length, size, address in ARRIVAL.iter_unpack(self._arrivals[: count * ARRIVAL.size]):
-            yield datagrams[at : at + length], address[:size]
-            at += LONGEST
+        Plain feedback by an address of `route` is done then; `arrivals` has the rest.
+        """
+        return self._receive(
+            descriptor, self._datagrams, len(self._datagrams), self._arrivals, BATCH, now, self._left_at
+        )
+
+    def arrivals(self) -> Iterator[tuple[bytes, bytes]]:
+        """Return the datagrams that `receive` left, each with the sockaddr it came from."""
+        datagrams, left = self._datagrams, self._left.value
+        for length, size, place, address in ARRIVAL.iter_unpack(self._arrivals[: left * ARRIVAL.size]):
+            yield datagrams[place * LONGEST : place * LONGEST + length], address[:size]
+
+    def route(self, session: int, address: bytes) -> bool:
+        """Hear a session's plain feedback by this sockaddr at once; False where there is no room for it."""
+        return bool(self._route(session, address.ljust(ADDRESS, b"\0")))
+
+    def unroute(self, session: int, address: bytes) -> bool:
+        """Hear it by this sockaddr no longer; False where it was not."""
+        return bool(self._unroute(session, address.ljust(ADDRESS, b"\0")))
+
+    def heard(self, session: int) -> tuple[int, int]:
+        """Return how many datagrams and bytes of a session were done at once since the last call."""
+        self._heard(session, self._counts)
+        return self._counts[0], self._counts[1]
 
     def read(self, session: int, data: bytes, lengths: Sequence[int]) -> tuple[Any, Iterator[tuple[int, ...]]]:
         """Decrypt RTP packets that stand one after the other; returns where their payloads lie, and PACKET's fields."""
@@ -169,16 +192,32 @@ class Library:
         """Forget what later packets have overtaken: see `rules/flight.Flight.lost`."""
         return self._lost(session, reordered)
 
-    def feedback(self, session: int, notes: bytes, data: bytes, reordered: int) -> Heard | bytes | int:
-        """Take notes, then an RTCP compound: what it says if it is plain feedback, else the compound, or the status."""
-        room = len(self._pieces) // PIECE.size
-        length = self._feedback(
-            session, notes, len(notes), data, len(data), reordered, self._plain, len(self._plain), self._pieces, room,
-            self._summary,
-        )  # fmt: skip
+    def note(self, session: int, notes: bytes) -> None:
+        """Take notes of what was sent beside plans (`srtp.noted`)."""
+        if not self._note(session, notes, len(notes)):
+            raise AssertionError("notes are whole, and the session is open")
+
+    def feedback(self, session: int, data: bytes, now: float) -> bytes | int:
+        """Take an RTCP compound: plain feedback is told to the estimator, another one is returned, or a status."""
+        length = self._feedback(session, data, len(data), self._plain, len(self._plain), now, self._flag_at)
         if length < 0:
             return -length
-        plain, count, lost, reference = TOLD.unpack(self._summary.raw)
-        if not plain:
-            return bytes(self._plain[:length])
-        return Heard(reference, list(PIECE.iter_unpack(self._pieces[: count * PIECE.size])), lost)
+        return b"" if self._flag.value else bytes(self._plain[:length])
+
+    def arrived(self, session: int, reference: int, pieces: Sequence[Piece], lost: int, now: float) -> None:
+        """Tell the estimator what came: see `rules/estimate.Estimator.arrived`."""
+        packed = b"".join(PIECE.pack(*piece) for piece in pieces)
+        self._arrived(session, reference, packed, len(pieces), lost, now)
+
+    def bounded(self, session: int, bitrate: float, now: float) -> None:
+        """See `rules/estimate.Estimator.bounded`."""
+        self._bounded(session, bitrate, now)
+
+    def reported(self, session: int, fraction: float, sent_bps: float, now: float) -> None:
+        """See `rules/estimate.Estimator.reported`."""
+        self._reported(session, fraction, sent_bps, now)
+
+    def estimate(self, session: int, now: float) -> tuple[float, float]:
+        """Return bits a second and the share of lost packets, each negative where nothing was heard yet."""
+        self._estimate(session, now, self._rates)
+        return self._rates[0], self._rates[1]

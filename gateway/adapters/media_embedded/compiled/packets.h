@@ -3,9 +3,8 @@
  * the headers of legs, and system calls that take many datagrams at once.
  *
  * It decides nothing. What goes to whom under which number comes from the rules in Python; the replay window mirrors
- * `srtp_gcm.Replay`, the cut into groups `paths.groups_of`, what is under way `rules/flight`, and tests hold the two
- * against each other. The cipher is
- * OpenSSL's.
+ * `srtp_gcm.Replay`, the cut into groups `paths.groups_of`, what is under way `rules/flight`, what a line carries
+ * `rules/estimate`, and tests hold the two against each other. The cipher is OpenSSL's.
  *
  * Sessions are named by small numbers, never by pointers, and every length and offset is checked here: no argument of
  * these functions can make them read or write outside of the buffers that they were given. One thread may use them.
@@ -29,6 +28,7 @@
 struct arrival {
     uint16_t length;
     uint16_t address_length;
+    uint32_t place; /* which LONGEST bytes of the buffer it lies in */
     uint8_t address[MAX_ADDRESS];
 };
 
@@ -46,11 +46,11 @@ struct row {
 };
 
 struct leg {
-    int64_t step;
+    int64_t step, wide; /* the transport-wide number of the first packet, not wrapped */
+    double at;          /* when the rules sent it */
     int32_t session;
     uint32_t later;
-    uint16_t wide; /* the transport-wide number of the first packet */
-    uint8_t counted; /* whether there is one */
+    uint8_t counted; /* whether there is a transport-wide number */
     uint8_t first, payload_type, tail_length, address_length, unused;
     uint8_t tail[MAX_TAIL];
     uint8_t address[MAX_ADDRESS];
@@ -59,10 +59,6 @@ struct leg {
 struct piece {
     double at;
     int64_t count, octets, leading, earliest, latest;
-};
-
-struct told {
-    int32_t plain, pieces, lost, reference;
 };
 
 struct outcome {
@@ -77,6 +73,39 @@ struct session;
 
 struct batch;
 
+#define MAX_TRAINS 32
+#define MAX_BASES 6
+#define MAX_DELIVERED 512
+
+struct train {
+    double at, rate;
+};
+
+struct base {
+    double at, way;
+};
+
+struct delivery {
+    double came;
+    int64_t octets;
+};
+
+struct estimator { /* see rules/estimate.py; negative rates and shares are not known yet */
+    double bitrate, fraction_lost, bound, bound_at, looked_at, quickest, queue_s, lowered_at, grown_at, counted_at;
+    double distrust_until, distrust_s;
+    int64_t last_reference, looked_packets, delivered_bytes, arrived, lost;
+    int some_bound, some_look, some_quickest, some_growth, some_count, stood;
+    int base_count, train_begin, train_count, delivered_begin, delivered_count;
+    struct base bases[MAX_BASES];
+    struct train trains[MAX_TRAINS];
+    double sorted[MAX_TRAINS];
+    struct delivery delivered[MAX_DELIVERED];
+};
+
+struct heard { /* what came from a peer and needed nobody else */
+    int64_t packets, octets;
+};
+
 struct flight { /* batches in order of sending, a ring of `room` */
     struct batch *batches;
     int room, begin, count, some;
@@ -87,6 +116,33 @@ struct flight { /* batches in order of sending, a ring of `room` */
 struct flight *flight_of(int number);
 
 void flight_end(struct flight *flight);
+
+/* Note packets that leave at once: as many numbers from `first` on as there are rows. */
+void flight_note(struct flight *flight, int64_t first, double at, const struct row *rows, int count, int around);
+
+/*
+ * Take an SRTCP datagram if it is nothing but feedback by which all came soon, and tell the estimator. 0, and nothing
+ * changed, for any other.
+ */
+int flight_heard(int number, const uint8_t *data, int length, double now);
+
+/* Return a session's estimator, NULL where there is none of that number. */
+struct estimator *estimator_of(int number);
+
+void estimate_begin(struct estimator *own);
+
+/* Take what the flight makes of arrivals; `reference` counts 64 ms, 24 bits of it. */
+void estimate_arrived(struct estimator *own, int64_t reference, const struct piece *pieces, int count, int lost,
+                      double now);
+
+/* Which session an address is heard for; begun anew for every slice of a socket (see routes.c). */
+void route_began(void);
+
+/* Take a datagram that needs nobody else; 0 where somebody must see it. */
+int route_took(const uint8_t *address, const uint8_t *data, int length, double now);
+
+/* Return where it is counted what a session said without anybody else's help. */
+struct heard *heard_of(int number);
 
 /* Return a session by its number, NULL where there is none. */
 struct session *session_of(int number);
@@ -99,8 +155,17 @@ int seal(struct session *session, uint32_t ssrc, uint64_t index, const uint8_t *
          const uint8_t *plain, int length, uint8_t *out);
 
 /*
- * Check and decrypt an RTCP compound (RFC 7714 section 9.3) into `out`. Returns its length, or minus what is wrong with
- * it (BROKEN: too short, or not encrypted).
+ * Check and decrypt an RTCP compound (RFC 7714 section 9.3) into `out`, and leave the replay window alone: call
+ * `take_control` for what was made use of. Returns its length, or minus what is wrong with it.
+ */
+int open_control(struct session *session, const uint8_t *data, int length, uint8_t *out, size_t out_size);
+
+/* Note that a compound which `open_control` has checked was taken. 0 where its sender is one too many. */
+int take_control(struct session *session, const uint8_t *data, int length);
+
+/*
+ * Check, decrypt and take an RTCP compound into `out`. Returns its length, or minus what is wrong with it (BROKEN: too
+ * short, or not encrypted).
  */
 int packets_read_control(int number, const uint8_t *data, int length, uint8_t *out, size_t out_size);
 

@@ -71,7 +71,11 @@ class CompiledPath(BatchedPath):
             session = sessions.get(item[0])
             if session is not None and not self._plan(session, item[2]):
                 self._carry_out()  # what was planned before goes before
+                if isinstance(item[2], Planned):
+                    session.transport.late(item[2].note)
                 super().send([item], sessions)
+                if isinstance(session.srtp, CompiledSrtp) and session.line.counted:
+                    session.srtp.noted(session.line)
         self._carry_out()
 
     def _plan(self, session: Session, sent: Sequence[object]) -> bool:
@@ -93,9 +97,10 @@ class CompiledPath(BatchedPath):
         self._legs.append(
             LEG.pack(
                 step,
+                wide,
+                sent.at,
                 srtp.number,
                 later & 0xFFFFFFFF,
-                wide & 0xFFFF,
                 counted,
                 sent.first,
                 payload_type,

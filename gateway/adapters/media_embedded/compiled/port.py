@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from typing_extensions import override
 
+from gateway.adapters.media_embedded import moment
 from gateway.adapters.media_embedded.compiled.library import BATCH, Library
 from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.socket_port import SLICE, Receiver, SocketPort
@@ -33,14 +34,14 @@ class CompiledPort(SocketPort):
         receive, library, known = self._receive, self._library, self._known
         taken = 0
         while taken < SLICE and not self._closed:
-            count = library.receive(self.descriptor)
+            count = library.receive(self.descriptor, moment.now())
             if count == -errno.EAGAIN:
                 break
             if count < 0:
                 self.refused += 1  # the ICMP answer to an earlier datagram
                 taken += 1
                 continue
-            for data, raw in library.arrivals(count):
+            for data, raw in library.arrivals():
                 if data:
                     receive(self, data, known.get(raw) or self._spell(raw))
             taken += count

@@ -72,6 +72,8 @@ struct session {
     uint8_t sending_salt[SALT], receiving_salt[SALT], control_salt[SALT];
     struct table sources, reporters;
     struct flight flight;
+    struct estimator estimator;
+    struct heard heard;
 };
 
 static struct session *sessions[MAX_SESSIONS];
@@ -85,6 +87,18 @@ struct flight *flight_of(int number)
 {
     struct session *session = session_of(number);
     return session == NULL ? NULL : &session->flight;
+}
+
+struct estimator *estimator_of(int number)
+{
+    struct session *session = session_of(number);
+    return session == NULL ? NULL : &session->estimator;
+}
+
+struct heard *heard_of(int number)
+{
+    struct session *session = session_of(number);
+    return session == NULL ? NULL : &session->heard;
 }
 
 static void forget_windows(struct table *table)
@@ -141,6 +155,7 @@ int packets_open(const uint8_t *keys, int key_length)
         }
     }
     session->flight.highest = -1;
+    estimate_begin(&session->estimator);
     sessions[number] = session;
     return number;
 }
@@ -329,30 +344,54 @@ int packets_read(int number, const uint8_t *data, size_t size, const uint16_t *l
     return 1;
 }
 
-int packets_read_control(int number, const uint8_t *data, int length, uint8_t *out, size_t out_size)
+/* Return the index of an SRTCP datagram; -1 where it is not encrypted. */
+static int64_t control_index(const uint8_t *data, int length, uint32_t *ssrc)
 {
-    struct session *session = session_of(number);
+    uint32_t word;
+    memcpy(ssrc, data + 4, 4);
+    memcpy(&word, data + length - CONTROL_TRAILER, 4);
+    *ssrc = be32toh(*ssrc);
+    word = be32toh(word);
+    return word & ENCRYPTED ? (int64_t)(word & ~ENCRYPTED) : -1;
+}
+
+int open_control(struct session *session, const uint8_t *data, int length, uint8_t *out, size_t out_size)
+{
     uint8_t nonce[SALT];
-    uint32_t ssrc, word;
+    uint32_t ssrc;
     if (session == NULL || length < CONTROL_HEADER + TAG + CONTROL_TRAILER || out_size < (size_t)length)
         return -BROKEN;
-    memcpy(&ssrc, data + 4, 4);
-    memcpy(&word, data + length - CONTROL_TRAILER, 4);
-    ssrc = be32toh(ssrc);
-    word = be32toh(word);
-    if (!(word & ENCRYPTED))
+    int64_t index = control_index(data, length, &ssrc);
+    if (index < 0)
         return -BROKEN;
     struct window *window = window_of(&session->reporters, ssrc);
-    if (window != NULL && !is_fresh(window, word & ~ENCRYPTED))
+    if (window != NULL && !is_fresh(window, index))
         return -REPLAY;
     int secret = length - CONTROL_HEADER - TAG - CONTROL_TRAILER;
-    nonce_of(nonce, session->control_salt, ssrc, word & ~ENCRYPTED);
+    nonce_of(nonce, session->control_salt, ssrc, (uint64_t)index);
     memcpy(out, data, CONTROL_HEADER);
     if (!decrypt(session->control, nonce, data, CONTROL_HEADER, data + length - CONTROL_TRAILER, CONTROL_TRAILER,
                  data + CONTROL_HEADER, secret, out + CONTROL_HEADER))
         return -SPOOFED;
-    if (window == NULL && (window = begin_window(&session->reporters, ssrc, word & ~ENCRYPTED)) == NULL)
-        return -TOO_MANY_SOURCES;
-    take_index(window, word & ~ENCRYPTED);
     return CONTROL_HEADER + secret;
+}
+
+int take_control(struct session *session, const uint8_t *data, int length)
+{
+    uint32_t ssrc;
+    int64_t index = control_index(data, length, &ssrc);
+    struct window *window = window_of(&session->reporters, ssrc);
+    if (window == NULL && (window = begin_window(&session->reporters, ssrc, index)) == NULL)
+        return 0;
+    take_index(window, index);
+    return 1;
+}
+
+int packets_read_control(int number, const uint8_t *data, int length, uint8_t *out, size_t out_size)
+{
+    struct session *session = session_of(number);
+    int size = open_control(session, data, length, out, out_size);
+    if (size >= 0 && !take_control(session, data, length))
+        return -TOO_MANY_SOURCES;
+    return size;
 }

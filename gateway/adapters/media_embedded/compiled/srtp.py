@@ -6,12 +6,14 @@ from weakref import ref
 
 from typing_extensions import override
 
-from gateway.adapters.media_embedded.compiled.library import LONGEST, MAX_BATCH, NAMES, TAKEN, Heard, Library
+from gateway.adapters.media_embedded.compiled.library import LONGEST, MAX_BATCH, NAMES, TAKEN, Library
+from gateway.adapters.media_embedded.compiled.port import sockaddr
 from gateway.adapters.media_embedded.rules.estimate import REORDERED
 from gateway.adapters.media_embedded.rules.flight import Piece
 from gateway.adapters.media_embedded.rules.line import Line
 from gateway.adapters.media_embedded.rules.rtp import Packet
-from gateway.adapters.media_embedded.rules.transport_feedback import Run
+from gateway.adapters.media_embedded.rules.stun import Address
+from gateway.adapters.media_embedded.rules.transport_feedback import Run, TransportFeedback
 from gateway.adapters.media_embedded.srtp import SrtpError
 from gateway.adapters.media_embedded.srtp_gcm import GcmSrtp, SessionKeys
 
@@ -29,8 +31,11 @@ class CompiledSrtp(GcmSrtp):
         self.number = library.open(
             [(own.key, own.salt), (their.key, their.salt), (their.control_key, their.control_salt)]
         )
+        self._heard_by: set[bytes] = set()
 
     def __del__(self) -> None:
+        for address in self._heard_by:
+            self._library.unroute(self.number, address)
         self._library.close(self.number)
 
     @override
@@ -49,16 +54,31 @@ class CompiledSrtp(GcmSrtp):
 
     @override
     def ready(self, line: Line) -> None:
-        line.fly(CompiledFlight(self._library, self))
+        line.judge(CompiledEstimator(self._library, self))
+
+    @override
+    def heard_by(self, addresses: Iterable[Address], line: Line) -> None:
+        wanted = {raw for address in addresses if (raw := sockaddr(address))} if line.counted else set()
+        for raw in self._heard_by - wanted:
+            self._library.unroute(self.number, raw)
+        kept = self._heard_by & wanted
+        self._heard_by = kept | {raw for raw in wanted - kept if self._library.route(self.number, raw)}
+
+    @override
+    def heard(self) -> tuple[int, int]:
+        return self._library.heard(self.number)
+
+    def noted(self, line: Line) -> None:
+        """Take notes of packets that were sent beside plans."""
+        if notes := noted(line.drain()):
+            self._library.note(self.number, notes)
 
     @override
     def hear(self, packet: bytes, line: Line, now: float) -> bytes:
         if not line.counted or len(packet) > LONGEST:
             return self.unprotect_rtcp(packet)
-        found = self._library.feedback(self.number, noted(line.drain()), packet, REORDERED)
-        if isinstance(found, Heard):
-            line.arrived(*found, now)
-            return b""
+        self.noted(line)
+        found = self._library.feedback(self.number, packet, now)
         if isinstance(found, int):
             raise SrtpError(NAMES[found])
         return found
@@ -95,6 +115,54 @@ class CompiledFlight:
         """See `InFlight`."""
         session = self._session()
         return 0 if session is None else self._library.lost(session.number, reordered)
+
+
+class CompiledEstimator:
+    """What a viewer's line carries, kept by the library beside the session's keys; see `rules/estimate.Estimator`.
+
+    When the session's keys are gone, nothing is known.
+    """
+
+    def __init__(self, library: Library, session: CompiledSrtp) -> None:
+        self._library, self._session = library, ref(session)
+        self._flight = CompiledFlight(library, session)
+
+    @property
+    def fraction_lost(self) -> float | None:
+        """See `Judge`."""
+        session = self._session()
+        share = -1.0 if session is None else self._library.estimate(session.number, 0.0)[1]
+        return None if share < 0 else share
+
+    def bitrate(self, now: float) -> int | None:
+        """See `Judge`."""
+        session = self._session()
+        rate = -1.0 if session is None else self._library.estimate(session.number, now)[0]
+        return None if rate < 0 else int(rate)
+
+    def bounded(self, bitrate: int, now: float) -> None:
+        """See `Judge`."""
+        session = self._session()
+        if session is not None:
+            self._library.bounded(session.number, float(bitrate), now)
+
+    def reported(self, fraction: float, sent_bps: int, now: float) -> None:
+        """See `Judge`."""
+        session = self._session()
+        if session is not None:
+            self._library.reported(session.number, fraction, float(sent_bps), now)
+
+    def sent(self, first: int, at: float, lengths: Sequence[int], around: int = 0) -> None:
+        """See `Judge`."""
+        self._flight.sent(first, at, lengths, around)
+
+    def feedback(self, told: TransportFeedback, now: float) -> None:
+        """See `Judge`."""
+        pieces = self._flight.told(told.base, told.runs)
+        lost = self._flight.lost(REORDERED) if pieces else 0
+        session = self._session()
+        if session is not None:
+            self._library.arrived(session.number, told.reference, pieces, lost, now)
 
 
 def noted(batches: Iterable[tuple[int, float, Sequence[int], int]]) -> bytes:

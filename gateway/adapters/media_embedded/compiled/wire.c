@@ -13,6 +13,7 @@
 #define UDP_SEGMENT 103 /* linux/udp.h */
 #endif
 
+#define AROUND 28 /* bytes of IPv4 and UDP */
 #define MAX_PLAIN 1356
 #define MAX_GROUP 10
 #define MAX_MESSAGES 64
@@ -23,10 +24,12 @@
 
 /*
  * Take what waits at a socket, `most` datagrams at most, each into its own LONGEST bytes of `buffer`. Returns how many
- * there were, or the negative errno.
+ * there were, or the negative errno; `*left` of them are in `arrivals`, the others were plain feedback and are done.
  */
-int packets_receive(int socket, uint8_t *buffer, size_t buffer_size, struct arrival *arrivals, int most)
+int packets_receive(int socket, uint8_t *buffer, size_t buffer_size, struct arrival *arrivals, int most, double now,
+                    int32_t *left)
 {
+    *left = 0;
     static struct mmsghdr messages[MAX_ARRIVALS];
     static struct iovec parts[MAX_ARRIVALS];
     if (most < 0 || most > MAX_ARRIVALS || (size_t)most * LONGEST > buffer_size)
@@ -40,9 +43,19 @@ int packets_receive(int socket, uint8_t *buffer, size_t buffer_size, struct arri
     int count = recvmmsg(socket, messages, (unsigned)most, MSG_DONTWAIT, NULL);
     if (count < 0)
         return -errno;
+    route_began();
     for (int place = 0; place < count; place++) {
-        arrivals[place].length = (uint16_t)messages[place].msg_len;
-        arrivals[place].address_length = (uint16_t)messages[place].msg_hdr.msg_namelen;
+        struct arrival *next = &arrivals[*left];
+        int length = (int)messages[place].msg_len;
+        uint8_t *data = buffer + (size_t)place * LONGEST;
+        if (route_took(arrivals[place].address, data, length, now))
+            continue;
+        if (next != &arrivals[place])
+            memcpy(next->address, arrivals[place].address, MAX_ADDRESS);
+        next->length = (uint16_t)length;
+        next->address_length = (uint16_t)messages[place].msg_hdr.msg_namelen;
+        next->place = (uint32_t)place;
+        ++*left;
     }
     return count;
 }
@@ -181,6 +194,8 @@ static void send_leg(int socket, struct session *session, const struct leg *leg,
                      const uint8_t *payloads, struct outcome *outcome)
 {
     int head_length = 8 + leg->tail_length + (leg->counted ? 2 : 0);
+    if (leg->counted && count)
+        flight_note(flight_of(leg->session), leg->wide, leg->at, rows, count, head_length + TAG + AROUND);
     for (int begin = 0, packets; begin < count; begin += packets) {
         packets = outcome->segmenting ? group_at(rows, begin, count) : 1;
         if (tray.count == MAX_MESSAGES || OUT_SIZE - tray.used < MAX_GROUP * LONGEST)
@@ -188,7 +203,7 @@ static void send_leg(int socket, struct session *session, const struct leg *leg,
         size_t from = tray.used;
         int place = begin;
         while (place < begin + packets
-               && put_packet(session, leg, &rows[place], (uint16_t)(leg->wide + place),
+               && put_packet(session, leg, &rows[place], (uint16_t)((uint64_t)leg->wide + (uint64_t)place),
                              payloads + rows[place].offset))
             place++;
         outcome->unsent += begin + packets - place;
@@ -239,6 +254,6 @@ void packets_layout(int32_t *sizes)
     sizes[3] = sizeof(struct leg);
     sizes[4] = sizeof(struct outcome);
     sizes[5] = sizeof(struct piece);
-    sizes[6] = sizeof(struct told);
+    sizes[6] = sizeof(struct heard);
     sizes[7] = LONGEST;
 }

@@ -12,6 +12,7 @@ not believed for a while after they promised too much.
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Protocol
 
 from gateway.adapters.media_embedded.rules.flight import Flight, InFlight, Piece
 from gateway.adapters.media_embedded.rules.rtp import Unwrapper
@@ -31,7 +32,8 @@ LOOK_S, LOOK_PACKETS, LOOK_AT_LEAST_S = 0.1, 5, 0.5
 """One look at the queue: so long and so many packets, or the long time."""
 BASE_S, BASES = 5.0, 6
 """The quickest packet of each of the last six times five seconds is remembered."""
-DELIVERED_S = 0.5
+DELIVERED_S, DELIVERED = 0.5, 512
+"""The rate is of half a second, which holds no more trains than this."""
 TRAIN_GAP_S, TRAIN_PACKETS, LONG_TRAIN, TRAIN_TRUST = 0.002, 5, 12, 0.8
 DISTRUST_S, LONGEST_DISTRUST_S = 5.0, 80.0
 FEW_TRAINS, MANY_TRAINS = 3, 6
@@ -42,6 +44,29 @@ REORDERED = 32
 NEVER, INFINITE = -1e9, 1e18
 BOUND_S = 10.0
 """A REMB holds so long."""
+
+
+class Judge(Protocol):
+    """Whoever says what a line carries."""
+
+    @property
+    def fraction_lost(self) -> float | None:
+        """Share of lost packets that the far end told of, smoothed."""
+
+    def bitrate(self, now: float) -> int | None:
+        """Return bits a second that the line seems to carry; None where nothing was heard yet."""
+
+    def bounded(self, bitrate: int, now: float) -> None:
+        """Take the far end's own estimate (REMB): ours does not go above it."""
+
+    def sent(self, first: int, at: float, lengths: Sequence[int], around: int = 0) -> None:
+        """Note packets that left at once."""
+
+    def feedback(self, told: TransportFeedback, now: float) -> None:
+        """Take what the far end says of arrivals."""
+
+    def reported(self, fraction: float, sent_bps: int, now: float) -> None:
+        """Take the worst loss of a receiver report, of a session without transport-wide feedback."""
 
 
 class Estimator:
@@ -131,6 +156,8 @@ class Estimator:
     def _end_train(self, length: int, octets: int, leading: int, took: float, came: float, now: float) -> None:
         """Work out at which rate the packets that left at once came in; the leading one's size does not count."""
         delivered = self._delivered
+        if len(delivered) == DELIVERED:
+            self._delivered_bytes -= delivered.popleft()[1]
         delivered.append((came, octets))
         self._delivered_bytes += octets
         while delivered[0][0] < came - DELIVERED_S:

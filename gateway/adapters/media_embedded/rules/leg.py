@@ -117,7 +117,7 @@ class Leg:
         tail = self._tail_of(run.first.loudness) if self.plan.level_extension else self._tail
         recipe = _new(Recipe, (rows, self._step, later, payload_type, wide, tail))
         if self._transport is not None:
-            self._transport.note(run.lengths, self._head_size, now)
+            self._transport.plan(run.lengths, self._head_size, now)
         self._ring.extend(recipe)
         self._number = run.last.number + self._step + 1
         newest = (run.newest + later) & 0xFFFFFFFF
@@ -128,7 +128,7 @@ class Leg:
         self._sent_at = now
         self.packets += len(rows)
         self.octets += run.octets
-        return Planned(recipe, self._first, self._head_size, self._make_run)
+        return Planned(recipe, self._first, self._head_size, now, self._make_run)
 
     def _make_run(self, recipe: Recipe) -> list[Sent]:
         """Make the packets of a recipe: once to send them, and the very same ones again for who missed them."""

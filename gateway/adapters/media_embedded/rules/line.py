@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.media_embedded.rules import rtcp
-from gateway.adapters.media_embedded.rules.estimate import Estimator
-from gateway.adapters.media_embedded.rules.flight import InFlight, Piece
+from gateway.adapters.media_embedded.rules.estimate import Estimator, Judge
 from gateway.adapters.media_embedded.rules.transport import AROUND, TAG, Transport
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 
@@ -42,7 +41,7 @@ class Line:
         self.rtt_s: float | None = None
         self._transport = transport
         self.counted = counted
-        self._estimator = Estimator()
+        self._estimator: Judge = Estimator()
         self._reports: dict[tuple[int, int], float] = {}
 
     def estimate(self, now: float) -> int | None:
@@ -75,9 +74,10 @@ class Line:
             case rtcp.SenderInfo(reports=reports) | rtcp.ReceiverInfo(reports=reports) if reports:
                 self._take_reports(reports, now)
 
-    def fly(self, flight: InFlight) -> None:
-        """Let another flight know what is under way; call it before anything was sent."""
-        self._estimator.flight = flight
+    def judge(self, estimator: Judge) -> None:
+        """Let another estimator judge, to whom plans are noted as they are carried out; call it before that."""
+        self._estimator = estimator
+        self._transport.carried = True
 
     def drain(self) -> Iterator[tuple[int, float, Sequence[int], int]]:
         """Return what `InFlight.sent` is to be told: what was sent since the last call."""
@@ -85,10 +85,6 @@ class Line:
         while log:
             first, at, lengths, head = log.popleft()
             yield first, at, lengths, head + TAG + AROUND
-
-    def arrived(self, reference: int, pieces: Sequence[Piece], lost: int, now: float) -> None:
-        """Take what the flight made of transport-wide feedback."""
-        self._estimator.arrived(reference, pieces, lost, now)
 
     def _take_arrivals(self, told: TransportFeedback, now: float) -> None:
         if not self.counted:

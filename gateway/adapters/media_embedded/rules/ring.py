@@ -34,13 +34,15 @@ class Recipe(NamedTuple):
 class Planned(Sequence[Sent]):
     """The packets of a recipe, made when somebody looks at them: who makes them itself takes the recipe.
 
-    All heads are `head_size` long and begin with the byte `first`.
+    All heads are `head_size` long and begin with the byte `first`; `at` is when they were planned.
     """
 
-    __slots__ = ("_made", "_make", "first", "head_size", "recipe")
+    __slots__ = ("_made", "_make", "at", "first", "head_size", "recipe")
 
-    def __init__(self, recipe: Recipe, first: int, head_size: int, make: Callable[[Recipe], list[Sent]]) -> None:
-        self.recipe, self.first, self.head_size = recipe, first, head_size
+    def __init__(
+        self, recipe: Recipe, first: int, head_size: int, at: float, make: Callable[[Recipe], list[Sent]]
+    ) -> None:
+        self.recipe, self.first, self.head_size, self.at = recipe, first, head_size, at
         self._make = make
         self._made: list[Sent] | None = None
 
@@ -50,6 +52,11 @@ class Planned(Sequence[Sent]):
         if self._made is None:
             self._made = self._make(self.recipe)
         return self._made
+
+    @property
+    def note(self) -> tuple[int, float, list[int], int]:
+        """Return what `transport.Transport` remembers of them."""
+        return self.recipe.wide, self.at, [len(row[3]) for row in self.recipe.rows], self.head_size
 
     @override
     def __len__(self) -> int:
