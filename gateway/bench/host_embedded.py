@@ -71,6 +71,10 @@ class Host:
         return {"sessions": found.sessions, "dropped": found.dropped, "modes": found.modes,
                 "streams": len(found.streams), "restarts": found.worker_restarts}  # fmt: skip
 
+    async def tasks(self) -> Answer:
+        """Return how many tasks this process has, the one that answers included."""
+        return {"tasks": len(asyncio.all_tasks())}
+
     async def stall(self, each_s: float, busy_s: float) -> Answer:
         """Keep this process's loop busy for `busy_s` of every `each_s`; 0 ends that.
 
@@ -100,7 +104,7 @@ async def run(host: str, folder: Path, backend: str) -> None:
         Front(engine) as front,
     ):
         work = Host(engine, front)
-        names = ("facts", "publish", "view", "wall", "assign", "relay", "end", "stats", "stall")
+        names = ("facts", "publish", "view", "wall", "assign", "relay", "end", "stats", "tasks", "stall")
         await serve({name: getattr(work, name) for name in names})
 
 

@@ -9,8 +9,9 @@ from statistics import median
 from gateway.bench.fanout import SHAPES, Scenario, fan_out, half_of_limit, stalled_control
 from gateway.bench.figures import Figures, Reach, spread
 from gateway.bench.picture import Bar, chart
-from gateway.bench.pictures import cuts, hop, joins, losses, slots, soak
+from gateway.bench.pictures import cuts, hop, joins, losses, slots
 from gateway.bench.run import Options, Run
+from gateway.bench.soak import soak
 from protocols.errors import ConfigError, SilianError
 
 SCENARIOS: dict[str, Scenario] = {
@@ -38,6 +39,12 @@ REACHES = (
     Reach("freeze_ratio_loss5", 0.05),
     Reach("recover_after_cut_p95_s", 3.0),
     Reach("soak_sessions_left", 0.0),
+    Reach("soak_sessions_too_many", 0.0),
+    Reach("soak_worker_files_grown", 0.0),
+    Reach("soak_control_files_grown", 0.0),
+    Reach("soak_control_tasks_grown", 0.0),
+    Reach("soak_worker_leak_mb_per_1000_joins", 2.0),
+    Reach("soak_control_leak_mb_per_1000_joins", 2.0),
 )
 """Figures of the contract (design, numbers) and of the media engine's decisions."""
 

@@ -241,6 +241,10 @@ class Peer:
         """Say goodbye and free the port."""
         if not self.ended and self._dtls is not None:
             self._dtls.close()
+        self.vanish()
+
+    def vanish(self) -> None:
+        """Free the port without a word."""
         self.ended = True
         self.rest()
         self._socket.close()

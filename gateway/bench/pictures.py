@@ -1,4 +1,4 @@
-"""Pictures as a viewer gets them: joins, slot switches, relay hops, lossy lines, cuts, and a soak."""
+"""Pictures as a viewer gets them: joins, slot switches, relay hops, lossy lines, and cuts."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,6 @@ from statistics import median
 from gateway.bench.child import Child, child
 from gateway.bench.contenders import Hosted, stream_name
 from gateway.bench.fanout import best_engine
-from gateway.bench.processes import open_files, rss_mb
 from gateway.bench.run import Run
 from protocols.errors import LinkError
 
@@ -20,13 +19,14 @@ LOOPBACK = "127.0.0.1"
 
 
 @contextlib.asynccontextmanager
-async def _viewing(run: Run, host: str) -> AsyncIterator[Child]:
+async def viewing(run: Run, host: str) -> AsyncIterator[Child]:
+    """Run the decoding load for one scenario."""
     arguments = ["--host", host]
     async with child("viewing", "gateway.bench.viewing", arguments, run.options.folder, "load") as process:
         yield process
 
 
-async def _published(
+async def published(
     run: Run, load: Child, engine: Hosted, *, key_frame_s: float, stream: int = 0, shade: int = 110
 ) -> int:
     """Let the load publish a stream; returns the publisher's number once the first group of pictures is under way."""
@@ -45,11 +45,11 @@ async def joins(run: Run) -> None:
     count = 5 if run.options.quick else ENOUGH
     chance = random.Random(run.options.seed)  # noqa: S311 - the moment of a join, not a secret
     async with contextlib.AsyncExitStack() as stack:
-        load = await stack.enter_async_context(_viewing(run, run.options.host))
+        load = await stack.enter_async_context(viewing(run, run.options.host))
         _, engine = await best_engine(run, stack)
         facts = await engine.host.ask("facts")
         for stream, (key_frame_s, suffix) in enumerate(((1.0, ""), (4.0, "_key4s"))):
-            number = await _published(run, load, engine, key_frame_s=key_frame_s, stream=stream)
+            number = await published(run, load, engine, key_frame_s=key_frame_s, stream=stream)
             url = f"{facts['url']}/whep/{stream_name(stream)}"
             await load.ask("join", url=url, codec="VP8")  # imports and the first handshake are no viewer's
             found = []
@@ -89,14 +89,14 @@ async def slots(run: Run) -> None:
     """Measure slot switches of a wall: assignment to the first decoded picture of the new stream."""
     count = 6 if run.options.quick else ENOUGH
     async with contextlib.AsyncExitStack() as stack:
-        load = await stack.enter_async_context(_viewing(run, run.options.host))
+        load = await stack.enter_async_context(viewing(run, run.options.host))
         _, engine = await best_engine(run, stack)
         if not (await engine.host.ask("facts"))["wall"]:
             run.figures.note("slot switches were not measured: the engine has no walls")
             return
         shades = (70, 160)
         for stream, shade in enumerate(shades):
-            await _published(run, load, engine, key_frame_s=2.0, stream=stream, shade=shade)
+            await published(run, load, engine, key_frame_s=2.0, stream=stream, shade=shade)
         made = await load.ask("seat", codec="VP8")
         wall = await engine.host.ask("wall", sdp=made["sdp"])
         await load.ask("accept", peer=made["peer"], sdp=wall["sdp"])
@@ -117,7 +117,7 @@ async def losses(run: Run) -> None:
     """Measure frozen seconds behind lines that lose 1, 5 and 10 % both ways with 50 ms of jitter."""
     seconds = 6.0 if run.options.quick else 30.0
     async with contextlib.AsyncExitStack() as stack:
-        load, engine, url, port = await _behind_lines(run, stack)
+        load, engine, url, port = await behind_lines(run, stack)
         seats = {}
         for percent in (1, 5, 10):
             made = await load.ask(
@@ -140,11 +140,11 @@ async def losses(run: Run) -> None:
         del engine
 
 
-async def _behind_lines(run: Run, stack: contextlib.AsyncExitStack) -> tuple[Child, Hosted, str, int]:
+async def behind_lines(run: Run, stack: contextlib.AsyncExitStack) -> tuple[Child, Hosted, str, int]:
     """Run an engine on loopback, where bad lines are made, with a stream; returns its WHEP address and UDP port."""
-    load = await stack.enter_async_context(_viewing(run, LOOPBACK))
+    load = await stack.enter_async_context(viewing(run, LOOPBACK))
     _, engine = await best_engine(run, stack, "behind-lines", LOOPBACK)
-    await _published(run, load, engine, key_frame_s=2.0)
+    await published(run, load, engine, key_frame_s=2.0)
     facts = await engine.host.ask("facts")
     return load, engine, f"{facts['url']}/whep/{stream_name(0)}", int(facts["port"])
 
@@ -156,7 +156,7 @@ async def cuts(run: Run) -> None:
         plan = [(5.0, ENOUGH_CUTS), (30.0, ENOUGH_CUTS), (600.0, 2)]
     found: list[float] = []
     async with contextlib.AsyncExitStack() as stack:
-        load, _, url, port = await _behind_lines(run, stack)
+        load, _, url, port = await behind_lines(run, stack)
         seat = (await load.ask("watch", url=url, codec="VP8", port=port, loss=0.0, jitter_s=0.0, seed=1))["seat"]
         await asyncio.sleep(1.5)
         for seconds, times in plan:
@@ -172,34 +172,3 @@ async def cuts(run: Run) -> None:
             found += here
     run.figures.ranked("recover_after_cut_p95_s", found, 2 * ENOUGH_CUTS)
     run.figures.note("cuts stand on the viewer's line; its viewer makes a new session after 2 s without a picture")
-
-
-async def soak(run: Run) -> None:
-    """Let viewers come and go and the source blink for the minutes asked for; measure what the worker keeps."""
-    minutes = run.options.soak_minutes or (0.1 if run.options.quick else 0.5)
-    async with contextlib.AsyncExitStack() as stack:
-        load = await stack.enter_async_context(_viewing(run, run.options.host))
-        _, engine = await best_engine(run, stack)
-        facts = await engine.host.ask("facts")
-        pid, url = facts["workers"][0], f"{facts['url']}/whep/{stream_name(0)}"
-        number = await _published(run, load, engine, key_frame_s=1.0)
-        marks: list[tuple[float, float, int]] = []
-        began, turn = time.monotonic(), 0
-        while (past := time.monotonic() - began) < minutes * 60:
-            await load.ask("join", url=url, codec="VP8")
-            turn += 1
-            if turn % 10 == 0:
-                await load.ask("drop", peers=[number])
-                number = await _published(run, load, engine, key_frame_s=1.0)
-            marks.append((past, rss_mb(pid), open_files(pid)))
-            await asyncio.sleep(max(0.0, turn - past) if minutes > 1 else 0.05)
-        await load.ask("drop", peers=[number])
-        await asyncio.sleep(1.0)
-        left = await engine.host.ask("stats")
-    half = marks[len(marks) // 2 :]  # the first half fills caches
-    run.figures.put("soak_joins", turn)
-    run.figures.put("soak_minutes", minutes)
-    run.figures.put("soak_rss_mb", half[-1][1])
-    run.figures.put("soak_rss_mb_per_1000_joins", (half[-1][1] - half[0][1]) / max(1, len(half) - 1) * 1000)
-    run.figures.put("soak_open_files_grown", half[-1][2] - half[0][2])
-    run.figures.put("soak_sessions_left", sum(left["sessions"].values()))

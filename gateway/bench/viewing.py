@@ -6,6 +6,8 @@ import contextlib
 import time
 from datetime import UTC, datetime
 
+from typing_extensions import override
+
 from gateway.adapters.media_embedded import identity
 from gateway.bench.child import Answer, serve
 from gateway.bench.impair import BadLine, Impairment
@@ -51,8 +53,11 @@ class Viewing(Load):
         self._seats[number] = seat
         return number
 
-    async def join(self, url: str, codec: str, within_s: float = 20.0) -> Answer:
-        """Join, wait for the first decoded picture, leave; returns the seconds from the request to the picture."""
+    async def join(self, url: str, codec: str, within_s: float = 20.0, *, silent: bool = False) -> Answer:
+        """Join, wait for the first decoded picture, leave; returns the seconds from the request to the picture.
+
+        `silent` leaves without a word: nothing is heard of the viewer any more.
+        """
         watcher = Watcher(self._shop, codec)
         shown = asyncio.Event()
         watcher.on_frame = shown.set
@@ -68,14 +73,24 @@ class Viewing(Load):
         except TimeoutError as error:
             raise LinkError(f"no picture within {within_s:g} s of a join") from error
         finally:
-            await client.delete()
+            if not silent:
+                await client.delete()
             await client.aclose()
-            self._leave(number)
+            self._leave(number, silent=silent)
 
-    def _leave(self, number: int) -> None:
+    def _leave(self, number: int, *, silent: bool) -> None:
         seat = self._seats.pop(number)
         self._peers.pop(number, None)
-        seat.watcher.close()
+        if silent:
+            seat.watcher.vanish()
+        else:
+            seat.watcher.close()
+
+    @override
+    async def drop(self, peers: list[int]) -> Answer:
+        for number in peers:
+            self._seats.pop(number, None)
+        return await super().drop(peers)
 
     async def seat(self, codec: str) -> Answer:
         """Make a watcher and its offer, for whoever carries the offer himself; then `accept`."""

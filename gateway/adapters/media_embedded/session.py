@@ -313,7 +313,10 @@ class Session:
         self.line.sent.octets += len(secured)
 
     def close(self) -> None:
-        """End it: close_notify to the peer, no more timers, no more keys."""
+        """End it: close_notify to the peer, no more timers, no more keys.
+
+        Nothing here holds the session in a ring then: the collector, which comes rarely, would find it too late.
+        """
         self._closed = True
         for _ in self.inbox:
             self._exchange.drop("not_the_source")
@@ -321,6 +324,7 @@ class Session:
         self.srtp = None
         if self._dtls is not None:
             self._dtls.close()
+            self._dtls = None
 
 
 def plan_of(track: Track) -> Plan:

@@ -66,17 +66,7 @@ class Library:
                 loaded, "packets_told", _int, _bytes, _size, _int, _bytes, _int, _bytes, _int, _place, _int
             )
             self._lost = self._function(loaded, "packets_lost", _int, _int)
-            self._note = self._function(loaded, "packets_note", _int, _bytes, _size)
-            self._feedback = self._function(
-                loaded, "packets_feedback", _int, _bytes, _int, _place, _size, _double, _place
-            )
-            self._arrived = self._function(loaded, "packets_arrived", _int, _int, _bytes, _int, _int, _double)
-            self._bounded = self._function(loaded, "packets_bounded", _int, _double, _double)
-            self._reported = self._function(loaded, "packets_reported", _int, _double, _double, _double)
-            self._estimate = self._function(loaded, "packets_estimate", _int, _double, _place)
-            self._route = self._function(loaded, "packets_route", _int, _bytes)
-            self._unroute = self._function(loaded, "packets_unroute", _int, _bytes)
-            self._heard = self._function(loaded, "packets_heard", _int, _place)
+            self._bind_feedback(loaded)
         except (OSError, AttributeError) as error:
             raise CompiledError(f"{path.name} does not load: {error}") from error
         if not bind(CRYPTO.encode()):
@@ -90,6 +80,17 @@ class Library:
         self._flag, self._left = ctypes.c_int32(), ctypes.c_int32()
         self._flag_at, self._left_at = ctypes.addressof(self._flag), ctypes.addressof(self._left)
         self._rates, self._counts = (ctypes.c_double * 2)(), (ctypes.c_int64 * 2)()
+
+    def _bind_feedback(self, loaded: ctypes.CDLL) -> None:
+        self._note = self._function(loaded, "packets_note", _int, _bytes, _size)
+        self._feedback = self._function(loaded, "packets_feedback", _int, _bytes, _int, _place, _size, _double, _place)
+        self._arrived = self._function(loaded, "packets_arrived", _int, _int, _bytes, _int, _int, _double)
+        self._bounded = self._function(loaded, "packets_bounded", _int, _double, _double)
+        self._reported = self._function(loaded, "packets_reported", _int, _double, _double, _double)
+        self._estimate = self._function(loaded, "packets_estimate", _int, _double, _place)
+        self._route = self._function(loaded, "packets_route", _int, _bytes)
+        self._unroute = self._function(loaded, "packets_unroute", _int, _bytes)
+        self._heard = self._function(loaded, "packets_heard", _int, _place)
 
     @staticmethod
     def _function(loaded: ctypes.CDLL, name: str, *arguments: Any) -> Callable[..., int]:

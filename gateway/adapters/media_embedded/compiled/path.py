@@ -5,6 +5,7 @@ Packets that are not of a plan (joins, repetitions, fillers), connections by TCP
 
 import functools
 import logging
+import struct
 from collections.abc import Mapping, Sequence
 
 from typing_extensions import override
@@ -22,13 +23,18 @@ from gateway.adapters.media_embedded.srtp_gcm import GCM, TAG, GcmSrtp, key_pair
 
 logger = logging.getLogger(__name__)
 MAX_ADDRESSES = 8192
-"""Addresses whose bytes are remembered; then all are made anew."""
+"""Addresses whose bytes are remembered, and legs whose lanes are; then all are made anew."""
+Told = tuple[int, Address | None, int, int, bytes, int, int]
+"""The session's number, its address, timestamp step, payload type, tail, size and first byte of a leg's heads."""
+_HEAD = struct.Struct("=qqd")
+_BEGIN, _BEGIN_SIZE = _HEAD.pack, _HEAD.size
+"""What changes from run to run of a leg: the beginning of LEG."""
 
 
 class Table:
     """The packets of one run as the library reads them; `longest` and `octets` are of the payloads."""
 
-    __slots__ = ("longest", "octets", "packed", "rows")
+    __slots__ = ("count", "longest", "octets", "packed", "rows")
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
@@ -37,7 +43,7 @@ class Table:
         for number, marker, timestamp, payload in rows:
             packed.append(ROW.pack(number, timestamp, at, len(payload), marker))
             at += len(payload)
-        self.longest, self.octets = max(map(len, payloads)), at
+        self.count, self.longest, self.octets = len(rows), max(map(len, payloads)), at
         self.packed = (b"".join(packed), b"".join(payloads), len(payloads))
 
 
@@ -50,6 +56,7 @@ class CompiledPath(BatchedPath):
         super().__init__(segmenting=segmenting)
         self._library = library
         self._addresses: dict[Address, bytes] = {}
+        self._lanes: dict[int, tuple[Told, bytes]] = {}
         self._table: Table | None = None
         self._port: CompiledPort | None = None
         self._legs: list[bytes] = []
@@ -69,7 +76,7 @@ class CompiledPath(BatchedPath):
     def send(self, out: Out, sessions: Mapping[str, Session]) -> None:
         for item in out:
             session = sessions.get(item[0])
-            if session is not None and not self._plan(session, item[2]):
+            if session is not None and not self._plan(session, item[1], item[2]):
                 self._carry_out()  # what was planned before goes before
                 if isinstance(item[2], Planned):
                     session.transport.late(item[2].note)
@@ -78,10 +85,10 @@ class CompiledPath(BatchedPath):
                     session.srtp.noted(session.line)
         self._carry_out()
 
-    def _plan(self, session: Session, sent: Sequence[object]) -> bool:
+    def _plan(self, session: Session, ssrc: int, sent: Sequence[object]) -> bool:
         """Add a leg to the next call; False where it must go another way."""
-        port, srtp = session.port, session.srtp
-        if not (isinstance(sent, Planned) and isinstance(srtp, CompiledSrtp) and isinstance(port, CompiledPort)):
+        port, srtp, address = session.port, session.srtp, session.address
+        if type(sent) is not Planned or type(srtp) is not CompiledSrtp or type(port) is not CompiledPort:
             return False
         rows, step, later, payload_type, wide, tail = sent.recipe
         table = self._table
@@ -90,30 +97,32 @@ class CompiledPath(BatchedPath):
             table = self._table = Table(rows)
             self._port = port
         size = sent.head_size
-        to = b"" if session.address is None else self._addresses.get(session.address) or self._known(session.address)
-        if not to or table.longest + size > MAX_PLAIN or len(tail) > MAX_TAIL:
+        lane = self._lanes.get(ssrc)
+        told = (srtp.number, address, later, payload_type, tail, size, sent.first)
+        if lane is None or lane[0] != told:
+            lane = self._lane(ssrc, told)
+        if table.longest + size > MAX_PLAIN or not lane[1]:
             return False
-        counted = size > 8 + len(tail)
-        self._legs.append(
-            LEG.pack(
-                step,
-                wide,
-                sent.at,
-                srtp.number,
-                later & 0xFFFFFFFF,
-                counted,
-                sent.first,
-                payload_type,
-                len(tail),
-                len(to),
-                tail,
-                to,
-            )
-        )
-        count = len(rows)
+        self._legs.append(_BEGIN(step, wide, sent.at) + lane[1])
+        count = table.count
         session.traffic.packets_out += count
         session.line.sent.octets += table.octets + count * (size + TAG)
         return True
+
+    def _lane(self, ssrc: int, told: Told) -> tuple[Told, bytes]:
+        """Spell what stays the same from run to run of a leg; nothing where the library cannot take it."""
+        number, address, later, payload_type, tail, size, first = told
+        to = b"" if address is None else self._addresses.get(address) or self._known(address)
+        rest = b""
+        if to and len(tail) <= MAX_TAIL:
+            counted = size > 8 + len(tail)
+            rest = LEG.pack(
+                0, 0, 0.0, number, later & 0xFFFFFFFF, counted, first, payload_type, len(tail), len(to), tail, to
+            )[_BEGIN_SIZE:]
+        if len(self._lanes) >= MAX_ADDRESSES:
+            self._lanes.clear()
+        self._lanes[ssrc] = told, rest
+        return told, rest
 
     def _known(self, address: Address) -> bytes:
         if len(self._addresses) >= MAX_ADDRESSES:

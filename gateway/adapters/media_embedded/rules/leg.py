@@ -63,10 +63,11 @@ class Leg:
 
     def __init__(self, plan: Plan, owner: str, transport: Transport | None = None) -> None:
         self.plan = plan
-        self.owner = owner
+        self.owner, self.ssrc = owner, plan.ssrc
         self._transport = transport if plan.transport_extension else None
         self._first, self._tail, self._pack = _packer(plan, counted=self._transport is not None)
         self._tails = {-1: self._tail}
+        self._levelled = plan.level_extension > 0
         self._head_size = TIMESTAMPED + len(self._tail) + (0 if self._transport is None else COUNT)
         self.packets = self.octets = 0
         self.dropped: dict[str, int] = {}
@@ -74,6 +75,7 @@ class Leg:
         self.catching_up = False
         self._allowance = Allowance()
         self._repeater = None if plan.rtx is None else Repeater(plan.rtx, self._transport)
+        self._make_run = _maker(self._first, self._pack, counted=self._transport is not None)
         self._ring = Ring(VIDEO_RING if plan.kind == "video" else AUDIO_RING, self._make_run)
         self._rate_ms = 90 if plan.kind == "video" else 48
         self._generation: tuple[int, int] | None = None
@@ -87,7 +89,7 @@ class Leg:
         self._sent_at: float | None = None
         self._squeezed: dict[int, int] = {}
         self._picture_steps = (0, 0)
-        self._live: tuple[int, int, str, int] | None = None
+        self._live: tuple[int, tuple[int, str], int] | None = None
         self._last_vp8: bytes | None = None
         self._joined_at: float | None = None
         self._joined_number = 0
@@ -95,54 +97,44 @@ class Leg:
 
     def take(self, run: Run, gop: Gop, source: int, now: float) -> Sequence[Sent]:
         """Take packets of the source number `source`, all of them already added to `gop`; returns what to send now."""
-        live, first = self._live, run.first
+        live = self._live
         if (
-            live is not None and run.plain and live[0] == source and live[1] == first.generation
-            and live[2] == first.codec and first.number + self._step >= self._number
+            live is not None and run.plain and live[0] == source and live[1] == run.kind
+            and run.first_number + self._step >= self._number
             and (not self._squeezed or self._squeezed.keys().isdisjoint(run.stamps))
         ):  # fmt: skip
-            return self._pass(run, live[3], now)
+            return self._pass(run, live[2], now)
         return self._take_singly(run, gop, source, now)
 
     def _pass(self, run: Run, payload_type: int, now: float) -> Planned:
         """Take a plain run in steady state: the way of nearly all packets, so everything is at hand here."""
-        rows, later = run.rows, self._timestamp_step
-        if run.first.codec == "vp8":
+        rows, step, later, transport = run.rows, self._step, self._timestamp_step, self._transport
+        if run.kind[1] == "vp8":
             if self._picture_steps != (0, 0):
                 rows, malformed = run.moved(self._picture_steps)
                 if malformed:
                     self._drop("malformed", malformed)
             self._last_vp8 = rows[-1][3]
-        wide = 0 if self._transport is None else self._transport.next
-        tail = self._tail_of(run.first.loudness) if self.plan.level_extension else self._tail
-        recipe = _new(Recipe, (rows, self._step, later, payload_type, wide, tail))
-        if self._transport is not None:
-            self._transport.plan(run.lengths, self._head_size, now)
-        self._ring.extend(recipe)
-        self._number = run.last.number + self._step + 1
+        tail = self._tail_of(run.first.loudness) if self._levelled else self._tail
+        if transport is None:
+            recipe = _new(Recipe, (rows, step, later, payload_type, 0, tail))
+        else:
+            recipe = _new(Recipe, (rows, step, later, payload_type, transport.next, tail))
+            if transport.carried:
+                transport.next += run.count
+            else:
+                transport.note(run.lengths, self._head_size, now)
+        self._ring.extend(recipe, run.first_number + step, run.last_number + step)
+        self._number = run.last_number + step + 1
         newest = (run.newest + later) & 0xFFFFFFFF
         if 0 < (newest - self._newest_timestamp) & 0xFFFFFFFF < 1 << 31:
             self._newest_timestamp = newest
-        if self._squeezed and run.last.number > self._cursor + VIDEO_RING:
+        if self._squeezed and run.last_number > self._cursor + VIDEO_RING:
             self._squeezed = {}
         self._sent_at = now
-        self.packets += len(rows)
+        self.packets += run.count
         self.octets += run.octets
         return Planned(recipe, self._first, self._head_size, now, self._make_run)
-
-    def _make_run(self, recipe: Recipe) -> list[Sent]:
-        """Make the packets of a recipe: once to send them, and the very same ones again for who missed them."""
-        rows, step, later, pt, following, tail = recipe
-        pack, first = self._pack, self._first
-        if self._transport is None:
-            return [
-                (n + step, pack(first, m | pt, n + step & 0xFFFF, t + later & 0xFFFFFFFF, tail), payload)
-                for n, m, t, payload in rows
-            ]
-        return [
-            (n + step, pack(first, m | pt, n + step & 0xFFFF, t + later & 0xFFFFFFFF, tail, wide & 0xFFFF), payload)
-            for wide, (n, m, t, payload) in enumerate(rows, following)
-        ]
 
     def _take_singly(self, run: Run, gop: Gop, source: int, now: float) -> list[Sent]:
         out: list[Sent] = []
@@ -166,7 +158,8 @@ class Leg:
         if self._generation is None or self.catching_up or self.starved or payload_type is None:
             self._live = None
         else:
-            self._live = (*self._generation, run.last.codec, payload_type)
+            source, generation = self._generation
+            self._live = (source, (generation, run.last.codec), payload_type)
 
     def _take_one(self, media: Media, now: float) -> list[Sent]:
         if self._squeezed and media.number > self._cursor + VIDEO_RING:
@@ -379,6 +372,29 @@ def _packer(plan: Plan, *, counted: bool) -> tuple[int, bytes, Callable[..., byt
     tail = _tail(plan, -1, counted=counted)
     layout = struct.Struct(f"!BBHI{len(tail)}s" + ("H" if counted else ""))
     return 0x90 if len(tail) > SSRC else 0x80, tail, layout.pack
+
+
+def _maker(first: int, pack: Callable[..., bytes], *, counted: bool) -> Callable[[Recipe], list[Sent]]:
+    """Return what makes the packets of a recipe: once to send them, and the very same ones again for who missed them.
+
+    It knows nothing of the leg: a ring and its leg must not keep each other alive.
+    """
+
+    def plain(recipe: Recipe) -> list[Sent]:
+        rows, step, later, pt, _, tail = recipe
+        return [
+            (n + step, pack(first, m | pt, n + step & 0xFFFF, t + later & 0xFFFFFFFF, tail), payload)
+            for n, m, t, payload in rows
+        ]
+
+    def numbered(recipe: Recipe) -> list[Sent]:
+        rows, step, later, pt, following, tail = recipe
+        return [
+            (n + step, pack(first, m | pt, n + step & 0xFFFF, t + later & 0xFFFFFFFF, tail, wide & 0xFFFF), payload)
+            for wide, (n, m, t, payload) in enumerate(rows, following)
+        ]
+
+    return numbered if counted else plain
 
 
 def _tail(plan: Plan, loudness: int, *, counted: bool) -> bytes:

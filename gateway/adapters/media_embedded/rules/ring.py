@@ -97,16 +97,16 @@ class Ring:
             self.highest = number
         return True
 
-    def extend(self, recipe: Recipe) -> None:
-        """Keep a run of ascending numbers that are all higher than `highest` and lie within `size`; not any others."""
-        slots, mask, rows, step = self._slots, self._mask, recipe.rows, recipe.step
-        first, last, count = rows[0][0] + step, rows[-1][0] + step, len(rows)
-        place = first & mask
-        if last - first + 1 == count and place + count <= len(slots):  # nothing missing, no wrap: nearly always
+    def extend(self, recipe: Recipe, first: int, last: int) -> None:
+        """Keep a run of ascending numbers from `first` to `last`, all higher than `highest`, that lie within `size`."""
+        slots, mask = self._slots, self._mask
+        rows = recipe[0]
+        count, place = len(rows), first & mask
+        if last - first + 1 == count and place + count <= mask + 1:  # nothing missing, no wrap: nearly always
             slots[place : place + count] = (recipe,) * count
         else:
             for row in rows:
-                slots[row[0] + step & mask] = recipe
+                slots[row[0] + recipe.step & mask] = recipe
         self.highest = last
 
     def _number_at(self, place: int) -> int | None:

@@ -17,11 +17,13 @@ SPAN = 128
 class Run:
     """At least one packet. `plain` runs (one generation, codec and loudness, ascending, nothing empty) go the fast way.
 
-    `keyed` says that a key frame begins in it.
+    `keyed` says that a key frame begins in it; `kind` is generation and codec of its first packet, which all of a plain
+    run share.
     """
 
     __slots__ = (
-        "_moved", "first", "keyed", "last", "lengths", "newest", "octets", "packets", "plain", "rows", "stamps",
+        "_moved", "count", "first", "first_number", "keyed", "kind", "last", "last_number", "lengths", "newest",
+        "octets", "packets", "plain", "rows", "stamps",
     )  # fmt: skip
 
     def __init__(self, packets: Sequence[Media]) -> None:
@@ -46,6 +48,8 @@ class Run:
             self.rows.append((number, 0x80 if marker else 0, timestamp, payload))
             self.stamps.add(timestamp)
         self.plain = self.plain and self.last.number - self.first.number < SPAN
+        self.kind, self.count = (generation, codec), len(self.rows)
+        self.first_number, self.last_number = self.first.number, self.last.number
         self.newest = newest
         self.octets = sum(self.lengths)
 

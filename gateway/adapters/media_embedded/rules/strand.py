@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Ingest, Media
 from gateway.adapters.media_embedded.rules.leg import Leg
-from gateway.adapters.media_embedded.rules.ring import Sent
+from gateway.adapters.media_embedded.rules.ring import Planned, Sent
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.rtp import Packet
 from gateway.adapters.media_embedded.rules.run import Run
@@ -105,8 +105,8 @@ class Strand:
             sent = leg.take(run, gop, source, now)
             if leg.catching_up and leg not in self._catching:
                 self._catching.append(leg)
-            if sent:
-                out.append((leg.owner, leg.plan.ssrc, sent))
+            if type(sent) is Planned or sent:  # a plan is never empty, and asking it costs
+                out.append((leg.owner, leg.ssrc, sent))
         return out
 
     def _keep(self, run: Run) -> None:

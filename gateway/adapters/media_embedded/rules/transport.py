@@ -20,7 +20,7 @@ Entry = tuple[int, float, Sequence[int], int]
 class Transport:
     """One for a session, shared by its legs. `next` is the number of the next packet; it never wraps here.
 
-    `carried` says that who sends plans notes them too.
+    `carried` says that who sends plans notes them too: a leg only takes numbers for them then.
     """
 
     __slots__ = ("carried", "log", "next")
@@ -34,13 +34,6 @@ class Transport:
         """Remember a batch that took its numbers from `next` on; `lengths` of payloads may be shared and is kept."""
         self.log.append((self.next, now, lengths, head))
         self.next += len(lengths)
-
-    def plan(self, lengths: Sequence[int], head: int, now: float) -> None:
-        """Take numbers for a plan; whoever carries it out notes it then, or says by `late` that he does not."""
-        if self.carried:
-            self.next += len(lengths)
-        else:
-            self.note(lengths, head, now)
 
     def late(self, entry: Entry) -> None:
         """Remember a plan that was sent another way; only where plans are `carried`, else it is remembered already."""

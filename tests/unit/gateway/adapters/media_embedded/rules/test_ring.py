@@ -14,6 +14,10 @@ def run(*numbers: int, wide: int = 0) -> Recipe:
     return Recipe([(number, 0, 0, b"%d" % number) for number in numbers], 100, 0, 96, wide, b"")
 
 
+def keep(ring: Ring, recipe: Recipe) -> None:
+    ring.extend(recipe, recipe.rows[0][0] + recipe.step, recipe.rows[-1][0] + recipe.step)
+
+
 def test_what_was_sent_is_found_by_its_sixteen_bits() -> None:
     ring = Ring(8, made)
     for number in range(65530, 65545):
@@ -45,8 +49,8 @@ def test_no_number_is_ever_given_two_contents(numbers: list[int]) -> None:
 
 def test_packets_of_a_run_are_made_again_and_their_numbers_stay_used() -> None:
     ring = Ring(8, made)
-    ring.extend(run(1, 2, 4, wide=7))
-    ring.extend(run(6, wide=8))
+    keep(ring, run(1, 2, 4, wide=7))
+    keep(ring, run(6, wide=8))
     assert (ring.highest, ring.get(104), ring.get(106)) == (106, (104, b"h7", b"4"), (106, b"h8", b"6"))
     assert ring.get(103) is None
     assert [number for number in range(101, 107) if ring.put((number, b"late", b""))] == [103, 105]
@@ -57,9 +61,9 @@ def test_packets_of_a_run_are_made_again_and_their_numbers_stay_used() -> None:
 
 def test_holes_bear_the_head_before_them_and_old_runs_are_forgotten() -> None:
     ring = Ring(8, made)
-    ring.extend(run(1, 2, 4, wide=7))
+    keep(ring, run(1, 2, 4, wide=7))
     assert ring.holes(100, 105) == [(103, b"h7")]
-    ring.extend(run(9, 10, 11, wide=8))
+    keep(ring, run(9, 10, 11, wide=8))
     assert (ring.get(101), ring.get(102), ring.get(104)) == (None, None, (104, b"h7", b"4"))
     assert [sent[0] for sent in ring.since(0)] == [104, 109, 110, 111]
     assert ring.holes(104, 110) == [(number, b"h7") for number in range(105, 109)]
