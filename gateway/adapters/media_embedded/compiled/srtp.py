@@ -12,7 +12,7 @@ from gateway.adapters.media_embedded.rules.estimate import REORDERED
 from gateway.adapters.media_embedded.rules.flight import Piece
 from gateway.adapters.media_embedded.rules.line import Line
 from gateway.adapters.media_embedded.rules.rtp import Packet
-from gateway.adapters.media_embedded.rules.stun import Address
+from gateway.adapters.media_embedded.rules.stun import TCP, Address
 from gateway.adapters.media_embedded.rules.transport_feedback import Run, TransportFeedback
 from gateway.adapters.media_embedded.srtp import SrtpError
 from gateway.adapters.media_embedded.srtp_gcm import GcmSrtp, SessionKeys
@@ -58,7 +58,8 @@ class CompiledSrtp(GcmSrtp):
 
     @override
     def heard_by(self, addresses: Iterable[Address], line: Line) -> None:
-        wanted = {raw for address in addresses if (raw := sockaddr(address))} if line.counted else set()
+        datagrams = [address for address in addresses if not address[0].startswith(TCP)] if line.counted else []
+        wanted = {raw for address in datagrams if (raw := sockaddr(address))}
         for raw in self._heard_by - wanted:
             self._library.unroute(self.number, raw)
         kept = self._heard_by & wanted

@@ -126,6 +126,13 @@ async def test_only_the_owner_of_an_address_is_heard_by_it(ear: Ear) -> None:
     assert not LIBRARY.unroute(number, sockaddr(peer.address)), "it went with its keys"
 
 
+async def test_a_peer_that_came_by_a_connection_is_left_to_it(ear: Ear) -> None:
+    peer = ear.peer()
+    peer.srtp.heard_by([("tcp:127.0.0.1", 7), peer.address], peer.line)
+    assert not LIBRARY.unroute(peer.srtp.number, sockaddr(("127.0.0.1", 7)))
+    assert await ear.hear(peer, peer.feedback()) == []
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2), st.integers(0, 400)), max_size=900))
 def test_routes_are_a_table(script: list[tuple[bool, int, int]]) -> None:
