@@ -42,8 +42,9 @@ setup-interop: setup-system
 	@cd tests/support/interop && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 
 test: setup-system setup-interop check
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/contracts tests/simulation tests/integration
-	$(BIN)/python -m pytest -q tests/browser
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 5 \
+		tests/contracts tests/simulation tests/integration
+	$(BIN)/python -m pytest -q --durations 20 --durations-min 5 tests/browser
 
 format: setup-dev
 	$(BIN)/ruff format .

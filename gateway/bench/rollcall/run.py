@@ -36,7 +36,7 @@ REVISED_S = 90.0
 OVER_S = 400.0
 VERDICTS = FINAL | {PointState.NO_ANSWER, PointState.LINK_LOST, PointState.MAKEUP}
 """A round has ended so; whoever is not there may be asked again."""
-LOOK_S, SAY_S = 0.5, 2.0
+LOOK_S, SAY_S = 1.0, 2.0
 ALONE = frozenset({"power", "late", "cut"})
 ENDED = ("reviewing", "partial", "cancelled")
 REACHES = (
