@@ -16,6 +16,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -121,6 +122,7 @@ class Gatherer:
     async def __aenter__(self) -> "Gatherer":
         for path in await asyncio.to_thread(_left, self._folder):
             await self._keep_left(path)
+        await asyncio.to_thread(import_module, "numpy")  # half a second that no first picture shall wait for
         self._tasks.start("retention", self._evidence.keep_tidy)
         return self
 
