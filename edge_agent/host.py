@@ -8,12 +8,16 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edge_agent.app import Agent
 from edge_agent.box import BoxWatch
 from edge_agent.logs import start_logging
 from edge_agent.settings import Settings, load
+
+THREADS = 6
+"""The default of one agent on two cores (`concurrent.futures`)."""
 
 
 def make_agent(settings: Settings) -> Agent:
@@ -26,6 +30,9 @@ def make_agent(settings: Settings) -> Agent:
 async def run(files: Sequence[Path]) -> None:
     """Run the agents of the files until SIGTERM; one that fails ends all."""
     agents = [make_agent(load(file)) for file in files]
+    # As many threads as so many boxes would have: the commits of one must not wait for the cameras of the others.
+    threads = ThreadPoolExecutor(THREADS * len(agents), thread_name_prefix="agents")
+    asyncio.get_running_loop().set_default_executor(threads)
 
     def stop() -> None:
         for agent in agents:

@@ -308,6 +308,7 @@ def _tell(judged: Judged, options: Options, figures: Figures) -> None:
     name = "rollcall_100_s" if options.counties == 100 else "rollcall_s"
     figures.put("rollcall_counties", options.counties)
     figures.put(name, judged.reachable_s)
+    figures.put("rollcall_unasked_s", judged.unasked_s)
     figures.put("rollcall_all_s", judged.all_s)
     figures.put("rollcall_false_present", judged.false_present)
     figures.put("rollcall_false_frozen", judged.false_frozen)

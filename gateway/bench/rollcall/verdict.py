@@ -20,6 +20,8 @@ class Judged:
     wrong_state: int
     lost_for_platform: int
     reachable_s: float | None
+    unasked_s: float | None
+    """The same without those whose verdict waited for a challenge number that nobody gave."""
     all_s: float | None
     wrong: tuple[str, ...]
     states: Mapping[str, int]
@@ -34,6 +36,7 @@ def judge(call: Mapping[str, Any], first: Mapping[str, float], counties: Sequenc
     began = datetime.fromisoformat(call["started_at"])
     wrong, counts = [], Counter[str]()
     settled: dict[bool, list[float]] = {True: [], False: []}
+    unasked: list[float] = []
     for county in counties:
         point = points.get(county.code)
         if point is None:
@@ -47,6 +50,8 @@ def judge(call: Mapping[str, Any], first: Mapping[str, float], counties: Sequenc
             last = (datetime.fromisoformat(point["settled_at"]) - began).total_seconds()
             reachable = county.story.name not in UNREACHABLE
             settled[reachable].append(first.get(county.code, last) if reachable else last)
+            if reachable and point["reason"] != AbsenceReason.UNPROVEN.value:
+                unasked.append(settled[reachable][-1])
     return Judged(
         false_present=counts["present"],
         false_frozen=counts["frozen"],
@@ -54,6 +59,7 @@ def judge(call: Mapping[str, Any], first: Mapping[str, float], counties: Sequenc
         wrong_state=counts["state"],
         lost_for_platform=counts["platform"],
         reachable_s=max(settled[True], default=None),
+        unasked_s=max(unasked, default=None),
         all_s=max(settled[True] + settled[False], default=None),
         wrong=tuple(wrong),
         states=dict(Counter(f"{point['state']}/{point['reason'] or '-'}" for point in points.values())),

@@ -32,7 +32,7 @@ def test_what_is_right_is_right_and_the_slowest_reachable_one_counts():
         [county("night"), county("nobody", "329001"), county("frozen", "329002")],
     )
     assert judged.wrong == ()
-    assert (judged.reachable_s, judged.all_s) == (20.0, 70.0)
+    assert (judged.reachable_s, judged.unasked_s, judged.all_s) == (20.0, 20.0, 70.0)
     assert judged.states == {"passed/-": 1, "absent/no_answer": 1, "failed/frozen": 1}
 
 
@@ -57,6 +57,12 @@ def test_what_is_planted_is_found(story, found, kind):
     assert getattr(judged, kind) == 1
     assert len(judged.wrong) == 1
     assert story in judged.wrong[0]
+
+
+def test_who_waited_for_the_number_counts_in_one_figure_only():
+    asked = point("329001", "failed", "unproven", "unknown", "2026-03-01T00:01:00+00:00")
+    judged = judge(call(point(), asked), {"329000": 9.0, "329001": 33.0}, [county("night"), county("frozen", "329001")])
+    assert (judged.reachable_s, judged.unasked_s) == (33.0, 9.0)
 
 
 def test_a_county_that_is_not_in_the_call_is_missed():
