@@ -13,6 +13,7 @@
     │   ├── BadTopicError        a topic outside the grammar, or another node's branch
     │   ├── BadClockError        a time too far from ours to be true
     │   ├── TooLargeError        a payload over its limit
+    │   ├── TooOftenError        a sensor that reports more often than it may
     │   └── BadMediaError        an SDP, candidate or codec that cannot be used
     │       └── UnreadableMediaError   not SDP at all
     ├── NotAllowedError          known caller, missing right

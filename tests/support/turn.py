@@ -11,6 +11,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from aiortc import RTCConfiguration, RTCIceServer
 
@@ -76,9 +77,9 @@ def server(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, stdout=(folder / "turn.log").open("wb"), stderr=subprocess.STDOUT)
 
 
-def used(connection: object) -> list[str]:
+def used(connection: Any) -> list[str]:
     """Return the kinds of local candidates over which a connection goes."""
-    transport = connection.sctp or connection.getTransceivers()[0].receiver  # type: ignore[attr-defined]
+    transport = connection.sctp or connection.getTransceivers()[0].receiver
     ice = transport.transport.transport._connection
     return [pair.local_candidate.type for pair in ice._nominated.values()]
 
