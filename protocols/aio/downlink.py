@@ -264,7 +264,7 @@ class Downlink:
         elif not self.owns(topic.node) and not _is_telemetry(topic):
             self.counters["frames_not_own"] += 1  # on its way when the branch changed hands: it is sent again
         elif isinstance(topic, topics.ReceiptTopic):
-            await self._take_receipt(child, parse_receipt(message.payload))
+            self._take_receipt(child, parse_receipt(message.payload))
         else:
             frame = parse_frame(message.payload)
             if frame.node != topic.node or frame.lane is not topic.lane:
@@ -329,14 +329,13 @@ class Downlink:
             else:
                 self.counters["telemetry_unheard"] += 1
 
-    async def _take_receipt(self, child: _Child, receipt: Receipt) -> None:
-        pump = self._pump_for(child)
+    def _take_receipt(self, child: _Child, receipt: Receipt) -> None:
+        pump, anew = self._pump_for(child), False
         if receipt.session is not None and receipt.session != child.peer_session:
-            if child.peer_session is not None and pump is not None:
-                pump.ask_anew()
+            anew = child.peer_session is not None
             child.peer_session = receipt.session
         if pump is not None:
-            await pump.on_receipt(receipt)
+            pump.hear(receipt, anew=anew)
 
     async def _hear(self, node: str, epoch: str, number: int, refused: tuple[Refusal, ...]) -> None:
         if self._link is None or self._desk is None:

@@ -29,13 +29,15 @@ Publish = Callable[[Lane, bytes], Awaitable[None]]
 TURN = 128
 """Parcels of the live and backfill lanes sent before the urgent lane is looked at again."""
 ASK_AGAIN = Backoff(base=2.0, cap=15.0, floor=1.0)
+HEARD_MOST = 1024
+"""Receipts that wait to be landed; a peer sends one for a frame, and a frame without one is sent again."""
 
 
 class Pump:
-    """One per peer; `run` per connection, `on_receipt` for every receipt of the peer.
+    """One per peer; `run` per connection, `hear` for every receipt of the peer.
 
-    counters: frames_sent, records_sent, records_resent, receipts, receipts_foreign, records_stored, records_refused,
-    replayed, gaps, publish_refused, settle_failures.
+    counters: frames_sent, records_sent, records_resent, receipts, receipts_foreign, receipts_dropped, records_stored,
+    records_refused, replayed, gaps, publish_refused, settle_failures.
     """
 
     def __init__(self, *, node: str, outbox: "Outbox", clock: Clock, counters: Counter[str]) -> None:
@@ -51,13 +53,18 @@ class Pump:
         self._asked = 0
         self._store_epoch: str | None = None
         self._publishing: _Publishing | None = None
+        self._receipts: asyncio.Queue[tuple[Receipt, bool]] = asyncio.Queue(HEARD_MOST)
 
     async def run(self, publish: Publish) -> None:
         """Send for the length of one connection; raises MqttError at its end. Cancelling is safe."""
         await self._begin()
         publishing = self._publishing = _Publishing(publish, self._counters)
         jobs = {"pump.send": self._send(publishing), "pump.watch": self._watch(), "pump.publish": publishing.run()}
-        await together(jobs)
+        try:
+            await together({**jobs, "pump.land": self._land()})
+        finally:
+            while not self._receipts.empty():  # of this connection: the next one begins with the question
+                self._receipts.get_nowait()
 
     def ask_anew(self) -> None:
         """Ask what the peer has and begin from there: it is new, or came back."""
@@ -66,6 +73,25 @@ class Pump:
         self._more = set(DURABLE_LANES)
         self._ask_at, self._asked = 0.0, 0
         self._wake.set()
+
+    def hear(self, receipt: Receipt, *, anew: bool = False) -> None:
+        """Take a receipt, which lands in its turn while `run` runs; `anew`: its sender is new, or came back.
+
+        Nobody waits for the outbox here: who reads for all peers would keep their heartbeats waiting too, and links
+        that are whole would be called down. One too many is dropped, counted and logged; its records are sent again.
+        """
+        try:
+            self._receipts.put_nowait((receipt, anew))
+        except asyncio.QueueFull:
+            self._counters["receipts_dropped"] += 1
+            logger.warning("receipt dropped", extra={"node": self._node, "peer": receipt.node, "lane": receipt.lane})
+
+    async def _land(self) -> None:
+        while True:
+            receipt, anew = await self._receipts.get()
+            if anew:
+                self.ask_anew()
+            await self.on_receipt(receipt)
 
     async def on_receipt(self, receipt: Receipt) -> None:
         """Land a receipt. Errors of the outbox are logged and counted: the record is simply sent again."""

@@ -291,7 +291,7 @@ class Uplink:
             try:
                 topic = topics.parse(message.topic)
                 if isinstance(topic, topics.ReceiptTopic):
-                    await self._take_receipt(parse_receipt(message.payload))
+                    self._take_receipt(parse_receipt(message.payload))
                     link.ack(message)
                 elif isinstance(topic, topics.RecordTopic):
                     self._take_frame(message, desk)
@@ -304,18 +304,19 @@ class Uplink:
         frame = parse_frame(message.payload)
         desk.take(frame.node, frame, message)
 
-    async def _take_receipt(self, receipt: Receipt) -> None:
-        now = self._clock.monotonic()
+    def _take_receipt(self, receipt: Receipt) -> None:
+        now, anew = self._clock.monotonic(), False
         self._heard_at = now
         self._peer = receipt.node
         if receipt.session is not None and receipt.session != self._peer_session:
-            if self._peer_session is not None:
-                self._pump.ask_anew()  # the gateway above came back; what it had in hand is lost to it
+            anew = self._peer_session is not None  # the gateway above came back; what it had in hand is lost to it
             self._peer_session = receipt.session
         self._up()
         if receipt.lane is not Lane.TELEMETRY:
-            await self._pump.on_receipt(receipt)
+            self._pump.hear(receipt, anew=anew)
             return
+        if anew:
+            self._pump.ask_anew()
         if any(one.code == LinkReason.TAKEOVER for one in receipt.refused):
             self.counters["takeovers"] += 1
             self._taken_over = True

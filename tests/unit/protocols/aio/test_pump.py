@@ -5,7 +5,7 @@ from collections import Counter
 
 from protocols.aio.clock import ManualClock
 from protocols.aio.mqtt import MqttError
-from protocols.aio.pump import Pump
+from protocols.aio.pump import HEARD_MOST, Pump
 from protocols.aio.uplink import Settled
 from protocols.envelope import Lane
 from protocols.health import LinkReason
@@ -86,6 +86,10 @@ class Bench:
         await self.pump.on_receipt(Receipt(**{**fields, "lane": lane, "stored": tuple(ranges.to_list()), **more}))
         await self.clock.advance(0)
 
+    def hear(self, high, *, anew=False):
+        fields = {"node": "320600", "epoch": EPOCH, "store_epoch": STORE, "at": self.clock.now(), "high": high}
+        self.pump.hear(Receipt(**fields, lane=Lane.URGENT, stored=((1, high),)), anew=anew)
+
     async def heard(self):
         for lane in (Lane.URGENT, Lane.LIVE, Lane.BACKFILL):
             await self.receipt(lane)
@@ -93,6 +97,37 @@ class Bench:
 
     def numbers(self):
         return [one.seq for frame in self.wire for one in frame.records]
+
+
+async def test_a_receipt_waits_for_its_outbox_and_nobody_for_the_receipt():
+    async with Bench() as bench:
+        await bench.heard()
+        bench.box.owe(Lane.URGENT, 1, 2)
+        await bench.clock.advance(0)
+        landed, free = [], asyncio.Event()
+        settle = bench.box.settle
+
+        async def slow(receipt):
+            await free.wait()
+            landed.append(receipt.high)
+            return await settle(receipt)
+
+        bench.box.settle = slow
+        bench.hear(1)
+        bench.hear(2, anew=True)
+        await bench.clock.advance(0)
+        assert landed == []
+        free.set()
+        await bench.clock.advance(0)
+        assert landed == [1, 2]
+        assert bench.counters["receipts_dropped"] == 0
+
+
+async def test_receipts_beyond_what_can_wait_are_dropped_and_counted():
+    bench = Bench()
+    for number in range(HEARD_MOST + 3):
+        bench.hear(number + 1)
+    assert bench.counters["receipts_dropped"] == 3
 
 
 async def test_asks_before_it_sends_and_asks_again():
