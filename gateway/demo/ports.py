@@ -5,6 +5,7 @@ process of another user stays nameless for everyone but root.
 """
 
 import contextlib
+import random
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 from protocols.errors import ConfigError
 
 _LISTEN = "0A"
+_FIRST, _LAST = 12_000, 30_000
+"""Below the ports that the kernel gives to whoever connects: a free one is free until its program listens."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -19,12 +22,13 @@ def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as held:
         found: list[int] = []
         while len(found) < count:
+            port = random.randrange(_FIRST, _LAST)  # noqa: S311 - which port it is tells nobody anything
             tcp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            tcp.bind(("127.0.0.1", 0))
             with contextlib.suppress(OSError):
-                udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-                found.append(tcp.getsockname()[1])
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+                found.append(port)
         return found
 
 

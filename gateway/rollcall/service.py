@@ -4,6 +4,7 @@ A point is written at every step; `RollCallChanged` fires after each commit. One
 and the call lives here, not in a browser: whoever may conduct it can take the seat at any moment.
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -95,6 +96,7 @@ class RollCallService:
         self.results = Results(self.ledger, self, needs.ways)
         self.details = CountyDetails(self.ledger, self)
         self._conductors: dict[str, Conductor] = {}
+        self._taken_up = asyncio.Event()
         self._beside: dict[str, Callable[[], Awaitable[None]]] = {}
         self._passing: dict[str, str] = {}
         """Centres that higher tiers call through here, by call."""
@@ -106,6 +108,7 @@ class RollCallService:
         for roll_call_id in await self.ledger.alive():
             logger.info("roll call resumed", extra={"roll_call": roll_call_id})
             self._conduct(await self.ledger.get(roll_call_id))
+        self._taken_up.set()
         self._tasks.start("inspections", self._expire)
         for name, work in self._beside.items():
             self._tasks.start(name, work)
@@ -428,6 +431,7 @@ class RollCallService:
         return self._conductors.get(roll_call_id)
 
     async def _conductor(self, roll_call_id: str) -> Conductor:
+        await self._taken_up.wait()  # the console of a gateway that begins anew may ask before its calls go on
         conductor = self._conductors.get(roll_call_id)
         if conductor is None:
             call = await self.ledger.get(roll_call_id)
