@@ -54,7 +54,7 @@ class QuickConnection(aiosqlite.Connection):
                 self._ended += 1
 
         self._begun += 1
-        return await self._execute(visit)  # type: ignore[no-untyped-call]  # as its library has it
+        return await self._execute(visit)  # type: ignore[no-untyped-call]  # aiosqlite gives it no types
 
     def _drain(self, queued: Sequence[tuple[str, Sequence[Sequence[Any]] | None]]) -> None:
         if self._broken is not None:
@@ -96,7 +96,7 @@ class QuickConnection(aiosqlite.Connection):
         """Forget what is queued and roll back; without a visit where nothing has begun."""
         self._queued = []
         if self._begun != self._ended or self.in_transaction:
-            await self._execute(self._roll_back)  # type: ignore[no-untyped-call]  # as its library has it
+            await self._execute(self._roll_back)  # type: ignore[no-untyped-call]  # aiosqlite gives it no types
         else:
             self._broken = None
 
