@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Hundreds of processes start in the tests; none shall compile the same source again, whatever the machine's habit is.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check format console lock clean setup setup-dev setup-system setup-interop help
 

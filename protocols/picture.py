@@ -10,6 +10,7 @@ comes back (`replayed`) and the colour bars of a device without a camera, whose 
 from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import sub
 
 from protocols.grain import Grain, GrainWatch
 from protocols.health import Verdict
@@ -64,7 +65,7 @@ def difference(one: bytes, other: bytes) -> float:
     """Return the mean absolute difference of two thumbnails, 0 to 255."""
     if len(one) != len(other) or not one:
         return 255.0
-    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
+    return sum(map(abs, map(sub, one, other))) / len(one)
 
 
 BARS_LEAST = 6

@@ -4,6 +4,7 @@ The gate draws the same cases each time. A worker takes a whole file, so `slow` 
 go on for minutes while the other worker has nothing left to do.
 """
 
+import gc
 import os
 
 import pytest
@@ -17,3 +18,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put files with a `slow` test first; the order within a file and among equals stays."""
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what lives until the end anyway: it looked at all modules and tests each time."""
+    gc.collect()
+    gc.freeze()

@@ -105,10 +105,12 @@ def pictures(scene: Scene, seed: int, seconds: float) -> Iterator["tuple[Picture
 
     draw = np.random.default_rng(seed + 7919)
     hall, kept = room(seed, scene.level), list["Picture"]()
+    marred = _marred(hall, scene, 0)
     span = 1 if scene.still else round(scene.loop_s * RATE) if scene.loop_s else 0
     for number in range(round(seconds * RATE)):
         if not span or len(kept) < span:
-            shown = np.clip(np.rint(_marred(hall, scene, number) + _grain(draw, scene)), 16, 235).astype(np.uint8)
+            marred = _marred(hall, scene, number) if scene.defect == "walker" else marred
+            shown = np.clip(np.rint(marred + _grain(draw, scene)), 16, 235).astype(np.uint8)
             kept = [*kept, shown] if span else [shown]
         yield kept[number % span if span else 0], *_chroma(scene, kept[number % span if span else 0])
 

@@ -14,12 +14,12 @@ from gateway.metrics import Metrics
 from gateway.rollcall.needs import RollCallNeeds
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.service import RollCallService
-from protocols.aio.clock import SystemClock
 from protocols.command import Command, RollCallAnswer
 from protocols.errors import NotFoundError
 from protocols.health import CameraHealth, Verdict
 from protocols.picture import THUMB_HEIGHT, THUMB_WIDTH
 from tests.support.databases import at_newest_schema
+from tests.support.paced import PacedClock
 from tests.support.rooms import Blobs, Commands, Ways, picture
 
 SIZE = THUMB_WIDTH * THUMB_HEIGHT
@@ -43,6 +43,7 @@ PROFILE = Profile(
 class Pictures:
     """What the cameras show: a story per stream."""
 
+    clock: PacedClock
     stories: dict[str, str] = field(default_factory=dict)
     held: dict[str, set[str]] = field(default_factory=dict)
     ever: set[str] = field(default_factory=set)
@@ -58,8 +59,8 @@ class Pictures:
         return "refused" if self.stories.get(stream) == "dark" else None
 
     async def still(self, stream, *, newer_than=None, timeout_s=3.0):
-        await asyncio.sleep(0.02)
-        at = SystemClock().monotonic()
+        await self.clock.sleep(0.02)
+        at = self.clock.monotonic()
         assert newer_than is not None
         assert self.held[stream], "a still of a stream that nobody holds"
         match self.stories.get(stream, "live"):
@@ -75,6 +76,7 @@ class Pictures:
 
 @dataclass
 class Stage:
+    clock: PacedClock
     store: SqliteStore
     ways: Ways
     commands: Commands
@@ -84,12 +86,12 @@ class Stage:
 
     def service(self, profile: Profile = PROFILE, **needs: Any) -> RollCallService:
         """Return the room; `needs` are further ones, such as who gathers evidence."""
-        parts = (self.store, self.blobs, self.ways, self.commands, self.pictures, SystemClock(), Metrics())
+        parts = (self.store, self.blobs, self.ways, self.commands, self.pictures, self.clock, Metrics())
         return RollCallService(RollCallNeeds(*parts, **needs), profile=profile)
 
     def answer(self, county: str, told: Verdict = Verdict.LIVE, by: str = "值班员") -> None:
         async def respond(command: Command) -> dict[str, object]:
-            answer = RollCallAnswer(answered_by=by, answered_at=SystemClock().now(), camera=CameraHealth(verdict=told))
+            answer = RollCallAnswer(answered_by=by, answered_at=self.clock.now(), camera=CameraHealth(verdict=told))
             return answer.model_dump(mode="json")
 
         self.commands.on(f"{county}-box", "rollcall.ring", respond)
@@ -101,11 +103,19 @@ async def roll_call_stage(directory: Path) -> AsyncIterator[Stage]:
     bus = EventBus()
     changes: list[str] = []
     bus.listen(RollCallChanged, lambda event: changes.append(event.roll_call_id))
-    async with SqliteStore(at_newest_schema(directory / "gateway.db"), "320600", SystemClock(), bus.publish) as store:
-        made = Stage(store, Ways.city(COUNTIES), Commands("320600"), Pictures(), Blobs(), changes)
+    clock = PacedClock()
+    async with SqliteStore(at_newest_schema(directory / "gateway.db"), "320600", clock, bus.publish) as store:
+        ways, commands = Ways.city(COUNTIES), Commands("320600", clock)
+        made = Stage(clock, store, ways, commands, Pictures(clock), Blobs(), changes)
         for county in COUNTIES:
             made.answer(county)
-        yield made
+
+        async def settled() -> None:
+            async with store.unit():
+                pass
+
+        async with clock.running(settled):
+            yield made
 
 
 async def ended(service: RollCallService, roll_call_id: str):

@@ -22,6 +22,7 @@ from gateway.web.application import Site, build_site
 from gateway.web.auth import Role
 from protocols.aio.clock import Clock, SystemClock
 from protocols.enrolment import BrokerPlace
+from tests.support.databases import at_newest_schema
 
 PASSWORD = "紫金山-{role}-1000"
 
@@ -64,7 +65,8 @@ async def office(
     settings = Settings.model_validate({"centre": {"code": "320600"}, "state": {"dir": folder}})
     folder.mkdir(exist_ok=True)
     metrics = Metrics()
-    async with SqliteStore(settings.database, "320600", clock, lambda _event: None) as store:
+    file = settings.database if settings.database.exists() else at_newest_schema(settings.database)
+    async with SqliteStore(file, "320600", clock, lambda _event: None) as store:
         users = Users(store, clock, metrics, settings.users, centre="320600", key_file=folder / "keys/session.key")
         await users.start()
         audit = Audit(store, metrics)

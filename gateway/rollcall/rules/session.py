@@ -174,7 +174,7 @@ class Session:
                 waits = self.state is SessionState.READY and self.profile.confirm
                 return None if waits else self.planned_at
             case SessionState.MAKEUP:
-                return min((self._next_of(seat) for seat in self._queued.values()), default=None)
+                return self._next_of_makeup()
             case _:
                 return None
 
@@ -204,9 +204,12 @@ class Session:
     def _lead(self) -> float:
         return self.profile.precheck_hidden_s if self.hidden else self.profile.precheck_s
 
-    def _next_of(self, seat: Seat) -> float:
+    def _next_of_makeup(self) -> float | None:
+        if not self._queued:
+            return None
+        ends = min(map(self._ends, self._queued.values()))
         # While all places are taken, a round's end opens the next one: its due time must not wake anybody.
-        return min(seat.due, self._ends(seat)) if self._free > 0 else self._ends(seat)
+        return min(ends, *(seat.due for seat in self._queued.values())) if self._free > 0 else ends
 
     @property
     def _free(self) -> int:

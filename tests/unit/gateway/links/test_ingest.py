@@ -17,6 +17,7 @@ from protocols.aio.clock import ManualClock, new_ulid
 from protocols.envelope import Event, Lane, Record
 from protocols.errors import BadSchemaError, LinkError
 from protocols.uplink import Frame, Receipt, VoidRange
+from tests.support.databases import at_newest_schema
 from tests.support.events import NODE, alarm
 
 EPOCH = "01JGFJJZ000000000000000009"
@@ -70,7 +71,7 @@ class Bench:
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     clock = ManualClock()
-    async with SqliteStore(tmp_path / "g.db", "320600", clock, lambda _: None) as store:
+    async with SqliteStore(at_newest_schema(tmp_path / "g.db"), "320600", clock, lambda _: None) as store:
         bench = Bench(store)
         work = asyncio.ensure_future(bench.ingest.run())
         yield bench

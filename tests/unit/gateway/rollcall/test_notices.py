@@ -65,8 +65,8 @@ async def told(stage, cause, missing, kind=RollCallKind.DAILY):
     """Hold a call with missing counties, tell of it twice, and return the letters and the alarms."""
     for code in missing:
         stage.ways.cut(f"{code}-box")
-    letters, alarms = Letters(SystemClock()), Alarms()
-    notices = Notices(stage.store, SystemClock(), "320600", letters, alarms, Duty)
+    letters, alarms = Letters(stage.clock), Alarms()
+    notices = Notices(stage.store, stage.clock, "320600", letters, alarms, Duty)
     async with stage.service(causes=Causes(cause)) as service:
         call = await ended(service, (await service.plan(Planned("zhang", kind))).record.id)
     await notices.tell(call)
@@ -114,9 +114,9 @@ async def test_a_test_call_tells_nobody(stage):
 
 async def test_the_second_absence_in_a_week_is_told_to_the_head_of_the_bureau(stage):
     stage.ways.cut(f"{COUNTIES[0]}-box")
-    letters = Letters(SystemClock())
+    letters = Letters(stage.clock)
     heads = [f"{COUNTIES[0]}=张三 13900000009"]
-    notices = Notices(stage.store, SystemClock(), "320600", letters, Alarms(), Duty, heads)
+    notices = Notices(stage.store, stage.clock, "320600", letters, Alarms(), Duty, heads)
     told = []
     async with stage.service(causes=Causes(Cause.COUNTY_STAFF)) as service:
         for _ in range(2):
@@ -131,8 +131,8 @@ async def test_the_second_absence_in_a_week_is_told_to_the_head_of_the_bureau(st
 
 async def test_who_does_not_answer_is_asked_by_message_to_come(stage):
     del stage.commands.handlers[f"{COUNTIES[0]}-box", "rollcall.ring"]
-    letters = Letters(SystemClock())
-    notices = Notices(stage.store, SystemClock(), "320600", letters, Alarms(), Duty)
+    letters = Letters(stage.clock)
+    notices = Notices(stage.store, stage.clock, "320600", letters, Alarms(), Duty)
     async with stage.service() as service:
         service.side.when_unanswered = notices.unanswered
         call = await ended(service, (await service.start(by="zhang", centres=COUNTIES[:2])).record.id)

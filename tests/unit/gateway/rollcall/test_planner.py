@@ -50,7 +50,7 @@ async def stage(tmp_path):
 
 
 def planner(stage, service, alarms=None, clock=None) -> Planner:
-    return Planner(service, stage.store, clock or SystemClock(), alarms or Alarms(), EventBus())
+    return Planner(service, stage.store, clock or stage.clock, alarms or Alarms(), EventBus())
 
 
 async def test_a_schedule_plans_each_call_once(stage):
