@@ -28,6 +28,7 @@ from gateway.adapters.media_embedded.rules.tapping import Tap
 from gateway.adapters.media_embedded.rules.transport_feedback import TransportFeedback
 from gateway.adapters.media_embedded.seating import Seating
 from gateway.adapters.media_embedded.session import CNAME, Session
+from gateway.adapters.media_embedded.socket_port import Heard
 from gateway.adapters.media_embedded.srtp import Keys, Secured
 from gateway.adapters.media_embedded.way import Way
 from gateway.adapters.media_embedded.wire import Changed, Open, Over, Shows, Up, Wanted
@@ -77,6 +78,8 @@ class Hub:
         self._shared = shared
         self._path = path
         self._emit = emit
+        self._young: dict[str, Session] = {}
+        """Sessions without keys, which are ticked more often."""
         self._by_ufrag: dict[str, Session] = {}
         self._by_address: dict[Address, Session] = {}
         self._early: dict[Address, tuple[float, list[bytes]]] = {}
@@ -107,7 +110,7 @@ class Hub:
         now = moment.now()
         made = PlainSession if spec.plain else Session
         session = made(spec, self._shared, port, self, now)
-        self.sessions[spec.session] = session
+        self.sessions[spec.session] = self._young[spec.session] = session
         self._by_ufrag[spec.local.ufrag] = session
         self.seating.open(session, now)
         session.start(now)
@@ -146,6 +149,7 @@ class Hub:
         session = self.sessions.pop(name, None)
         if session is None:
             return
+        self._young.pop(name, None)
         session.close()
         for ufrag in [u for u, s in self._by_ufrag.items() if s is session]:
             del self._by_ufrag[ufrag]
@@ -206,6 +210,7 @@ class Hub:
     def up(self, session: Session) -> None:
         """Join a connected session to its stream: a publisher takes it over, a viewer starts at the last key frame."""
         now = moment.now()
+        self._young.pop(session.spec.session, None)
         self._emit(Up(session.spec.session))
         if session.ingests:
             stream = self.seating.stream(session.spec.stream)
@@ -227,9 +232,9 @@ class Hub:
         for leg in session.legs:
             self._send_of(leg, leg.again(now))
 
-    def waiting(self, session: Session, *, marked: bool) -> None:
+    def waiting(self, session: Session, count: int = 1, *, marked: bool) -> None:
         """Have the session's inbox emptied: with the batch, or after this slice if a frame's last packet is in."""
-        self._intake.waiting(session, marked=marked)
+        self._intake.waiting(session, count, marked=marked)
 
     def _media(self, session: Session, packets: list[rtp.Packet]) -> None:
         """Forward packets of the stream's source, track by track."""
@@ -332,6 +337,14 @@ class Hub:
         else:
             self.drop("unknown_kind")
 
+    def read(self, source: Address, heard: Heard) -> None:
+        """Take media that the port has read already, of the session that the address proved to be."""
+        session = self._by_address.get(source)
+        if session is None:
+            self.dropped["unknown_address"] += len(heard.packets) + len(heard.wrong)
+        else:
+            session.read(heard)
+
     def gone(self, address: Address) -> None:
         """Note that a peer's TCP connection has ended."""
         self._early.pop(address, None)
@@ -412,9 +425,8 @@ class Hub:
         if every_second:
             self._second_at = now + SECOND_S
             self._early = {a: kept for a, kept in self._early.items() if now - kept[0] < EARLY_S}
-        for session in list(self.sessions.values()):
-            if every_second or session.srtp is None:
-                session.tick(now)
+        for session in list((self.sessions if every_second else self._young).values()):
+            session.tick(now)
         telling = now >= self._told_at
         for stream in list(self.streams.values()):
             self._watch(stream, now, every_second=every_second)

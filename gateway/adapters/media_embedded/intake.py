@@ -34,12 +34,12 @@ class Intake:
         self._next: asyncio.TimerHandle | None = None
         self._frame_ended = False
 
-    def waiting(self, session: Session, *, marked: bool) -> None:
-        """Have a session's inbox emptied: with the batch, or after this slice if a frame's last packet is in.
+    def waiting(self, session: Session, count: int = 1, *, marked: bool) -> None:
+        """Have a session's inbox, to which `count` came, emptied: with the batch, or after this slice if a frame ended.
 
         The slice's end (`drained`) sees to the rest; where packets do not come in slices, call `single` after it.
         """
-        if len(session.inbox) == 1:
+        if len(session.inbox) == count:
             self._inboxes.append(session)
         if marked:
             self._frame_ended = True

@@ -27,6 +27,7 @@ from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.stun import Address, Message
 from gateway.adapters.media_embedded.rules.transport import Transport
 from gateway.adapters.media_embedded.rules.transport_feedback import Arrivals
+from gateway.adapters.media_embedded.socket_port import Heard
 from gateway.adapters.media_embedded.srtp import Keys, Secured, SrtpError
 from gateway.adapters.media_embedded.way import Way
 from gateway.adapters.media_embedded.wire import Open
@@ -58,8 +59,8 @@ class Exchange(Protocol):
     def again(self, session: "Session") -> None:
         """Repeat what was just sent: the peer could not read it yet."""
 
-    def waiting(self, session: "Session", *, marked: bool) -> None:
-        """Note that `inbox` is no longer empty; `marked` says that a frame's last packet is in it."""
+    def waiting(self, session: "Session", count: int = 1, *, marked: bool) -> None:
+        """Note that `count` were added to `inbox`; `marked` says that a frame's last packet is among them."""
 
     def feedback(self, session: "Session", items: list[rtcp.Feedback]) -> None:
         """Take RTCP."""
@@ -102,7 +103,7 @@ class Session:
         self.ingests: dict[str, Ingest] = {}
         self.legs: list[Leg] = []
         self.seats: dict[str, Seat] = {}
-        self.inbox: list[bytes] = []
+        self.inbox: list[bytes | rtp.Packet] = []
         self.transport = Transport()
         self.line = Line(self.transport, counted=self.counted_by > 0 and spec.kind in SENDING)
         self._shared = shared
@@ -139,9 +140,11 @@ class Session:
 
     def _count_heard(self) -> None:
         if self.srtp is not None:
-            packets, octets = self.srtp.heard()
+            packets, octets, answers = self.srtp.heard()
             self.traffic.packets_in += packets
             self.line.received.octets += octets
+            for answer in answers:
+                self.line.answered(answer)
 
     def _tell_addresses(self) -> None:
         if self.srtp is not None:
@@ -240,6 +243,7 @@ class Session:
             self.inbox.append(data)
             self._exchange.waiting(self, marked=data[1] > 127)
             return
+        self._count_heard()  # what was said before; a round trip may decide what is done now
         try:
             compound = self.srtp.hear(data, self.line, moment.now())
             if compound:
@@ -249,12 +253,28 @@ class Session:
         except MalformedError:
             self._exchange.drop("malformed")
 
+    def read(self, heard: Heard) -> None:
+        """Take media from one of `addresses` that is read already; it waits in `inbox` like datagrams."""
+        count = len(heard.packets)
+        self.traffic.packets_in += count + len(heard.wrong)
+        self.line.received.octets += heard.octets
+        for name in heard.wrong:
+            self._exchange.drop(name)
+        if count:
+            self.inbox += heard.packets
+            self._exchange.waiting(self, count, marked=heard.marked)
+
     def opened(self, most: int) -> list[rtp.Packet]:
         """Decrypt and read the first packets of the inbox, `most` of them; what cannot be is counted."""
         waiting, self.inbox = self.inbox, []
         if len(waiting) > most:
             waiting, self.inbox = waiting[:most], waiting[most:]
-        return [] if self.srtp is None else self.srtp.read(waiting, self._exchange.drop)
+        if self.srtp is None:
+            return []
+        packets = [one for one in waiting if isinstance(one, rtp.Packet)]
+        if len(packets) == len(waiting):
+            return packets
+        return self.srtp.read([one for one in waiting if isinstance(one, bytes)], self._exchange.drop) + packets
 
     def by_track(self, packets: list[rtp.Packet], now: float) -> dict[str, list[rtp.Packet]]:
         """Sort packets by their tracks' names, those of no track under none, and note when they came.

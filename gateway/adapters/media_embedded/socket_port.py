@@ -6,7 +6,9 @@ import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
+from gateway.adapters.media_embedded.rules.rtp import Packet
 from gateway.adapters.media_embedded.rules.rush import Rush
 from gateway.adapters.media_embedded.rules.stun import Address
 
@@ -21,6 +23,20 @@ NO_SEGMENTING = frozenset({errno.EINVAL, errno.EIO})
 """What a kernel or a network card that cannot segment answers."""
 
 Receiver = Callable[["SocketPort", bytes, Address], None]
+
+
+class Heard(NamedTuple):
+    """Media of one peer that came together, read: what is `wrong` with other packets, `octets` of all datagrams.
+
+    `marked` says that a frame's last packet is among them.
+    """
+
+    packets: list[Packet]
+    wrong: list[str]
+    octets: int
+    marked: bool
+
+
 Ancillary = tuple[tuple[int, int, bytes], ...]
 
 
@@ -44,6 +60,8 @@ class SocketPort:
             raise
         self.number: int = self._socket.getsockname()[1]
         self.refused = self.unsent = self.full = 0
+        self.read: Callable[[Address, Heard], None] | None = None
+        """Who takes media that a port has read by itself; where nobody does, `receive` gets all datagrams."""
         self._sendmsg = self._socket.sendmsg
         self._segments: dict[int, Ancillary] = {}
         self._paused = self._closed = False

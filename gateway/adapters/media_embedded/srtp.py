@@ -14,7 +14,7 @@ from pylibsrtp import Policy
 from typing_extensions import override
 
 from gateway.adapters.media_embedded.rules import rtp
-from gateway.adapters.media_embedded.rules.line import Line
+from gateway.adapters.media_embedded.rules.line import Answer, Line
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.stun import Address
 
@@ -70,10 +70,10 @@ class Secured(Protocol):
         """Note that from now on packets are sent over this line."""
 
     def heard_by(self, addresses: Iterable[Address], line: Line) -> None:
-        """Note by which proved addresses the peer is heard; feedback from there may be told to the line at once."""
+        """Note by which proved addresses the peer is heard; what it tells from there may be taken at once."""
 
-    def heard(self) -> tuple[int, int]:
-        """Return how many datagrams and bytes were told to the line at once since the last call."""
+    def heard(self) -> tuple[int, int, list[Answer]]:
+        """Return how many datagrams and bytes were taken at once since the last call, and answers for the line."""
 
 
 class LongWay(ABC):
@@ -96,9 +96,9 @@ class LongWay(ABC):
         """See `Secured`."""
         del addresses, line
 
-    def heard(self) -> tuple[int, int]:
+    def heard(self) -> tuple[int, int, list[Answer]]:
         """See `Secured`."""
-        return 0, 0
+        return 0, 0, []
 
 
 class Srtp(LongWay):

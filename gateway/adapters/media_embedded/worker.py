@@ -118,7 +118,9 @@ class Worker:
 
     def _port(self, host: str, number: int, session: str | None = None) -> SocketPort:
         if session is None:
-            return self._path.port(host, number, self.hub.receive, self.hub.drained)
+            port = self._path.port(host, number, self.hub.receive, self.hub.drained)
+            port.read = self.hub.read
+            return port
 
         def receive(port: SocketPort, data: bytes, source: Address) -> None:
             own = self._own.get(session)

@@ -1,7 +1,7 @@
 /*
- * What is under way to one viewer: mirrors `rules/flight.py`, step by step, and reads the feedback that nearly all
- * viewers send nearly always: a compound of nothing but transport-wide feedback by which everything came, soon. That one
- * goes to the estimator without anybody else being asked.
+ * What is under way to one viewer: mirrors `rules/flight.py`, step by step, and reads what nearly all viewers say nearly
+ * always: a compound of receiver reports and transport-wide feedback. The feedback goes to the estimator without anybody
+ * else being asked; answers to our sender reports wait until the round trip is worked out from them.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -19,8 +19,10 @@
 #define SDES 202
 #define RTPFB 205
 #define TRANSPORT_WIDE 15
-#define ALL_SOON 0x2000 /* a run of small deltas, its length in the 13 bits below */
+#define LONGEST_RUN 0x1FFF
+#define LARGE 2 /* the status of a number whose delta has two bytes */
 #define DELTAS 18 /* where they begin behind a single chunk */
+#define REPORT 24 /* bytes of a report block */
 
 struct batch { /* packets that left at once; `left` has a bit for each that was not told of */
     int64_t first, octets;
@@ -250,10 +252,21 @@ int packets_lost(int number, int reordered)
     return flight == NULL ? -1 : forget_overtaken(flight, reordered);
 }
 
-struct feedback {
-    uint16_t base, count;
+/* -- what viewers say ------------------------------------------------------------------------------------------------- */
+
+struct told { /* transport-wide feedback, read: runs of arrivals, the ticks of all one after the other */
+    uint16_t base;
     uint32_t reference;
-    const uint8_t *deltas;
+    int runs, arrived;
+    int32_t offsets[LONGEST], counts[LONGEST];
+    uint8_t statuses[LONGEST];
+    int64_t ticks[LONGEST];
+};
+
+struct compound { /* what a compound says that is taken here */
+    int fed, answered;
+    struct told told;
+    struct answer answers[MAX_ANSWERS];
 };
 
 static uint16_t two_bytes(const uint8_t *data)
@@ -261,22 +274,98 @@ static uint16_t two_bytes(const uint8_t *data)
     return (uint16_t)(data[0] << 8 | data[1]);
 }
 
-/* Read transport-wide feedback by which all came soon; 0 for any other. */
-static int read_feedback(const uint8_t *body, int length, struct feedback *found)
+static uint32_t four_bytes(const uint8_t *data)
 {
-    if (length < DELTAS)
-        return 0;
-    uint16_t chunk = two_bytes(body + 16);
-    *found = (struct feedback){two_bytes(body + 8), two_bytes(body + 10),
-                               (uint32_t)body[12] << 16 | (uint32_t)two_bytes(body + 13), body + DELTAS};
-    return (chunk & 0xE000) == ALL_SOON && found->count && found->count <= (chunk & 0x1FFF)
-           && length - DELTAS >= found->count;
+    return (uint32_t)two_bytes(data) << 16 | two_bytes(data + 2);
 }
 
-/* Tell whether a compound has one such feedback, and beside it reports and names that say nothing. */
-static int is_plain_feedback(const uint8_t *data, int length, struct feedback *found)
+/* Note that numbers from `offset` on came, `count` of them; 0 where they are more than any packet has deltas for. */
+static int add_arrived(struct told *told, int offset, int count, int status)
 {
-    int seen = 0;
+    if (told->arrived + count > LONGEST)
+        return 0;
+    int last = told->runs - 1;
+    if (last >= 0 && told->offsets[last] + told->counts[last] == offset) {
+        told->counts[last] += count;
+    } else {
+        told->offsets[told->runs] = offset;
+        told->counts[told->runs++] = count;
+    }
+    memset(told->statuses + told->arrived, status, (size_t)count);
+    told->arrived += count;
+    return 1;
+}
+
+/* Read chunks of one packet, which begin at `at`, up to `count` numbers; returns where they end, -1 where they do not. */
+static int read_chunks(struct told *told, const uint8_t *body, int length, int at, int count)
+{
+    for (int offset = 0; offset < count;) {
+        if (at + 2 > length)
+            return -1;
+        uint16_t word = two_bytes(body + at);
+        at += 2;
+        if (!(word & 0x8000)) {
+            int status = word >> 13 & 3, run = word & LONGEST_RUN;
+            run = run < count - offset ? run : count - offset;
+            if (run == 0 || status > LARGE || (status && !add_arrived(told, offset, run, status)))
+                return -1;
+            offset += run;
+            continue;
+        }
+        int size = word & 0x4000 ? 2 : 1, symbols = 14 / size;
+        for (int place = 0; place < symbols && offset + place < count; place++) {
+            int status = word >> (14 - size * (place + 1)) & (size == 2 ? 3 : 1);
+            if (status > LARGE || (status && !add_arrived(told, offset + place, 1, status)))
+                return -1;
+        }
+        offset += symbols;
+    }
+    return at;
+}
+
+/* Read transport-wide feedback (`transport_feedback.parse`); 0 where that would find it malformed. */
+static int read_feedback(const uint8_t *body, int length, struct told *told)
+{
+    int64_t sum = 0;
+    if (length < DELTAS)
+        return 0;
+    told->base = two_bytes(body + 8);
+    told->reference = four_bytes(body + 12) >> 8;
+    told->runs = told->arrived = 0;
+    int at = read_chunks(told, body, length, 16, two_bytes(body + 10));
+    if (at < 0)
+        return 0;
+    for (int place = 0; place < told->arrived; place++) {
+        int size = told->statuses[place] == LARGE ? 2 : 1;
+        if (at + size > length)
+            return 0;
+        sum += size == 2 ? (int16_t)two_bytes(body + at) : body[at];
+        told->ticks[place] = sum;
+        at += size;
+    }
+    return 1;
+}
+
+/* Read the blocks of a receiver report; 0 where it is cut off, or answers more than there is room for. */
+static int read_reports(const uint8_t *body, int length, int blocks, struct compound *found, double now)
+{
+    if (length < 4 + REPORT * blocks)
+        return 0;
+    for (const uint8_t *block = body + 4; blocks > 0; blocks--, block += REPORT) {
+        struct answer answer = {now, four_bytes(block), four_bytes(block + 16), four_bytes(block + 20), 0};
+        if (answer.last_report == 0)
+            continue;
+        if (found->answered == MAX_ANSWERS)
+            return 0;
+        found->answers[found->answered++] = answer;
+    }
+    return 1;
+}
+
+/* Tell whether a compound has nothing but receiver reports, names, and transport-wide feedback once; read it. */
+static int read_compound(const uint8_t *data, int length, struct compound *found, double now)
+{
+    found->fed = found->answered = 0;
     for (int at = 0, end; at < length; at = end) {
         if (at + 4 > length || data[at] >> 6 != 2)
             return 0;
@@ -290,40 +379,57 @@ static int is_plain_feedback(const uint8_t *data, int length, struct feedback *f
                 return 0;
             size -= padding;
         }
-        if (kind == RTPFB && form == TRANSPORT_WIDE && !seen)
-            seen = read_feedback(data + at + 4, size, found);
-        else if (!(kind == RR && form == 0 && size >= 4) && kind != SDES)
+        if (kind == RTPFB && form == TRANSPORT_WIDE && !found->fed)
+            found->fed = read_feedback(data + at + 4, size, &found->told);
+        else if (!(kind == RR && read_reports(data + at + 4, size, form, found, now)) && kind != SDES)
             return 0;
-        if (kind == RTPFB && !seen)
+        if (kind == RTPFB && !found->fed)
             return 0;
     }
-    return seen;
+    return length > 0;
 }
 
-/* Take plain feedback and tell the estimator what it means. */
-static void take_feedback(struct flight *flight, struct estimator *estimator, const struct feedback *found, double now)
+/* Take feedback and tell the estimator what it means. */
+static void take_feedback(struct flight *flight, struct estimator *estimator, const struct told *told, double now)
 {
-    static int64_t ticks[LONGEST];
     static struct piece pieces[LONGEST];
-    int place = 0;
-    int64_t from = unwrapped(flight, found->base), sum = 0;
-    for (int count = 0; count < found->count; count++)
-        ticks[count] = sum += found->deltas[count];
-    struct arrivals arrivals = {from, from + found->count, ticks};
-    int count = take_run(flight, &place, &arrivals, pieces);
+    int place = 0, count = 0;
+    int64_t from = unwrapped(flight, told->base);
+    const int64_t *ticks = told->ticks;
+    for (int run = 0; run < told->runs; ticks += told->counts[run++]) {
+        int64_t begin = from + told->offsets[run];
+        struct arrivals arrivals = {begin, begin + told->counts[run], ticks};
+        count += take_run(flight, &place, &arrivals, pieces + count);
+    }
     int lost = count ? forget_overtaken(flight, REORDERED) : 0;
-    estimate_arrived(estimator, found->reference, pieces, count, lost, now);
+    estimate_arrived(estimator, told->reference, pieces, count, lost, now);
+}
+
+/* Tell whether answers to sender reports, which wait for Python to look, have room beside those that wait already. */
+static int some_room(const struct heard *heard, const struct compound *compound)
+{
+    return heard->answered + compound->answered <= MAX_ANSWERS;
+}
+
+static void take_compound(int number, const struct compound *compound, double now)
+{
+    struct heard *heard = heard_of(number);
+    for (int place = 0; place < compound->answered; place++)
+        heard->answers[heard->answered++] = compound->answers[place];
+    if (compound->fed)
+        take_feedback(flight_of(number), estimator_of(number), &compound->told, now);
 }
 
 int flight_heard(int number, const uint8_t *data, int length, double now)
 {
     static uint8_t plain[LONGEST];
+    static struct compound compound;
     struct session *session = session_of(number);
-    struct feedback found;
     int size = length > LONGEST ? -1 : open_control(session, data, length, plain, sizeof plain);
-    if (size < 0 || !is_plain_feedback(plain, size, &found) || !take_control(session, data, length))
+    if (size < 0 || !read_compound(plain, size, &compound, now) || !some_room(heard_of(number), &compound)
+        || !take_control(session, data, length))
         return 0;
-    take_feedback(flight_of(number), estimator_of(number), &found, now);
+    take_compound(number, &compound, now);
     return 1;
 }
 
@@ -335,19 +441,19 @@ int packets_note(int number, const uint8_t *notes, size_t notes_size)
 }
 
 /*
- * Decrypt and take an RTCP compound as `packets_read_control` does, and where it is plain feedback tell the estimator:
- * then `*told` is 1, and nobody needs to read it.
+ * Decrypt and take an RTCP compound as `packets_read_control` does, and where it says nothing but how packets came, take
+ * that: then `*told` is 1, and nobody needs to read it.
  */
 int packets_feedback(int number, const uint8_t *data, int length, uint8_t *out, size_t out_size, double now,
                      int32_t *told)
 {
-    struct feedback found;
+    static struct compound compound;
     *told = 0;
     if (length > LONGEST)
         return -BROKEN;
     int size = packets_read_control(number, data, length, out, out_size);
-    if (size >= 0 && is_plain_feedback(out, size, &found)) {
-        take_feedback(flight_of(number), estimator_of(number), &found, now);
+    if (size >= 0 && read_compound(out, size, &compound, now) && some_room(heard_of(number), &compound)) {
+        take_compound(number, &compound, now);
         *told = 1;
     }
     return size;

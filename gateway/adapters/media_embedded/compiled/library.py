@@ -11,7 +11,10 @@ from typing import Any, cast
 
 from gateway.adapters.media_embedded.compiled.build import CompiledError
 from gateway.adapters.media_embedded.rules.flight import Piece
+from gateway.adapters.media_embedded.rules.line import Answer
+from gateway.adapters.media_embedded.rules.rtp import Packet
 from gateway.adapters.media_embedded.rules.transport_feedback import Run
+from gateway.adapters.media_embedded.socket_port import Heard
 
 CRYPTO = "libcrypto.so.3"
 """OpenSSL 3 of the system, which Python's own `ssl` stands on too."""
@@ -28,11 +31,15 @@ PACKET = struct.Struct("=6IH3B3x")
 ROW = struct.Struct("=qIIHB5x")
 LEG = struct.Struct(f"=qqdiIBBBBBx{MAX_TAIL}s{ADDRESS}s6x")
 OUTCOME = struct.Struct("=4i")
+READING = struct.Struct(f"=3iHBx{ADDRESS}s")
 PIECE = struct.Struct("=d5q")
-HEARD = struct.Struct("=2q")
-_LAYOUT = (ARRIVAL.size, PACKET.size, ROW.size, LEG.size, OUTCOME.size, PIECE.size, HEARD.size, LONGEST)
+MAX_ANSWERS = 8
+ANSWER = struct.Struct("=dIII4x")
+HEARD = struct.Struct(f"=2qi4x{MAX_ANSWERS * ANSWER.size}s")
+_LAYOUT = (ARRIVAL.size, PACKET.size, ROW.size, LEG.size, OUTCOME.size, PIECE.size, HEARD.size, READING.size, LONGEST)
 MAX_BATCH = 128
 _SPACE = 32 * LONGEST
+_new = tuple.__new__
 
 _int, _bytes, _size, _place = ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p
 _double = ctypes.c_double
@@ -55,7 +62,7 @@ class Library:
             self._open = self._function(loaded, "packets_open", _bytes, _int)
             self._close = self._function(loaded, "packets_close", _int)
             self._receive = self._function(
-                loaded, "packets_receive", _int, _place, _size, _place, _int, _double, _place
+                loaded, "packets_receive", _int, _place, _size, _place, _int, _double, _place, _place, _place, _place
             )
             self._read = self._function(
                 loaded, "packets_read", _int, _bytes, _size, _bytes, _int, _place, _size, _place
@@ -77,9 +84,11 @@ class Library:
         self._packets = _buffer(BATCH * PACKET.size)
         self._outcome = _buffer(OUTCOME.size)
         self._pieces = _buffer(LONGEST * PIECE.size)
-        self._flag, self._left = ctypes.c_int32(), ctypes.c_int32()
+        self._flag, self._left = ctypes.c_int32(), (ctypes.c_int32 * 2)()
         self._flag_at, self._left_at = ctypes.addressof(self._flag), ctypes.addressof(self._left)
-        self._rates, self._counts = (ctypes.c_double * 2)(), (ctypes.c_int64 * 2)()
+        self._media, self._read_packets = _buffer(BATCH * LONGEST), _buffer(BATCH * PACKET.size)
+        self._readings = _buffer(BATCH * READING.size)
+        self._rates, self._found = (ctypes.c_double * 2)(), _buffer(HEARD.size)
 
     def _bind_feedback(self, loaded: ctypes.CDLL) -> None:
         self._note = self._function(loaded, "packets_note", _int, _bytes, _size)
@@ -88,7 +97,7 @@ class Library:
         self._bounded = self._function(loaded, "packets_bounded", _int, _double, _double)
         self._reported = self._function(loaded, "packets_reported", _int, _double, _double, _double)
         self._estimate = self._function(loaded, "packets_estimate", _int, _double, _place)
-        self._route = self._function(loaded, "packets_route", _int, _bytes)
+        self._route = self._function(loaded, "packets_route", _int, _bytes, _int)
         self._unroute = self._function(loaded, "packets_unroute", _int, _bytes)
         self._heard = self._function(loaded, "packets_heard", _int, _place)
 
@@ -100,8 +109,8 @@ class Library:
 
     def _layout(self, loaded: ctypes.CDLL) -> None:
         sizes = (ctypes.c_int32 * len(_LAYOUT))()
-        loaded.packets_layout(sizes)
-        if tuple(sizes) != _LAYOUT:
+        count = loaded.packets_layout(sizes, len(_LAYOUT))
+        if count != len(_LAYOUT) or tuple(sizes) != _LAYOUT:
             raise CompiledError(f"the library has other layouts than this code: {tuple(sizes)} for {_LAYOUT}")
 
     def open(self, keys: Sequence[tuple[bytes, int]]) -> int:
@@ -115,33 +124,58 @@ class Library:
         """End a session."""
         self._close(session)
 
-    def receive(self, descriptor: int, now: float) -> int:
+    def receive(self, descriptor: int, now: float, *, reading: bool = False) -> int:
         """Take what waits at a socket, BATCH datagrams at most; returns how many or the negative errno.
 
-        Plain feedback by an address of `route` is done then; `arrivals` has the rest.
+        Reports and feedback by an address of `route` are done then; `arrivals` has the rest. With
+        `reading` RTP of known peers is read, see `readings`.
         """
         return self._receive(
-            descriptor, self._datagrams, len(self._datagrams), self._arrivals, BATCH, now, self._left_at
-        )
+            descriptor, self._datagrams, len(self._datagrams), self._arrivals, BATCH, now,
+            self._media if reading else None, self._read_packets, self._readings, self._left_at,
+        )  # fmt: skip
+
+    def readings(self) -> Iterator[tuple[bytes, Heard]]:
+        """Return the media that the last `receive` read, peer by peer, each with the sockaddr it came from."""
+        peers = self._left[1]
+        if not peers:
+            return
+        plain, data, new = self._media, self._datagrams, _new
+        for first, count, octets, size, marked, address in READING.iter_unpack(self._readings[: peers * READING.size]):
+            packets: list[Packet] = []
+            wrong: list[str] = []
+            rows = self._read_packets[first * PACKET.size : (first + count) * PACKET.size]
+            for stamp, ssrc, at, length, block, width, sequence, status, kind, marker in PACKET.iter_unpack(rows):
+                if status == TAKEN:
+                    extensions = data[block : block + width] if width else b""
+                    payload = plain[at : at + length]
+                    packets.append(new(Packet, (kind, marker == 1, sequence, stamp, ssrc, payload, extensions)))
+                else:
+                    wrong.append(NAMES[status])
+            yield address[:size], Heard(packets, wrong, octets, marked == 1)
 
     def arrivals(self) -> Iterator[tuple[bytes, bytes]]:
         """Return the datagrams that `receive` left, each with the sockaddr it came from."""
-        datagrams, left = self._datagrams, self._left.value
+        datagrams, left = self._datagrams, self._left[0]
         for length, size, place, address in ARRIVAL.iter_unpack(self._arrivals[: left * ARRIVAL.size]):
             yield datagrams[place * LONGEST : place * LONGEST + length], address[:size]
 
-    def route(self, session: int, address: bytes) -> bool:
-        """Hear a session's plain feedback by this sockaddr at once; False where there is no room for it."""
-        return bool(self._route(session, address.ljust(ADDRESS, b"\0")))
+    def route(self, session: int, address: bytes, *, counted: bool = True) -> bool:
+        """Hear a session by this sockaddr at once: its media, and where it is `counted` its reports and feedback.
+
+        False where there is no room for it.
+        """
+        return bool(self._route(session, address.ljust(ADDRESS, b"\0"), counted))
 
     def unroute(self, session: int, address: bytes) -> bool:
         """Hear it by this sockaddr no longer; False where it was not."""
         return bool(self._unroute(session, address.ljust(ADDRESS, b"\0")))
 
-    def heard(self, session: int) -> tuple[int, int]:
-        """Return how many datagrams and bytes of a session were done at once since the last call."""
-        self._heard(session, self._counts)
-        return self._counts[0], self._counts[1]
+    def heard(self, session: int) -> tuple[int, int, list[Answer]]:
+        """Return how many datagrams and bytes of a session were done at once since the last call, and its answers."""
+        self._heard(session, self._found)
+        packets, octets, count, answers = HEARD.unpack(self._found)
+        return packets, octets, list(ANSWER.iter_unpack(answers[: count * ANSWER.size])) if count else []
 
     def read(self, session: int, data: bytes, lengths: Sequence[int]) -> tuple[Any, Iterator[tuple[int, ...]]]:
         """Decrypt RTP packets that stand one after the other; returns where their payloads lie, and PACKET's fields."""
@@ -199,7 +233,7 @@ class Library:
             raise AssertionError("notes are whole, and the session is open")
 
     def feedback(self, session: int, data: bytes, now: float) -> bytes | int:
-        """Take an RTCP compound: plain feedback is told to the estimator, another one is returned, or a status."""
+        """Take an RTCP compound: one of reports and feedback is done, another one returned, or a status."""
         length = self._feedback(session, data, len(data), self._plain, len(self._plain), now, self._flag_at)
         if length < 0:
             return -length

@@ -38,6 +38,13 @@ struct packet {
     uint8_t status, payload_type, marker, unused[3];
 };
 
+struct reading { /* packets of one peer that one slice brought and that were read; `octets` are of the datagrams */
+    int32_t first, count, octets;
+    uint16_t address_length;
+    uint8_t marked, unused; /* whether a frame's last packet is among them */
+    uint8_t address[MAX_ADDRESS];
+};
+
 struct row {
     int64_t number;
     uint32_t timestamp, offset;
@@ -59,6 +66,13 @@ struct leg {
 struct piece {
     double at;
     int64_t count, octets, leading, earliest, latest;
+};
+
+#define MAX_ANSWERS 8
+
+struct answer { /* a block of a receiver report that came at `at`: which sender report it answers, and after how long */
+    double at;
+    uint32_t ssrc, last_report, delay, unused;
 };
 
 struct outcome {
@@ -104,6 +118,8 @@ struct estimator { /* see rules/estimate.py; negative rates and shares are not k
 
 struct heard { /* what came from a peer and needed nobody else */
     int64_t packets, octets;
+    int32_t answered, unused;
+    struct answer answers[MAX_ANSWERS];
 };
 
 struct flight { /* batches in order of sending, a ring of `room` */
@@ -121,8 +137,8 @@ void flight_end(struct flight *flight);
 void flight_note(struct flight *flight, int64_t first, double at, const struct row *rows, int count, int around);
 
 /*
- * Take an SRTCP datagram if it is nothing but feedback by which all came soon, and tell the estimator. 0, and nothing
- * changed, for any other.
+ * Take an SRTCP datagram if it is nothing but receiver reports and transport-wide feedback. 0, and nothing changed, for
+ * any other.
  */
 int flight_heard(int number, const uint8_t *data, int length, double now);
 
@@ -140,6 +156,12 @@ void route_began(void);
 
 /* Take a datagram that needs nobody else; 0 where somebody must see it. */
 int route_took(const uint8_t *address, const uint8_t *data, int length, double now);
+
+/* Return the session whose media comes from an address, where a datagram is RTP; -1 where it is not, or not known. */
+int route_reads(const uint8_t *address, const uint8_t *data, int length);
+
+/* Check, decrypt and read an RTP packet of a session into `out`, as long as the datagram; all offsets are from 0. */
+void read_packet(int number, const uint8_t *data, int length, uint8_t *out, struct packet *packet);
 
 /* Return where it is counted what a session said without anybody else's help. */
 struct heard *heard_of(int number);

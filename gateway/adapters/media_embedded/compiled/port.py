@@ -31,16 +31,19 @@ class CompiledPort(SocketPort):
 
     @override
     def _take(self) -> int:
-        receive, library, known = self._receive, self._library, self._known
+        receive, read, library, known = self._receive, self.read, self._library, self._known
         taken = 0
         while taken < SLICE and not self._closed:
-            count = library.receive(self.descriptor, moment.now())
+            count = library.receive(self.descriptor, moment.now(), reading=read is not None)
             if count == -errno.EAGAIN:
                 break
             if count < 0:
                 self.refused += 1  # the ICMP answer to an earlier datagram
                 taken += 1
                 continue
+            if read is not None:
+                for raw, heard in library.readings():
+                    read(known.get(raw) or self._spell(raw), heard)
             for data, raw in library.arrivals():
                 if data:
                     receive(self, data, known.get(raw) or self._spell(raw))

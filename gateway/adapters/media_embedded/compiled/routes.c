@@ -1,4 +1,4 @@
-/* Which session an address is heard for: viewers' plain feedback is taken where it comes in. */
+/* Which session an address is heard for: reports, feedback and media are taken where they come in. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 struct route {
     uint8_t address[MAX_ADDRESS];
-    int32_t session;
+    int32_t session, counted; /* whether it tells of what is sent to it: transport-wide feedback was agreed */
     uint32_t deferred; /* the last slice in which somebody else had to see something from here */
 };
 
@@ -58,7 +58,7 @@ static int resize(int size)
 }
 
 /* Hear a session by an address from now on; 0 where there is no room: then everything goes the long way. */
-int packets_route(int number, const uint8_t *address)
+int packets_route(int number, const uint8_t *address, int counted)
 {
     if (session_of(number) == NULL)
         return 0;
@@ -68,6 +68,7 @@ int packets_route(int number, const uint8_t *address)
     table.count += route->session == FREE;
     memcpy(route->address, address, MAX_ADDRESS);
     route->session = number;
+    route->counted = counted;
     route->deferred = table.slice - 1;
     return 1;
 }
@@ -101,7 +102,7 @@ int route_took(const uint8_t *address, const uint8_t *data, int length, double n
     if (length < 12 || data[0] < 128 || data[0] > 191 || data[1] < 192 || data[1] > 223) /* RFC 7983, RFC 5761 */
         return 0;
     struct route *route = find(address);
-    if (route == NULL || route->session == FREE)
+    if (route == NULL || route->session == FREE || !route->counted)
         return 0;
     if (route->deferred != table.slice && flight_heard(route->session, data, length, now)) {
         struct heard *heard = heard_of(route->session);
@@ -111,6 +112,14 @@ int route_took(const uint8_t *address, const uint8_t *data, int length, double n
     }
     route->deferred = table.slice; /* what follows in this slice stays behind it */
     return 0;
+}
+
+int route_reads(const uint8_t *address, const uint8_t *data, int length)
+{
+    if (length < HEADER || data[0] < 128 || data[0] > 191 || (data[1] >= 192 && data[1] <= 223))
+        return FREE;
+    struct route *route = find(address);
+    return route == NULL ? FREE : route->session;
 }
 
 /* Return what was taken since the last call, and forget it. 0 for a session that does not exist. */

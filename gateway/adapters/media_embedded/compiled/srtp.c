@@ -320,6 +320,13 @@ static int read_one(struct session *session, const uint8_t *data, int length, ui
     return data[0] & 0x20 ? unpad(packet, out) : TAKEN;
 }
 
+void read_packet(int number, const uint8_t *data, int length, uint8_t *out, struct packet *packet)
+{
+    struct session *session = session_of(number);
+    memset(packet, 0, sizeof *packet);
+    packet->status = (uint8_t)(session == NULL ? BROKEN : read_one(session, data, length, out, packet));
+}
+
 /*
  * Check, decrypt and read `count` RTP packets of a session, which stand one after the other in `data`. What came of
  * each is in `packets`: blocks lie in `data`, payloads in `out`, which is as large as `data`. 0 for wrong arguments.

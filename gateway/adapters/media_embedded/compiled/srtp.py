@@ -10,7 +10,7 @@ from gateway.adapters.media_embedded.compiled.library import LONGEST, MAX_BATCH,
 from gateway.adapters.media_embedded.compiled.port import sockaddr
 from gateway.adapters.media_embedded.rules.estimate import REORDERED
 from gateway.adapters.media_embedded.rules.flight import Piece
-from gateway.adapters.media_embedded.rules.line import Line
+from gateway.adapters.media_embedded.rules.line import Answer, Line
 from gateway.adapters.media_embedded.rules.rtp import Packet
 from gateway.adapters.media_embedded.rules.stun import TCP, Address
 from gateway.adapters.media_embedded.rules.transport_feedback import Run, TransportFeedback
@@ -58,15 +58,16 @@ class CompiledSrtp(GcmSrtp):
 
     @override
     def heard_by(self, addresses: Iterable[Address], line: Line) -> None:
-        datagrams = [address for address in addresses if not address[0].startswith(TCP)] if line.counted else []
+        datagrams = [address for address in addresses if not address[0].startswith(TCP)]
         wanted = {raw for address in datagrams if (raw := sockaddr(address))}
+        route, number, counted = self._library.route, self.number, line.counted
         for raw in self._heard_by - wanted:
             self._library.unroute(self.number, raw)
         kept = self._heard_by & wanted
-        self._heard_by = kept | {raw for raw in wanted - kept if self._library.route(self.number, raw)}
+        self._heard_by = kept | {raw for raw in wanted - kept if route(number, raw, counted=counted)}
 
     @override
-    def heard(self) -> tuple[int, int]:
+    def heard(self) -> tuple[int, int, list[Answer]]:
         return self._library.heard(self.number)
 
     def noted(self, line: Line) -> None:

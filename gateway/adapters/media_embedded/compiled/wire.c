@@ -22,41 +22,107 @@
 
 /* -- receiving ------------------------------------------------------------------------------------------------------- */
 
+static struct { /* one slice of a socket */
+    struct mmsghdr messages[MAX_ARRIVALS];
+    struct iovec parts[MAX_ARRIVALS];
+    int32_t owners[MAX_ARRIVALS]; /* whose media it is; NOBODYS stays for Python, DONE needs nobody */
+} slice;
+
+#define NOBODYS (-1)
+#define DONE (-2)
+
+static int fill_slice(int socket, uint8_t *buffer, struct arrival *arrivals, int most)
+{
+    for (int place = 0; place < most; place++) {
+        slice.parts[place] = (struct iovec){buffer + (size_t)place * LONGEST, LONGEST};
+        memset(&arrivals[place], 0, sizeof arrivals[place]);
+        slice.messages[place].msg_hdr = (struct msghdr){.msg_name = arrivals[place].address, .msg_namelen = MAX_ADDRESS,
+                                                        .msg_iov = &slice.parts[place], .msg_iovlen = 1};
+    }
+    return recvmmsg(socket, slice.messages, (unsigned)most, MSG_DONTWAIT, NULL);
+}
+
+/* Read what one peer sent of the datagrams from `begin` up to `end`, in their order; returns how many packets. */
+static int read_peer(int begin, int end, const uint8_t *buffer, uint8_t *out, struct packet *packets,
+                     struct reading *reading)
+{
+    int32_t owner = slice.owners[begin];
+    for (int place = begin; place < end; place++) {
+        if (slice.owners[place] != owner)
+            continue;
+        size_t at = (size_t)place * LONGEST;
+        int length = (int)slice.messages[place].msg_len;
+        struct packet *packet = &packets[reading->count++];
+        read_packet(owner, buffer + at, length, out + at, packet);
+        packet->payload_at = (uint32_t)at;
+        packet->block_at += (uint32_t)at;
+        reading->octets += length;
+        reading->marked |= buffer[at + 1] > 127;
+        slice.owners[place] = DONE;
+    }
+    return reading->count;
+}
+
+/* Read all media of a slice, peer by peer; returns of how many peers it is. */
+static int read_media(int count, const uint8_t *buffer, uint8_t *out, const struct arrival *arrivals,
+                      struct packet *packets, struct reading *readings)
+{
+    int peers = 0, read = 0;
+    for (int place = 0; place < count; place++) {
+        if (slice.owners[place] < 0)
+            continue;
+        struct reading *reading = &readings[peers++];
+        *reading = (struct reading){.first = read, .address_length = (uint16_t)slice.messages[place].msg_hdr.msg_namelen};
+        memcpy(reading->address, arrivals[place].address, MAX_ADDRESS);
+        read += read_peer(place, count, buffer, out, packets + read, reading);
+    }
+    return peers;
+}
+
+/* Move what is left for Python to the beginning; returns how many. */
+static int gather_left(int count, struct arrival *arrivals)
+{
+    int left = 0;
+    for (int place = 0; place < count; place++) {
+        if (slice.owners[place] != NOBODYS)
+            continue;
+        struct arrival *next = &arrivals[left++];
+        if (next != &arrivals[place])
+            memcpy(next->address, arrivals[place].address, MAX_ADDRESS);
+        next->length = (uint16_t)slice.messages[place].msg_len;
+        next->address_length = (uint16_t)slice.messages[place].msg_hdr.msg_namelen;
+        next->place = (uint32_t)place;
+    }
+    return left;
+}
+
 /*
  * Take what waits at a socket, `most` datagrams at most, each into its own LONGEST bytes of `buffer`. Returns how many
- * there were, or the negative errno; `*left` of them are in `arrivals`, the others were plain feedback and are done.
+ * there were, or the negative errno. `found[0]` of them are in `arrivals`. Media of known peers is read where `out`, as
+ * large as `buffer`, is given: of `found[1]` peers, whose `packets` follow each other. The others were reports and
+ * feedback, and are done.
  */
 int packets_receive(int socket, uint8_t *buffer, size_t buffer_size, struct arrival *arrivals, int most, double now,
-                    int32_t *left)
+                    uint8_t *out, struct packet *packets, struct reading *readings, int32_t *found)
 {
-    *left = 0;
-    static struct mmsghdr messages[MAX_ARRIVALS];
-    static struct iovec parts[MAX_ARRIVALS];
+    found[0] = found[1] = 0;
     if (most < 0 || most > MAX_ARRIVALS || (size_t)most * LONGEST > buffer_size)
         return -EINVAL;
-    for (int place = 0; place < most; place++) {
-        parts[place] = (struct iovec){buffer + (size_t)place * LONGEST, LONGEST};
-        memset(&arrivals[place], 0, sizeof arrivals[place]);
-        messages[place].msg_hdr = (struct msghdr){.msg_name = arrivals[place].address, .msg_namelen = MAX_ADDRESS,
-                                                  .msg_iov = &parts[place], .msg_iovlen = 1};
-    }
-    int count = recvmmsg(socket, messages, (unsigned)most, MSG_DONTWAIT, NULL);
+    int count = fill_slice(socket, buffer, arrivals, most);
     if (count < 0)
         return -errno;
     route_began();
     for (int place = 0; place < count; place++) {
-        struct arrival *next = &arrivals[*left];
-        int length = (int)messages[place].msg_len;
-        uint8_t *data = buffer + (size_t)place * LONGEST;
-        if (route_took(arrivals[place].address, data, length, now))
-            continue;
-        if (next != &arrivals[place])
-            memcpy(next->address, arrivals[place].address, MAX_ADDRESS);
-        next->length = (uint16_t)length;
-        next->address_length = (uint16_t)messages[place].msg_hdr.msg_namelen;
-        next->place = (uint32_t)place;
-        ++*left;
+        int length = (int)slice.messages[place].msg_len;
+        const uint8_t *data = buffer + (size_t)place * LONGEST, *address = arrivals[place].address;
+        if (route_took(address, data, length, now))
+            slice.owners[place] = DONE;
+        else
+            slice.owners[place] = out == NULL ? NOBODYS : route_reads(address, data, length);
     }
+    if (out != NULL)
+        found[1] = read_media(count, buffer, out, arrivals, packets, readings);
+    found[0] = gather_left(count, arrivals);
     return count;
 }
 
@@ -245,15 +311,15 @@ int packets_send(int socket, const struct row *rows, int row_count, const uint8_
     return 1;
 }
 
-/* Sizes of what crosses the border, so that a reader with other layouts is found out at once. */
-void packets_layout(int32_t *sizes)
+/* Write the sizes of what crosses the border, `room` of them at most, so that a reader with other layouts is found out at
+ * once; returns how many there are. */
+int packets_layout(int32_t *sizes, int room)
 {
-    sizes[0] = sizeof(struct arrival);
-    sizes[1] = sizeof(struct packet);
-    sizes[2] = sizeof(struct row);
-    sizes[3] = sizeof(struct leg);
-    sizes[4] = sizeof(struct outcome);
-    sizes[5] = sizeof(struct piece);
-    sizes[6] = sizeof(struct heard);
-    sizes[7] = LONGEST;
+    const size_t found[] = {sizeof(struct arrival), sizeof(struct packet), sizeof(struct row),
+                            sizeof(struct leg), sizeof(struct outcome), sizeof(struct piece),
+                            sizeof(struct heard), sizeof(struct reading), LONGEST};
+    const int count = sizeof found / sizeof *found;
+    for (int place = 0; place < count && place < room; place++)
+        sizes[place] = (int32_t)found[place];
+    return count;
 }

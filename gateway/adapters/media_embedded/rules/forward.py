@@ -123,7 +123,8 @@ class Stream:
     @property
     def wishing(self) -> bool:
         """Whether a key frame is wished for that the source was not asked for yet."""
-        return any(strand.wish.wanted for strand in self.pictures)
+        main, thumb = self.pictures
+        return main.wish.wanted or thumb.wish.wanted
 
     def troubled(self) -> list[Strand]:
         """Return the strands that miss packets."""

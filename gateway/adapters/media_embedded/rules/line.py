@@ -13,6 +13,10 @@ REPORTS = 128
 OURS_S = 1.0
 
 
+Answer = tuple[float, int, int, int]
+"""A block of a receiver report: when it came, SSRC, which sender report it answers, after how long (LSR, DLSR)."""
+
+
 @dataclass(slots=True)
 class Flow:
     """Bytes of one direction, and bits a second over the last second or more."""
@@ -95,11 +99,17 @@ class Line:
 
     def _take_reports(self, reports: tuple[rtcp.Report, ...], now: float) -> None:
         for report in reports:
-            sent_at = self._reports.get((report.ssrc, report.last_sr))
-            if sent_at is not None and report.last_sr:
-                round_trip = now - sent_at - report.delay / 65536
-                if 0 <= round_trip < 10:
-                    self.rtt_s = round_trip if self.rtt_s is None else self.rtt_s + (round_trip - self.rtt_s) / 4
+            self.answered((now, report.ssrc, report.last_sr, report.delay))
         if not self.counted:
             worst = max(report.fraction_lost for report in reports) / 256
             self._estimator.reported(worst, self.sent.bps, now)
+
+    def answered(self, answer: Answer) -> None:
+        """Work out the round trip from a receiver's answer to one of our sender reports."""
+        at, ssrc, last_sr, delay = answer
+        sent_at = self._reports.get((ssrc, last_sr))
+        if sent_at is None or not last_sr:
+            return
+        round_trip = at - sent_at - delay / 65536
+        if 0 <= round_trip < 10:
+            self.rtt_s = round_trip if self.rtt_s is None else self.rtt_s + (round_trip - self.rtt_s) / 4

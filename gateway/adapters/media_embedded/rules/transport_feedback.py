@@ -91,6 +91,8 @@ class Arrivals:
         """Return RTCP packets about all that was noted since the last call; empty if that was nothing."""
         out: list[bytes] = []
         numbers = sorted(self._waiting)  # nearly sorted already, and then it costs next to nothing
+        if (plain := self._plain(own, ssrc, numbers)) is not None:
+            return [plain]
         while numbers:
             begin = numbers[0] if self._next is None else min(self._next, numbers[0])
             taken = [n for n in numbers if n < begin + LONGEST]
@@ -105,16 +107,33 @@ class Arrivals:
         self._since = None
         return out
 
+    def _plain(self, own: int, ssrc: int, numbers: list[int]) -> bytes | None:
+        """Return the one packet about numbers that came without a gap and soon after another, as nearly always."""
+        count = len(numbers)
+        if not 0 < count <= LONGEST or numbers[-1] - numbers[0] >= count or self._next not in {None, numbers[0]}:
+            return None
+        waiting = self._waiting
+        ticks = [round(waiting[number] / TICK_S) for number in numbers]
+        reference = int(waiting[numbers[0]] / TICK_S) // REFERENCE_TICKS
+        steps = list(map(sub, ticks, [reference * REFERENCE_TICKS, *ticks]))
+        if min(steps) < 0 or max(steps) > 0xFF:
+            return None
+        self._next = numbers[-1] + 1
+        self._waiting.clear()
+        self._since = None
+        told = (_SMALL << 13 | count).to_bytes(2, "big") + bytes(steps)
+        return self._write((own, ssrc), numbers[0], count, reference, told)
+
     def _packet(self, own: int, ssrc: int, begin: int, taken: list[tuple[int, float]]) -> bytes:
         reference = int(taken[0][1] / TICK_S) // REFERENCE_TICKS
         ticks = [reference * REFERENCE_TICKS, *(round(at / TICK_S) for _, at in taken)]
         steps = list(map(sub, ticks[1:], ticks))
         count = taken[-1][0] - begin + 1
-        if count == len(taken) and min(steps) >= 0 and max(steps) <= 0xFF:
-            told = (_SMALL << 13 | count).to_bytes(2, "big") + bytes(steps)  # all came, and soon: as nearly always
-        else:
-            told = _spelled(count, [number - begin for number, _ in taken], steps)
-        head = _FEEDBACK.pack(own, ssrc, begin & 0xFFFF, count, (reference & 0xFFFFFF) << 8 | self._sequence)
+        told = _spelled(count, [number - begin for number, _ in taken], steps)
+        return self._write((own, ssrc), begin, count, reference, told)
+
+    def _write(self, ssrcs: tuple[int, int], begin: int, count: int, reference: int, told: bytes) -> bytes:
+        head = _FEEDBACK.pack(*ssrcs, begin & 0xFFFF, count, (reference & 0xFFFFFF) << 8 | self._sequence)
         self._sequence = (self._sequence + 1) & 0xFF
         body = head + told
         padding = -len(body) & 3

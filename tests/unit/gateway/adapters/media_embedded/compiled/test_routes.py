@@ -2,19 +2,24 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.adapters.media_embedded import moment
+from gateway.adapters.media_embedded.compiled.library import MAX_ANSWERS
 from gateway.adapters.media_embedded.compiled.port import CompiledPort, sockaddr
 from gateway.adapters.media_embedded.compiled.srtp import CompiledEstimator, CompiledSrtp
-from gateway.adapters.media_embedded.rules import rtcp
+from gateway.adapters.media_embedded.rules import rtcp, rtp
 from gateway.adapters.media_embedded.rules.estimate import Estimator
 from gateway.adapters.media_embedded.rules.line import Line
+from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.transport import Transport
 from gateway.adapters.media_embedded.rules.transport_feedback import Arrivals, TransportFeedback
+from gateway.adapters.media_embedded.socket_port import Heard
 from gateway.adapters.media_embedded.srtp_gcm import GcmSrtp
 from tests.unit.gateway.adapters.media_embedded.compiled.test_flight import LIBRARY, pair
 
@@ -90,8 +95,8 @@ async def test_plain_feedback_is_done_where_it_comes_in(ear: Ear) -> None:
     peer.srtp.heard_by([peer.address], peer.line)
     told = [peer.feedback() for _ in range(3)]
     assert await ear.hear(peer, *told) == []
-    assert peer.srtp.heard() == (3, sum(map(len, told)))
-    assert peer.srtp.heard() == (0, 0)
+    assert peer.srtp.heard() == (3, sum(map(len, told)), [])
+    assert peer.srtp.heard() == (0, 0, [])
     assert peer.line.estimate(peer.at) is not None
     assert await ear.hear(peer, told[0]) == [told[0]], "a replay is for others to count"
 
@@ -124,6 +129,120 @@ async def test_only_the_owner_of_an_address_is_heard_by_it(ear: Ear) -> None:
     other.mouth.close()
     del other, one
     assert not LIBRARY.unroute(number, sockaddr(peer.address)), "it went with its keys"
+
+
+def block(ssrc: int, last_sr: int, delay: int) -> rtcp.Report:
+    return rtcp.Report(ssrc, 3, 7, 99, 5, last_sr, delay)
+
+
+def report(*blocks: rtcp.Report) -> bytes:
+    return rtcp.receiver_report(rtcp.ReceiverInfo(9, blocks))
+
+
+async def test_receiver_reports_wait_for_the_round_trip(ear: Ear) -> None:
+    peer = ear.peer()
+    peer.srtp.heard_by([peer.address], peer.line)
+    said = [block(5, 0x10000, 0x8000), block(6, 0, 0), block(7, 2, 3)]
+    plain = peer.viewer.protect_rtcp(report(*said) + rtcp.source_description(9, "viewer"))
+    before = moment.now()
+    assert await ear.hear(peer, plain) == []
+    packets, octets, answers = peer.srtp.heard()
+    assert (packets, octets) == (1, len(plain))
+    assert [answer[1:] for answer in answers] == [(5, 0x10000, 0x8000), (7, 2, 3)], "one that answers nothing is none"
+    assert before <= answers[0][0] <= moment.now()
+    peer.line.reported(rtcp.SenderInfo(5, 0x10000 << 16, 0, 1, 1), answers[0][0] - 0.75)
+    for answer in answers:
+        peer.line.answered(answer)
+    assert peer.line.rtt_s == pytest.approx(0.25)
+
+
+async def test_answers_beyond_what_can_wait_go_the_long_way(ear: Ear) -> None:
+    peer = ear.peer()
+    peer.srtp.heard_by([peer.address], peer.line)
+    many = [peer.viewer.protect_rtcp(report(*[block(5, n + 1, 0)] * 3)) for n in range(MAX_ANSWERS // 3 + 1)]
+    assert await ear.hear(peer, *many) == [many[-1]]
+    assert peer.srtp.hear(many[-1], peer.line, peer.at), "it was not taken before"
+    assert len(peer.srtp.heard()[2]) == MAX_ANSWERS // 3 * 3
+
+
+BODIES = st.builds(
+    lambda base, count, word, chunks, deltas: struct.pack("!IIHHI", 1, 2, base, count, word)
+    + b"".join(struct.pack("!H", chunk) for chunk in chunks) + deltas,
+    st.one_of(st.integers(0, 100), st.integers(0, 0xFFFF)), st.integers(0, 60), st.integers(0, 2**32 - 1),
+    st.lists(
+        st.one_of(
+            st.integers(0, 0xFFFF),
+            st.builds(lambda status, run: status << 13 | run, st.integers(0, 2), st.integers(1, 30)),
+            st.builds(lambda bits: 0x8000 | bits, st.integers(0, 0x3FFF)),
+            st.lists(st.integers(0, 2), min_size=7, max_size=7).map(
+                lambda s: 0xC000 | sum(one << 12 - 2 * place for place, one in enumerate(s))
+            ),
+        ),
+        min_size=1, max_size=6,
+    ),
+    st.binary(max_size=130),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(BODIES, min_size=1, max_size=4))
+def test_feedback_of_every_form_is_read_as_the_rules_read_it(bodies: list[bytes]) -> None:
+    viewer, srtp = pair()
+    ours, rule = Line(Transport(0x1_0000), counted=True), Line(Transport(0x1_0000), counted=True)
+    srtp.ready(ours)
+    now = 100.0
+    for body in bodies:
+        now += 0.3
+        for line in (ours, rule):
+            line._transport.note([1000] * 30, 34, now - 0.05)
+        whole = body + bytes(-len(body) & 3)
+        compound = struct.pack("!BBH", 0x80 | 15, 205, len(whole) // 4) + whole
+        left = srtp.hear(viewer.protect_rtcp(compound), ours, now)
+        try:
+            items = rtcp.parse(compound)
+        except MalformedError:
+            assert left == compound, "what is malformed is for others to count"
+            continue
+        assert left == b""
+        for item in items:
+            rule.heard(item, now)
+        assert (ours.estimate(now), ours.fraction_lost) == (rule.estimate(now), rule.fraction_lost)
+
+
+def media(peer: Peer, numbers: list[int]) -> list[bytes]:
+    heads = [rtp.header(96, n, n * 90, 0xABC, marker=n % 3 == 0, block=rtp.extension_block({1: b"x"})) for n in numbers]
+    return [peer.viewer.protect(head + b"payload %d" % n) for head, n in zip(heads, numbers, strict=True)]
+
+
+async def test_media_of_known_peers_is_read_where_it_comes_in(ear: Ear) -> None:
+    one, other, stranger = ear.peer(counted=False), ear.peer(), ear.peer()
+    heard: dict[tuple[str, int], list[Heard]] = {}
+    ear.port.read = lambda source, found: heard.setdefault(source, []).append(found)
+    for peer in (one, other):
+        peer.srtp.heard_by([peer.address], peer.line)
+    sent = media(one, [7, 8, 9, 8])
+    sent = [*sent[:3], sent[1], sent[0][:-1] + bytes([sent[0][-1] ^ 1]), media(one, [10])[0]]
+    for data in media(other, [1, 2]):
+        other.mouth.sendto(data, ("127.0.0.1", ear.port.number))
+    strange = media(stranger, [5])[0]
+    stranger.mouth.sendto(strange, ("127.0.0.1", ear.port.number))
+    assert sorted(await ear.hear(one, *sent)) == [strange]
+    mine = heard[one.address]
+    assert [p.sequence for found in mine for p in found.packets] == [7, 8, 9, 10]
+    assert sorted(name for found in mine for name in found.wrong) == ["replay", "replay"]
+    assert sum(found.octets for found in mine) == sum(map(len, sent))
+    assert any(found.marked for found in mine)
+    assert [p.payload for found in heard[other.address] for p in found.packets] == [b"payload 1", b"payload 2"]
+    first = mine[0].packets[0]
+    assert (first.payload_type, first.marker, first.timestamp, first.ssrc) == (96, False, 630, 0xABC)
+    assert (first.payload, first.extensions) == (b"payload 7", {1: b"x"})
+
+
+async def test_nobody_reads_media_of_a_port_that_hands_on_all(ear: Ear) -> None:
+    peer = ear.peer()
+    peer.srtp.heard_by([peer.address], peer.line)
+    sent = media(peer, [1, 2])
+    assert await ear.hear(peer, *sent) == sent
 
 
 async def test_a_peer_that_came_by_a_connection_is_left_to_it(ear: Ear) -> None:
