@@ -70,7 +70,7 @@ class Hub:
         uplink_bps: int = 0,
     ) -> None:
         self.sessions: dict[str, Session] = {}
-        self.seating = Seating(self._send, emit, self._start_pacing, uplink_bps)
+        self.seating = Seating(self._send, emit, self._start_pacing, uplink_bps, fans=path.fans)
         self.streams = self.seating.streams
         self.dropped: Counter[str] = Counter()
         self.loop_lag_s = 0.0

@@ -3,11 +3,12 @@
 Given the same input, every path sends the same datagrams.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from gateway.adapters.media_embedded.rules.convoy import Fan
 from gateway.adapters.media_embedded.rules.ring import Sent
-from gateway.adapters.media_embedded.rules.strand import Out
+from gateway.adapters.media_embedded.rules.strand import Out, Portion
 from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.session import Session
 from gateway.adapters.media_embedded.socket_port import Receiver, SocketPort
@@ -31,6 +32,8 @@ class PacketPath(Protocol):
 
     name: str
     port: PortMaker
+    fans: bool
+    """Whether legs shall go in convoys (`rules/convoy`)."""
 
     def secure(self, keys: Keys) -> Secured:
         """Return the SRTP of a session that this path works with."""
@@ -47,6 +50,7 @@ class ReferencePath:
 
     name = "reference"
     port: PortMaker = SocketPort
+    fans = False
 
     def secure(self, keys: Keys) -> Secured:
         """See the protocol."""
@@ -54,7 +58,7 @@ class ReferencePath:
 
     def send(self, out: Out, sessions: Mapping[str, Session]) -> None:
         """See the protocol."""
-        for owner, _, sent in out:
+        for owner, _, sent in portions(out):
             session = sessions.get(owner)
             if session is not None:
                 for _, head, payload in sent:
@@ -73,6 +77,7 @@ class BatchedPath:
 
     name = "batched"
     port: PortMaker = SocketPort
+    fans = False
 
     def __init__(self, *, segmenting: bool = True) -> None:
         self._segmenting = segmenting
@@ -85,7 +90,7 @@ class BatchedPath:
         """See the protocol."""
         groups: list[Group] = []
         first, last, length, head_size = b"", b"", 0, 0
-        for owner, ssrc, sent in out:
+        for owner, ssrc, sent in portions(out):
             session = sessions.get(owner)
             if session is None:
                 continue
@@ -130,6 +135,15 @@ class BatchedPath:
     def modes(self) -> dict[str, str]:
         """See the protocol."""
         return {"backend": self.name, "gso": "on" if self._segmenting else "off"}
+
+
+def portions(out: Out) -> Iterator[Portion]:
+    """Return everything as portions of single legs."""
+    for item in out:
+        if isinstance(item, Fan):
+            yield from item.plans()
+        else:
+            yield item
 
 
 def groups_of(sent: Sequence[Sent]) -> list[Group]:

@@ -20,16 +20,19 @@ class Seating:
         emit: Callable[[Wanted | Shows], None],
         moved: Callable[[], None],
         uplink_bps: int,
+        *,
+        fans: bool = False,
     ) -> None:
         self.streams: dict[str, Stream] = {}
         self.sharing = Sharing(self.streams, uplink_bps)
+        self._fans = fans
         self._send, self._emit, self._moved = send, emit, moved
         self._movers: list[Seat] = []
         self._wanted: dict[str, frozenset[Layer]] = {}
 
     def stream(self, name: str) -> Stream:
         """Return the stream of this name, made if it is new."""
-        return self.streams.setdefault(name, Stream(name))
+        return self.streams.setdefault(name, Stream(name, fans=self._fans))
 
     def open(self, session: Session, now: float) -> None:
         """Give the seats of a session its stream; those of a wall stay empty. Wishes count from now on."""

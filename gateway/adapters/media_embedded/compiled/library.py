@@ -68,7 +68,9 @@ class Library:
                 loaded, "packets_read", _int, _bytes, _size, _bytes, _int, _place, _size, _place
             )
             self._read_control = self._function(loaded, "packets_read_control", _int, _bytes, _int, _place, _size)
-            self._send = self._function(loaded, "packets_send", _int, _bytes, _int, _bytes, _size, _bytes, _int, _place)
+            self._send = self._function(
+                loaded, "packets_send", _int, _bytes, _int, _bytes, _size, _bytes, _int, _bytes, _double, _place
+            )
             self._told = self._function(
                 loaded, "packets_told", _int, _bytes, _size, _int, _bytes, _int, _bytes, _int, _place, _int
             )
@@ -203,11 +205,26 @@ class Library:
 
         Returns how many packets found the buffer full, how many could not be sent, and whether the kernel segments.
         """
+        return self._sent(descriptor, rows, b"".join(legs), None, 0.0, segmenting=segmenting)
+
+    def fan(
+        self, descriptor: int, rows: tuple[bytes, bytes, int], legs: bytes, wides: Sequence[int], at: float, *,
+        segmenting: bool,
+    ) -> tuple[int, int, bool]:  # fmt: skip
+        """Send as `send` does to legs that stand one after the other; `wides` and `at` stand for the legs' own."""
+        spelled = struct.pack(f"={len(wides)}q", *wides)
+        return self._sent(descriptor, rows, legs, spelled, at, segmenting=segmenting)
+
+    def _sent(
+        self, descriptor: int, rows: tuple[bytes, bytes, int], legs: bytes, wides: bytes | None, at: float, *,
+        segmenting: bool,
+    ) -> tuple[int, int, bool]:  # fmt: skip
         packed, payloads, count = rows
-        OUTCOME.pack_into(self._outcome, 0, 0, 0, segmenting, 0)
-        if not self._send(descriptor, packed, count, payloads, len(payloads), b"".join(legs), len(legs), self._outcome):
+        outcome, legs_count = self._outcome, len(legs) // LEG.size
+        OUTCOME.pack_into(outcome, 0, 0, 0, segmenting, 0)
+        if not self._send(descriptor, packed, count, payloads, len(payloads), legs, legs_count, wides, at, outcome):
             raise AssertionError("rows lie in their payloads, and legs are of open sessions")
-        full, unsent, still, _ = OUTCOME.unpack(self._outcome.raw)
+        full, unsent, still, _ = OUTCOME.unpack(outcome.raw)
         return full, unsent, bool(still)
 
     def told(self, session: int, notes: bytes, base: int, runs: Sequence[Run]) -> list[Piece]:

@@ -256,12 +256,13 @@ static int group_at(const struct row *rows, int begin, int count)
     return end - begin;
 }
 
-static void send_leg(int socket, struct session *session, const struct leg *leg, const struct row *rows, int count,
+static void send_leg(int socket, const struct leg *leg, int64_t wide, double at, const struct row *rows, int count,
                      const uint8_t *payloads, struct outcome *outcome)
 {
+    struct session *session = session_of(leg->session);
     int head_length = 8 + leg->tail_length + (leg->counted ? 2 : 0);
     if (leg->counted && count)
-        flight_note(flight_of(leg->session), leg->wide, leg->at, rows, count, head_length + TAG + AROUND);
+        flight_note(flight_of(leg->session), wide, at, rows, count, head_length + TAG + AROUND);
     for (int begin = 0, packets; begin < count; begin += packets) {
         packets = outcome->segmenting ? group_at(rows, begin, count) : 1;
         if (tray.count == MAX_MESSAGES || OUT_SIZE - tray.used < MAX_GROUP * LONGEST)
@@ -269,7 +270,7 @@ static void send_leg(int socket, struct session *session, const struct leg *leg,
         size_t from = tray.used;
         int place = begin;
         while (place < begin + packets
-               && put_packet(session, leg, &rows[place], (uint16_t)((uint64_t)leg->wide + (uint64_t)place),
+               && put_packet(session, leg, &rows[place], (uint16_t)((uint64_t)wide + (uint64_t)place),
                              payloads + rows[place].offset))
             place++;
         outcome->unsent += begin + packets - place;
@@ -295,10 +296,11 @@ static int leg_fits(const struct leg *leg)
 /*
  * Send the same rows to many legs: each packet gets the leg's header, is encrypted for its session, and goes out
  * together with its neighbours of equal size. `outcome` says on the way in whether the kernel segments, and on the way
- * out what could not be sent. 0, and nothing sent, for wrong arguments.
+ * out what could not be sent. Where `wides` are given, one for each leg, they and `at` stand for the legs' own: then
+ * the same legs serve for run after run. 0, and nothing sent, for wrong arguments.
  */
 int packets_send(int socket, const struct row *rows, int row_count, const uint8_t *payloads, size_t payload_size,
-                 const struct leg *legs, int leg_count, struct outcome *outcome)
+                 const struct leg *legs, int leg_count, const int64_t *wides, double at, struct outcome *outcome)
 {
     if (row_count < 0 || leg_count < 0 || !rows_fit(rows, row_count, payload_size))
         return 0;
@@ -306,7 +308,8 @@ int packets_send(int socket, const struct row *rows, int row_count, const uint8_
         if (!leg_fits(&legs[place]))
             return 0;
     for (int place = 0; place < leg_count; place++)
-        send_leg(socket, session_of(legs[place].session), &legs[place], rows, row_count, payloads, outcome);
+        send_leg(socket, &legs[place], wides == NULL ? legs[place].wide : wides[place],
+                 wides == NULL ? legs[place].at : at, rows, row_count, payloads, outcome);
     empty_tray(socket, outcome);
     return 1;
 }

@@ -43,10 +43,11 @@ class Stream:
     Each strand's `wish` says when to ask the source for a key frame.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, fans: bool = False) -> None:
+        """`fans`: see `strand.Strand`."""
         self.name = name
         self.source: str | None = None
-        self.strands = {strand: Strand(name, strand) for strand in STRANDS}
+        self.strands = {strand: Strand(name, strand, fans=fans) for strand in STRANDS}
         self.pictures = (self.strands["main"], self.strands["thumb"])
         self.seats: list[Seat] = []
         self.taps: list[Tap] = []

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.media_embedded.rules import rtp, vp8
+from gateway.adapters.media_embedded.rules.convoy import Convoy, Member
+from gateway.adapters.media_embedded.rules.convoy import Way as Alike
 from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Media
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
@@ -69,7 +71,10 @@ class Leg:
         self._tails = {-1: self._tail}
         self._levelled = plan.level_extension > 0
         self._head_size = TIMESTAMPED + len(self._tail) + (0 if self._transport is None else COUNT)
-        self.packets = self.octets = 0
+        self.convoy: Convoy | None = None
+        """With whom it goes; `settle` before anything else that changes it."""
+        self._member: Member | None = None
+        self._packets = self._octets = 0
         self.dropped: dict[str, int] = {}
         self.starved = plan.kind == "video"
         self.catching_up = False
@@ -132,9 +137,67 @@ class Leg:
         if self._squeezed and run.last_number > self._cursor + VIDEO_RING:
             self._squeezed = {}
         self._sent_at = now
-        self.packets += run.count
-        self.octets += run.octets
+        self._packets += run.count
+        self._octets += run.octets
         return Planned(recipe, self._first, self._head_size, now, self._make_run)
+
+    @property
+    def packets(self) -> int:
+        """Packets sent so far."""
+        convoy, member = self.convoy, self._member
+        return self._packets if convoy is None or member is None else self._packets + convoy.packets - member.packets
+
+    @property
+    def octets(self) -> int:
+        """Bytes of payloads sent so far."""
+        convoy, member = self.convoy, self._member
+        return self._octets if convoy is None or member is None else self._octets + convoy.octets - member.octets
+
+    def alike(self, run: Run, source: int) -> Alike | None:
+        """Return with which legs it could go on from this run, which it just took by itself; None for none."""
+        live = self._live
+        if (
+            live is None or live[0] != source or live[1] != run.kind or not run.plain or self._levelled
+            or self.catching_up or self._number != run.last_number + self._step + 1
+        ):  # fmt: skip
+            return None
+        return Alike(source, run.kind, self._picture_steps if run.kind[1] == "vp8" else (0, 0))
+
+    def follow(self, convoy: Convoy, run: Run) -> bool:
+        """Go on with those that are `alike`; False where one of them has seen a newer timestamp than the other."""
+        newest = (self._newest_timestamp - self._timestamp_step) & 0xFFFFFFFF
+        if not convoy.members:
+            convoy.begin(run, newest)
+        if self._live is None or convoy.newest != newest:
+            return False
+        self.convoy, self._member = convoy, Member(
+            (self.owner, self.ssrc), (self._step, self._timestamp_step),
+            (self._first, self._live[2], self._tail, self._head_size), self._transport, self._make_run,
+        )  # fmt: skip
+        convoy.enter(self._member, self._cursor + VIDEO_RING, self._squeezed)
+        return True
+
+    def settle(self) -> None:
+        """Leave the convoy, if it is in one, and become what it would be if it had taken each run by itself."""
+        convoy, member = self.convoy, self._member
+        if convoy is None or member is None:
+            return
+        self._packets, self._octets = self.packets, self.octets
+        self.convoy = self._member = None
+        convoy.leave(member)
+        seen = convoy.since(member)
+        if not seen:
+            return
+        for passed, wide in seen:
+            recipe = member.recipe(passed.rows, wide)
+            self._ring.extend(recipe, passed.first + member.step, passed.last + member.step)
+        last = seen[-1][0]
+        self._number, self._sent_at = last.last + member.step + 1, last.at
+        self._newest_timestamp = (convoy.newest + member.later) & 0xFFFFFFFF
+        if convoy.way.kind[1] == "vp8":
+            self._last_vp8 = last.rows[-1][3]
+        if self._squeezed and last.last > self._cursor + VIDEO_RING:
+            self._squeezed = {}
 
     def _take_singly(self, run: Run, gop: Gop, source: int, now: float) -> list[Sent]:
         out: list[Sent] = []
@@ -174,6 +237,7 @@ class Leg:
 
     def join(self, gop: Gop, source: int, now: float) -> list[Sent]:
         """Begin at the last key frame, if there is one; returns the first packets."""
+        self.settle()
         if self.plan.kind != "video" or not gop.packets:
             return []
         first = gop.packets[0]
@@ -189,6 +253,7 @@ class Leg:
 
     def leave(self) -> None:
         """Turn from what it follows: it goes on with whatever it is given next, without a hole in its numbers."""
+        self.settle()
         self._generation = self._live = self._joined_at = None
         self.catching_up, self.starved = False, self.plan.kind == "video"
 
@@ -218,7 +283,7 @@ class Leg:
             return []
         if self._transport is not None:
             self._transport.note((len(payload),), len(head), now)
-        self.packets += 1
+        self._packets += 1
         return [sent]
 
     def _tail_of(self, loudness: int) -> bytes:
@@ -298,7 +363,7 @@ class Leg:
             return []
         self._number = max(self._number, number + 1)
         self._sent_at = now
-        self.octets += len(payload)
+        self._octets += len(payload)
         return sent
 
     def _pictures(self, payload: bytes) -> bytes:
@@ -332,6 +397,7 @@ class Leg:
 
     def resend(self, sequences: tuple[int, ...], rtt_s: float | None, now: float) -> list[tuple[int, list[Sent]]]:
         """Answer a NACK: packets with the SSRC that they go under; what is too old or asked too often is counted."""
+        self.settle()
         plain: list[Sent] = []
         wrapped: list[Sent] = []
         for sequence in sequences[:ASKED_AT_ONCE]:
@@ -351,6 +417,7 @@ class Leg:
         """Repeat the join's packets, because the viewer could not read them yet; empty later than 3 s after it."""
         if self._joined_at is None or now - self._joined_at > AGAIN_WITHIN_S or now - self._again_at < AGAIN_EVERY_S:
             return []
+        self.settle()
         self._again_at = now
         return self._ring.since(self._joined_number)
 

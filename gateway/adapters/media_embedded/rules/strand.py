@@ -5,6 +5,7 @@ Law: **legs outlive the source.** When a source goes, legs stay and wait; when o
 
 from collections.abc import Iterable, Sequence
 
+from gateway.adapters.media_embedded.rules.convoy import Convoy, Fan, Way
 from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Ingest, Media
 from gateway.adapters.media_embedded.rules.leg import Leg
@@ -21,8 +22,10 @@ LONG_GROUP_S = 1.5
 """A joiner that must be sent more than this also makes the source be asked: a new key frame shortens its way."""
 MEASURE_EVERY_S = 0.5
 
-Out = list[tuple[str, int, Sequence[Sent]]]
+Portion = tuple[str, int, Sequence[Sent]]
 """Packets to send: the session, the SSRC, and packets of this one SSRC in the order of sending (never none)."""
+Out = list[Portion | Fan]
+"""What is to be sent, in this order; a fan is for all members of a convoy."""
 
 
 class Strand:
@@ -31,7 +34,8 @@ class Strand:
     `tick` belongs to the stream's. Whenever `wish.due` says so, ask the source for a key frame of this track.
     """
 
-    def __init__(self, stream: str, name: str) -> None:
+    def __init__(self, stream: str, name: str, *, fans: bool = False) -> None:
+        """`fans`: legs in steady state go in convoys, for who carries fans out at less than they cost singly."""
         self.stream, self.name = stream, name
         self.video = name != "audio"
         self.ingest: Ingest | None = None
@@ -44,6 +48,8 @@ class Strand:
         self.packets_out = self.octets_out = 0
         self._source = 0
         self._catching: list[Leg] = []
+        self._fans = fans
+        self._convoys: dict[Way, Convoy] = {}
         self._measured: tuple[float, int] = (0.0, 0)
 
     # -- the incoming track --------------------------------------------------------------------------------------
@@ -101,13 +107,41 @@ class Strand:
         out: Out = []
         if not self.legs:
             return out
+        out += self._pass(run, now)
         for leg in self.legs:
+            if leg.convoy is not None:
+                continue
             sent = leg.take(run, gop, source, now)
             if leg.catching_up and leg not in self._catching:
                 self._catching.append(leg)
             if type(sent) is Planned or sent:  # a plan is never empty, and asking it costs
                 out.append((leg.owner, leg.ssrc, sent))
+                if self._fans:
+                    self._gather(leg, run)
         return out
+
+    def _pass(self, run: Run, now: float) -> list[Fan]:
+        """Let the run pass to convoys; those whose members would not all take it alike are over."""
+        fans = []
+        for way, convoy in list(self._convoys.items()):
+            if convoy.members and convoy.takes(run, self._source):
+                fans.append(convoy.take(run, now))
+                continue
+            del self._convoys[way]
+            for leg in self.legs:
+                if leg.convoy is convoy:
+                    leg.settle()
+        return fans
+
+    def _gather(self, leg: Leg, run: Run) -> None:
+        """Let a leg go with others from now on, if it can, and is the only one of its session here.
+
+        Two of one session keep to their order, in which they take transport-wide numbers.
+        """
+        way = leg.alike(run, self._source)
+        if way is None or any(other.owner == leg.owner and other is not leg for other in self.legs):
+            return
+        leg.follow(self._convoys.setdefault(way, Convoy(way)), run)
 
     def _keep(self, run: Run) -> None:
         if run.plain and not run.keyed and self.gop.extend(run.packets, run.octets):
@@ -151,6 +185,9 @@ class Strand:
 
     def add(self, leg: Leg, now: float) -> Out:
         """Let a leg follow: it starts at the last key frame, or one is asked for (see `wish`)."""
+        for other in self.legs:
+            if other.owner == leg.owner:
+                other.settle()
         self.legs.append(leg)
         out = self.own(leg, leg.join(self.gop, self._source, now))
         if leg.catching_up:
@@ -172,6 +209,7 @@ class Strand:
 
     def remove(self, leg: Leg, packets: int, octets: int) -> None:
         """Let a leg go that was sent so much here."""
+        leg.settle()
         self.packets_out += packets
         self.octets_out += octets
         self.legs = [one for one in self.legs if one is not leg]

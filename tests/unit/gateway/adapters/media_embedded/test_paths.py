@@ -15,8 +15,9 @@ from gateway.adapters.media_embedded.compiled import build
 from gateway.adapters.media_embedded.compiled.library import Library
 from gateway.adapters.media_embedded.compiled.path import CompiledPath
 from gateway.adapters.media_embedded.hub import Hub
-from gateway.adapters.media_embedded.paths import MAX_GROUP, BatchedPath, PacketPath, ReferencePath, groups_of
+from gateway.adapters.media_embedded.paths import MAX_GROUP, BatchedPath, PacketPath, ReferencePath, groups_of, portions
 from gateway.adapters.media_embedded.rules import rtp
+from gateway.adapters.media_embedded.rules.convoy import Fan
 from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.ingest import Codec, Ingest
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
@@ -61,7 +62,7 @@ class Bench:
         """Send, and return what arrived."""
         self.path.send(out, self.hub.sessions)
         counts = dict.fromkeys(OWNERS, 0)
-        for owner, _, sent in out:
+        for owner, _, sent in portions(out):
             counts[owner] += sum(len(head) + len(payload) <= MAX_PLAIN for _, head, payload in sent)
         return {owner: [self.ears[owner].recv(4096) for _ in range(count)] for owner, count in counts.items()}
 
@@ -93,8 +94,8 @@ def leg(owner: str) -> Leg:
 class Room:
     """The rules alone: a strand with its legs, driven by a script of steps; gives what is to be sent."""
 
-    def __init__(self) -> None:
-        self.strand = Strand("s", "main")
+    def __init__(self, *, fans: bool = False) -> None:
+        self.strand = Strand("s", "main", fans=fans)
         self.legs = {owner: leg(owner) for owner in OWNERS}
         self.source = self.sequence = self.frame = 0
         self.switch()
@@ -119,19 +120,23 @@ class Room:
 
     def step(self, action: str, sizes: list[int]) -> Out:
         now = self.frame / 25
+        if action == "lose":
+            self.sequence += 2
         match action:
-            case "switch":
-                return self.switch()
+            case "switch" | "lose":
+                return self.switch() if action == "switch" else []
             case "join":
                 return [] if self.legs["late"] in self.strand.legs else self.strand.add(self.legs["late"], now)
             case "again":
                 asked = tuple(range(65530, 65540)) + tuple(range(3))
                 return [(o, *again) for o, one in self.legs.items() for again in one.resend(asked, None, now)]
-            case "lose":
-                self.sequence += 2
-                return []
             case "due":
                 return self.strand.catch_up(now)
+            case "move":
+                moved = self.legs["plain"]
+                self.strand.remove(moved, 0, 0)
+                moved.leave()
+                return self.strand.add(moved, now)
         return self.frames(sizes, key=action == "key")
 
 
@@ -188,6 +193,82 @@ def test_every_path_sends_the_same_datagrams(profile: bytes, steps: list[tuple[s
                 bench.close()
 
     asyncio.run(compare())
+
+
+CONVOY_STEPS = st.lists(
+    st.tuples(st.sampled_from(["delta"] * 6 + ["key", "switch", "join", "again", "lose", "due", "move"]), SIZES),
+    max_size=30,
+)
+
+
+@pytest.mark.parametrize("profile", [GCM, COUNTER_MODE])
+@settings(max_examples=30, deadline=None)
+@given(steps=CONVOY_STEPS)
+def test_legs_in_convoys_are_sent_the_same_datagrams(profile: bytes, steps: list[tuple[str, list[int]]]) -> None:
+    async def compare() -> None:
+        singly, together = Room(), Room(fans=True)
+        paths = [BatchedPath(), CompiledPath(LIBRARY), BatchedPath(), CompiledPath(LIBRARY)]
+        benches = [
+            (Bench(path, profile), room) for path, room in zip(paths, [singly] * 2 + [together] * 2, strict=True)
+        ]
+        try:
+            for action, sizes in [("key", [900]), ("due", []), ("delta", [900]), ("delta", [900]), *steps]:
+                outs = {id(room): room.step(action, sizes) for room in (singly, together)}
+                first, *others = [bench.carry(outs[id(room)]) for bench, room in benches]
+                assert others == [first] * len(others)
+            totals = [
+                {o: (s.traffic.packets_out, s.line.sent.octets) for o, s in bench.hub.sessions.items()}
+                for bench, _ in benches
+            ]
+            assert totals == totals[:1] * len(benches)
+            for owner, one in together.legs.items():
+                assert (one.packets, one.octets) == (singly.legs[owner].packets, singly.legs[owner].octets)
+                one.settle()
+                assert state_of(one) == state_of(singly.legs[owner])
+        finally:
+            for bench, _ in benches:
+                bench.close()
+
+    asyncio.run(compare())
+
+
+def state_of(one: Leg) -> dict[str, object]:
+    """Return all that decides what a leg will send."""
+    kept = {
+        name: value for name, value in vars(one).items() if name not in {"_make_run", "_pack", "_transport", "_ring"}
+    }
+    kept.pop("_repeater")
+    kept["next"] = one._transport.next if one._transport is not None else None
+    kept["ring"] = one._ring.since(0)
+    return kept
+
+
+async def test_a_convoy_is_spelled_once_and_anew_when_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, room = Bench(CompiledPath(LIBRARY)), Room(fans=True)
+    calls: list[int] = []
+    fan = LIBRARY.fan
+
+    def counted(descriptor: int, rows: tuple[bytes, bytes, int], legs: bytes, *rest: object, **how: bool) -> object:
+        calls.append(len(legs))
+        return fan(descriptor, rows, legs, *rest, **how)  # type: ignore[arg-type] - what it was given
+
+    monkeypatch.setattr(LIBRARY, "fan", counted)
+    for step in (room.frames([900], key=True), room.strand.catch_up(0.0), room.frames([900], key=False)):
+        bench.carry(step)
+    out = room.frames([1100] * 12 + [400], key=False)
+    assert [type(item) for item in out] == [Fan]
+    got = bench.carry(out)
+    assert [len(one) for one in got["counted"]] == [1144] * 12 + [444]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        other.settimeout(5.0)
+        bench.hub.sessions["plain"].address = other.getsockname()
+        bench.path.send(room.frames([700], key=False), bench.hub.sessions)
+        assert len(other.recv(4096)) == 740
+    bench.hub.sessions["plain"].srtp = None
+    bench.path.send(room.frames([700], key=False), bench.hub.sessions)
+    assert calls == [272, 272, 136], "who has no keys is passed over"
+    bench.close()
 
 
 async def test_equal_packets_go_together_and_the_path_says_so() -> None:
