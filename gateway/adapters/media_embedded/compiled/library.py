@@ -146,12 +146,12 @@ class Library:
         for first, count, octets, size, marked, address in READING.iter_unpack(self._readings[: peers * READING.size]):
             packets: list[Packet] = []
             wrong: list[str] = []
+            add = packets.append
             rows = self._read_packets[first * PACKET.size : (first + count) * PACKET.size]
             for stamp, ssrc, at, length, block, width, sequence, status, kind, marker in PACKET.iter_unpack(rows):
                 if status == TAKEN:
                     extensions = data[block : block + width] if width else b""
-                    payload = plain[at : at + length]
-                    packets.append(new(Packet, (kind, marker == 1, sequence, stamp, ssrc, payload, extensions)))
+                    add(new(Packet, (kind, marker == 1, sequence, stamp, ssrc, plain[at : at + length], extensions)))
                 else:
                     wrong.append(NAMES[status])
             yield address[:size], Heard(packets, wrong, octets, marked == 1)

@@ -21,6 +21,8 @@ STALLED_AFTER_S = 2.0
 LONG_GROUP_S = 1.5
 """A joiner that must be sent more than this also makes the source be asked: a new key frame shortens its way."""
 MEASURE_EVERY_S = 0.5
+FEWEST = 2
+"""A convoy of one costs more than its leg alone."""
 
 Portion = tuple[str, int, Sequence[Sent]]
 """Packets to send: the session, the SSRC, and packets of this one SSRC in the order of sending (never none)."""
@@ -82,7 +84,9 @@ class Strand:
     def condition(self, now: float) -> tuple[object, ...]:
         """Return what the stream's tick looks at: where a packet changes it, the tick must not wait."""
         ingest = self.ingest
-        return (None, 0) if ingest is None or not self.live(now) else (ingest.codec, ingest.generation)
+        if ingest is None or ingest.last_at is None or now - ingest.last_at > STALLED_AFTER_S:
+            return None, 0
+        return ingest.codec, ingest.generation
 
     def packets(self, packets: Iterable[Packet], now: float) -> Out:
         """Forward packets of the track, in the order they came."""
@@ -107,7 +111,8 @@ class Strand:
         out: Out = []
         if not self.legs:
             return out
-        out += self._pass(run, now)
+        if self._convoys:
+            out += self._pass(run, now)
         for leg in self.legs:
             if leg.convoy is not None:
                 continue
@@ -116,7 +121,7 @@ class Strand:
                 self._catching.append(leg)
             if type(sent) is Planned or sent:  # a plan is never empty, and asking it costs
                 out.append((leg.owner, leg.ssrc, sent))
-                if self._fans:
+                if self._fans and len(self.legs) >= FEWEST:
                     self._gather(leg, run)
         return out
 

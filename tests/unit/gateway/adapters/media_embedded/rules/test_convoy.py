@@ -153,3 +153,13 @@ def test_a_convoy_keeps_no_more_than_a_ring_does() -> None:
         house.send(0, 40)
     assert VIDEO_RING <= sum(len(passed.rows) for passed in convoy._log) < VIDEO_RING + 40
     assert house.legs[0].packets == house.legs[1].packets > 4000
+
+
+def test_a_leg_alone_needs_no_convoy() -> None:
+    house = steady()
+    for number in range(4):
+        house.move(number)
+    house.send(0, 2)
+    house.legs[4].settle()
+    house.send(0, 2)
+    assert house.legs[4].convoy is None
