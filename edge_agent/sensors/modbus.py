@@ -6,6 +6,7 @@ alarm of its own where `silent_after_s` says so. A change is believed only after
 
 import asyncio
 import logging
+import math
 import random
 from typing import Any
 
@@ -36,6 +37,8 @@ class Modbus:
         self._settings = settings
         self._keeper = Keeper(settings, intake, clock)
         self._clock = clock
+        self._turn = 0
+        self._heard = False
 
     async def run(self) -> None:
         """Poll until cancelled; an address that cannot be reached is tried again for ever."""
@@ -46,7 +49,7 @@ class Modbus:
                 try:
                     await self._connected()
                 except (OSError, DeviceError) as error:
-                    attempt += 1
+                    attempt = 0 if self._heard else attempt + 1
                     code = error.code if isinstance(error, DeviceError) else "unreachable"
                     self._keeper.refuse(code, str(error))
                 else:
@@ -60,6 +63,7 @@ class Modbus:
         client: Any = AsyncModbusTcpClient(
             self._settings.host, port=self._settings.port, timeout=ANSWER_S, retries=1, reconnect_delay=0
         )
+        self._heard = False
         try:
             if not await client.connect():
                 raise DeviceError("unreachable", f"no Modbus at {self._settings.host}:{self._settings.port}")
@@ -72,14 +76,18 @@ class Modbus:
             client.close()
 
     async def _round(self, client: Any) -> None:
-        for point in self._settings.points:
+        """Read each point once, beginning behind the last one read: an answer that breaks the line costs no other."""
+        for _ in self._settings.points:
             if not client.connected:
                 return
+            point = self._settings.points[self._turn % len(self._settings.points)]
+            self._turn += 1
             try:
                 value = await read(client, point)
             except DeviceError as error:
                 self._keeper.refuse(error.code, str(error))
                 continue
+            self._heard = True
             await self._compare(point, value)
 
     async def _compare(self, point: PointSettings, value: float) -> None:
@@ -91,7 +99,7 @@ class Modbus:
 
 
 async def read(client: Any, point: PointSettings) -> float:
-    """Read one point; raises DeviceError (`no_answer`, `device_exception`)."""
+    """Read one point; raises DeviceError (`no_answer`, `device_exception`, `bad_value`)."""
     from pymodbus.exceptions import ModbusException
 
     ways = {
@@ -110,7 +118,12 @@ async def read(client: Any, point: PointSettings) -> float:
         raise DeviceError("no_answer", f"{where}: {error}") from error
     if answer.isError():
         raise DeviceError("device_exception", f"{where}: exception {getattr(answer, 'exception_code', '?')}")
+    given: Any = getattr(answer, "bits" if bits else "registers", None) or []
+    if len(given) < count or (not bits and len(given) > count):
+        raise DeviceError("bad_value", f"{where}: {len(given)} values came, {count} were asked for")
     if bits:
-        return float(answer.bits[0])
-    raw = client.convert_from_registers(answer.registers, form, word_order="little" if point.swapped else "big")
-    return point.scale * float(raw) + point.offset
+        return float(given[0])
+    raw = float(client.convert_from_registers(given, form, word_order="little" if point.swapped else "big"))
+    if not math.isfinite(raw):
+        raise DeviceError("bad_value", f"{where}: {raw} is no value")  # it must neither raise nor end an alarm
+    return point.scale * raw + point.offset

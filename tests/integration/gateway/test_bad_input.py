@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.app import Gateway
+from gateway.web.auth import Role
 from protocols import topics
 from protocols.aio.clock import new_ulid
 from protocols.aio.enrol import load_identity
@@ -17,9 +18,13 @@ from protocols.envelope import Event, Lane
 from protocols.errors import RefusedError
 from protocols.health import CATALOGUE, LINK_STATE
 from protocols.topics import Direction
-from tests.support.chain import CLOCK, Node, logged, node, tiers, until
+from tests.integration.gateway.test_api import client as person
+from tests.support.bad_warnings import BAD
+from tests.support.cap import alert
+from tests.support.chain import CLOCK, Node, logged, node, settings, tiers, until
 
 pytestmark = pytest.mark.external
+CAP = {"Content-Type": "application/cap+xml"}
 
 
 def bad_events(box: Node) -> dict[str, Event]:
@@ -92,6 +97,17 @@ async def test_bytes_that_are_no_frame_are_counted_and_block_nothing(tmp_path: P
         assert city.metrics.registry.get_sample_value(
             "silian_link_records_refused_total", {"centre": "320681", "code": "too_large"}
         )
+
+
+async def test_each_kind_of_bad_warning_is_a_problem_with_its_code(tmp_path: Path) -> None:
+    async with Gateway(settings("320600", tmp_path)) as city, person(city, Role.DUTY_OFFICER) as officer:
+        for number, (name, (body, code)) in enumerate(BAD.items()):
+            answer = await officer.post("/api/v1/cap", content=body, headers=CAP)
+            assert answer.headers["content-type"] == "application/problem+json", name
+            assert answer.json()["code"] == code, name
+            good = await officer.post("/api/v1/cap", content=alert(identifier=f"good-{number}"), headers=CAP)
+            assert good.status_code == 202, name
+        assert len(await logged(city)) == len(BAD)
 
 
 async def test_a_node_cannot_write_another_nodes_branch(tmp_path: Path) -> None:
