@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.escalation.chains import Chain, Contact
 from gateway.escalation.service import Escalation
@@ -22,6 +22,15 @@ class ChainView(BaseModel):
     version: int
     chain: Chain
     channels: list[Channel]
+
+
+class ToPut(BaseModel):
+    """A chain; `base` is the version that its editor has seen, so that nobody's newer one is replaced unseen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base: int = Field(ge=0)
+    chain: Chain
 
 
 class VersionView(BaseModel):
@@ -137,10 +146,10 @@ def _chains(api: APIRouter, escalation: Escalation) -> None:
         return ChainView(version=escalation.version, chain=escalation.chain, channels=escalation.channels)
 
     @api.put("/escalation/chain")
-    async def put(caller: Keeper, body: Chain) -> ChainView:
-        """Put a new version of the chain in force; the versions before stay readable."""
-        version = await escalation.set_chain(body, by=caller.user)
-        return ChainView(version=version, chain=body, channels=escalation.channels)
+    async def put(caller: Keeper, body: ToPut) -> ChainView:
+        """Put a new version of the chain in force (409 where `base` is not it); those before stay readable."""
+        version = await escalation.set_chain(body.chain, by=caller.user, base=body.base)
+        return ChainView(version=version, chain=body.chain, channels=escalation.channels)
 
     @api.get("/escalation/chain/versions")
     async def versions(_: Anybody) -> dict[str, list[VersionView]]:

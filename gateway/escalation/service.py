@@ -96,9 +96,15 @@ class Escalation:
         """The chain in force; version 0 is the one that was shipped."""
         return self._chain
 
-    async def set_chain(self, chain: Chain, *, by: str) -> int:
-        """Put a new version in force, for what happens from now on; returns its number."""
+    async def set_chain(self, chain: Chain, *, by: str, base: int | None = None) -> int:
+        """Put a new version in force, for what happens from now on; returns its number.
+
+        `base` is the version that the editor has seen: raises WrongMomentError where another is in force by now.
+        """
         async with self._needs.store.unit() as uow:
+            newest = (await uow.execute(select(func.max(chains.c.version)))).scalar_one() or 0
+            if base is not None and newest != base:
+                raise WrongMomentError(f"the chain has version {newest} by now, not {base}; read it anew and put again")
             row = {"at": uow.now, "by": by, "chain": chain.model_dump(mode="json")}
             await uow.execute(insert(chains), [row])
             version = int((await uow.execute(select(func.max(chains.c.version)))).scalar_one())

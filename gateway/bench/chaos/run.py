@@ -168,7 +168,7 @@ async def _started(stage: Stage, disks: Sequence[Path], say: Callable[[str], Non
         say("starting four gateways ...")
         await stage.tiers.start()
         for tier in stage.tiers.tiers.values():
-            await tier.call("PUT", "/api/v1/escalation/chain", CHAIN)
+            await tier.call("PUT", "/api/v1/escalation/chain", {"base": 0, "chain": CHAIN})
             stage.readers[tier.code] = Reader(tier)
         for host in stage.hosts:
             await host.start()

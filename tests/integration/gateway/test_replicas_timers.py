@@ -67,7 +67,7 @@ async def test_deadlines_fire_once_though_leader_and_database_are_killed(tmp_pat
 async def _told_three_times(folder: Path, gateway: TwoReplicas, cluster: Cluster, taken: list[str]) -> None:
     leader, follower = await gateway.leader()
     async with gateway.client(follower) as client, lower_end(folder, gateway.broker.address(), NODE, "box.db") as box:
-        (await client.put("/api/v1/escalation/chain", json=chain())).raise_for_status()
+        (await client.put("/api/v1/escalation/chain", json={"base": 0, "chain": chain()})).raise_for_status()
         said = []
 
         async def say(number: int, severity: int) -> None:

@@ -118,7 +118,7 @@ export const api = {
   escalate: (id: string, why: string) =>
     json<EscalationCourse>('POST', `${v1}/alarms/${encodeURIComponent(id)}/escalate`, { why }),
   chain: () => json<ChainInForce>('GET', `${v1}/escalation/chain`),
-  putChain: (chain: Chain) => json<ChainInForce>('PUT', `${v1}/escalation/chain`, chain),
+  putChain: (base: number, chain: Chain) => json<ChainInForce>('PUT', `${v1}/escalation/chain`, { base, chain }),
   chainVersions: () => list<ChainVersion>(`${v1}/escalation/chain/versions`),
   assign: (id: string, person: Record<string, string>, channels: Channel[]) =>
     json<EscalationCourse>('POST', `${v1}/alarms/${encodeURIComponent(id)}/assign`, { person, channels }),
