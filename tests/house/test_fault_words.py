@@ -6,6 +6,7 @@ import json
 import pytest
 
 from edge_agent.cameras.advice import ADVICE
+from protocols.errors import SilianError
 from tests.support.house import ROOT
 
 PLACES = [
@@ -60,3 +61,15 @@ def test_every_fault_that_the_agent_names_has_advice() -> None:
 def test_the_console_says_the_same(language: str, place: int) -> None:
     words = json.loads((ROOT / f"gateway/console/src/i18n/{language}.json").read_text(encoding="utf-8"))
     assert words["camera_fault"] == {fault: texts[place] for fault, texts in ADVICE.items()}
+
+
+def _classes(root: type[SilianError]) -> set[type[SilianError]]:
+    return {root}.union(*(_classes(one) for one in root.__subclasses__()))
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_every_error_code_has_a_word_on_the_console(language: str) -> None:
+    words = json.loads((ROOT / f"gateway/console/src/i18n/{language}.json").read_text(encoding="utf-8"))["problem"]
+    codes = {one.code for one in _classes(SilianError) if one.__module__ == "protocols.errors"}
+    assert {"too_often", "store_away"} <= codes
+    assert not codes - set(words)
