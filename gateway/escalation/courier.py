@@ -7,12 +7,12 @@ never not at all. Channels that know the message's id fold the repeat.
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 
 from gateway.escalation import texts, timers
 from gateway.escalation.bundles import retry_at, slot_at
@@ -24,13 +24,16 @@ from gateway.escalation.tables import timers as timer_rows
 from gateway.escalation.timers import Timer
 from gateway.events import AlarmStanding, EscalationChanged
 from gateway.ports.notify import Channel, Notice, NotSentError, Receipt, Sent
-from gateway.ports.store import UnitOfWork
+from gateway.ports.store import UnitOfWork, Wanted
 from protocols.errors import NotFoundError
 
 logger = logging.getLogger(__name__)
 SEND_S = 20.0
 LEASE = timedelta(seconds=60)
 AT_ONCE = 20
+"""Messages that are under way at once."""
+LOOKED_AT = 400
+"""Due messages that one look sorts: most of a storm only learn when their channel has a place for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,39 +67,60 @@ class Courier:
         async with self._needs.store.reading() as reader:
             # The gravest first: mild ones that wait for a free slot of their channel may be many.
             grave = select(notices.c.severity).where(notices.c.id == timer_rows.c.key).scalar_subquery()
-            due = await timers.due(reader, NOTICE, self._needs.clock.now(), AT_ONCE, first=grave)
-        parcels = [parcel for timer in due if (parcel := await self._prepare(timer)) is not None]
+            due = await timers.due(reader, NOTICE, self._needs.clock.now(), LOOKED_AT, first=grave)
+        if not due:
+            return 0
+        parcels = await self._prepare(due)
         async with asyncio.TaskGroup() as group:
             for parcel in parcels:
                 group.create_task(self._carry(parcel), name=f"notice[{parcel.notice.id}]")
         return len(parcels)
 
-    async def _prepare(self, timer: Timer) -> Parcel | None:
+    async def _prepare(self, due: Sequence[Timer]) -> list[Parcel]:
+        """Lease what may leave now, in one unit of work for all: a storm must not queue before the alarms themselves.
+
+        Each channel gives its free places in this order; what gets none is due again when its own place is free.
+        """
+        parcels: list[Parcel] = []
+        moved: dict[str, datetime] = {}
+        over: list[str] = []
         async with self._needs.store.unit() as uow:
             await self._timely(uow)
-            found = await uow.execute(select(notices).where(notices.c.id == timer.key))
-            row = found.one_or_none()
-            if row is None or row.state != Receipt.WAITING:
-                await timers.disarm(uow, NOTICE, [timer.key])
-                return None
-            channel = Channel(row.channel)
-            slot = slot_at(self._recent[channel], self._per_minute, row.severity, uow.now)
-            if slot > uow.now:
-                await timers.arm(uow, NOTICE, timer.key, slot)
-                return None
-            if not await timers.lease(uow, timer, uow.now + LEASE):
-                return None
-            parcel = await self._written(uow, timer, row)
-            if parcel is None:
-                await timers.disarm(uow, NOTICE, [timer.key])
-                await self._settle(uow, timer.key, Receipt.CANCELLED)
-                return None
-            said = {"attempts": parcel.attempts, "text": parcel.notice.text}
-            await uow.execute(update(notices).where(notices.c.id == timer.key).values(**said))
-            self._recent[channel].append(uow.now)
-            return parcel
+            (found,) = await uow.find(Wanted(notices, [(timer.key,) for timer in due]))
+            rows = {row.id: row for row in found}
+            places = {channel: list(recent) for channel, recent in self._recent.items()}
+            for timer in due:
+                row = rows.get(timer.key)
+                if row is None or row.state != Receipt.WAITING:
+                    over.append(timer.key)
+                    continue
+                taken = places.setdefault(Channel(row.channel), [])
+                slot = slot_at(taken, self._per_minute, row.severity, uow.now)
+                taken.append(slot)
+                if slot > uow.now:
+                    moved[timer.key] = slot
+                elif len(parcels) < AT_ONCE and (parcel := await self._leased(uow, timer, row)) is not None:
+                    parcels.append(parcel)
+            await timers.arm_all(uow, NOTICE, moved)
+            await timers.disarm(uow, NOTICE, over)
+        for parcel in parcels:
+            self._recent[parcel.channel].append(self._needs.clock.now())
+        return parcels
 
-    async def _written(self, uow: UnitOfWork, timer: Timer, row: Row[Any]) -> Parcel | None:
+    async def _leased(self, uow: UnitOfWork, timer: Timer, row: Any) -> Parcel | None:
+        """Return the message, which nobody else sends now; None where somebody does, or nothing is left to say."""
+        if not await timers.lease(uow, timer, uow.now + LEASE):
+            return None
+        parcel = await self._written(uow, timer, row)
+        if parcel is None:
+            await timers.disarm(uow, NOTICE, [timer.key])
+            await self._settle(uow, timer.key, Receipt.CANCELLED)
+            return None
+        said = {"attempts": parcel.attempts, "text": parcel.notice.text}
+        await uow.execute(update(notices).where(notices.c.id == timer.key).values(**said))
+        return parcel
+
+    async def _written(self, uow: UnitOfWork, timer: Timer, row: Any) -> Parcel | None:
         """Write the text by what is true now; None where nothing is left to say."""
         if row.purpose == LETTER:
             topic, subject, data = await self._letters.words(uow, row.id)

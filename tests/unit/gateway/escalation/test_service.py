@@ -238,6 +238,44 @@ async def test_versions_of_the_chain_stay_readable(tmp_path: Path) -> None:
         assert [(one["version"], one["by"]) for one in await stage.room.versions()] == [(2, "李"), (1, "王")]
 
 
+async def test_nobodys_newer_chain_is_replaced_unseen(tmp_path: Path) -> None:
+    async with escalation_stage(tmp_path) as stage:
+        assert await stage.room.set_chain(PLAIN, by="王", base=0) == 1
+        with pytest.raises(WrongMomentError, match="version 1 by now, not 0"):
+            await stage.room.set_chain(Chain(), by="李", base=0)
+        assert (stage.room.version, stage.room.chain) == (1, PLAIN)
+        assert await stage.room.set_chain(Chain(), by="李", base=1) == 2
+
+
+async def test_a_storm_of_messages_learns_its_places_in_one_unit_of_work(tmp_path: Path) -> None:
+    once = Ladder(steps=(Step(after_s=0, targets=(Target(role="duty_officer", channels=SMS),)),))
+    async with escalation_stage(tmp_path) as stage:
+        await stage.room.set_chain(Chain(contacts=(DUTY,), own={2: once}), by="王")
+        for number in range(150):  # of different kinds: none is bundled with another
+            await stage.raise_(key=f"k{number}", severity=2, event_type=f"k{number}")
+        units, unit = 0, stage.store.unit
+
+        def counted() -> Any:
+            nonlocal units
+            units += 1
+            return unit()
+
+        stage.store.unit = counted
+        assert await stage.room.deliver_due() == 20
+        assert units == 21, "one for all that are due, one for the receipt of each"
+        await stage.settle()
+        assert len(stage.sent()) == 60, "what the channel takes in a minute"
+        before, units = units, 0
+        await stage.pass_(30)
+        assert (units, len(stage.sent())) == (0, 60), f"each waits for its own place ({before} units so far)"
+        await stage.pass_(30)
+        assert len(stage.sent()) == 120
+        await stage.pass_(60)
+        assert len(stage.sent()) == 150
+        told = [alarm for notice in stage.channels[Channel.SMS].got for alarm in notice.data["alarms"]]
+        assert len(told) == len(set(told)) == 150
+
+
 async def test_a_storm_in_one_unit_of_work_costs_few_statements(tmp_path: Path) -> None:
     async with escalation_stage(tmp_path) as stage:
         await stage.room.set_chain(PLAIN, by="王")
