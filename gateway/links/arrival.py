@@ -1,12 +1,23 @@
-"""An event on its way into the house, and what a room does with it."""
+"""An event on its way into the house, what a room does with it, and how the store says that it cannot be stored now."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+
 from gateway.ports.store import UnitOfWork
 from protocols.envelope import Event, Hop, Lane
+from protocols.errors import StoreAwayError
+
+STORE_FAILS = (OperationalError, InterfaceError, StoreAwayError)
+"""A database that is away, full or locked: the same work may succeed later, and nothing of it happened."""
+
+
+def told(error: BaseException) -> str:
+    """Return what such an error says, without the statement that it befell."""
+    return str(error.orig) if isinstance(error, OperationalError | InterfaceError) else str(error)
 
 
 @dataclass(frozen=True, slots=True)

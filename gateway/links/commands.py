@@ -7,6 +7,7 @@ command owes is a row, so neither the command nor its reply is lost with the pro
 import asyncio
 import logging
 import math
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,15 +17,16 @@ from pydantic import BaseModel
 from sqlalchemy import delete, insert, select, update
 
 from gateway.events import CommandReplied
-from gateway.links.arrival import Arrival
+from gateway.links.arrival import STORE_FAILS, Arrival, told
 from gateway.links.needs import Directory
 from gateway.links.tables import commands
 from gateway.ports.store import Store, UnitOfWork
 from protocols.aio.clock import Clock, new_ulid
 from protocols.aio.tasks import Supervisor
+from protocols.backoff import Backoff
 from protocols.command import COMMAND, REPLY, Command, Outcome, Reply, parse_command, parse_reply
 from protocols.envelope import Event, Lane
-from protocols.errors import LinkError, NotAllowedError, RefusedError, SilianError
+from protocols.errors import LinkError, NotAllowedError, RefusedError, SilianError, StoreAwayError
 
 logger = logging.getLogger(__name__)
 KEPT = timedelta(days=7)
@@ -42,7 +44,11 @@ class Answered:
 
 
 CommandHandler = Callable[[Command], Awaitable[dict[str, Any]]]
-"""Carries a command out and returns its result. A SilianError becomes a `refused` or `failed` reply with its code."""
+"""Carries a command out and returns its result. A SilianError becomes a `refused` or `failed` reply with its code.
+
+It is called again, until the deadline, where the store was away, and after a restart: it must bear that.
+"""
+AGAIN = Backoff(base=0.5, cap=5.0, floor=0.2)
 Emit = Callable[[UnitOfWork, Event, Lane], Awaitable[None]]
 
 
@@ -203,13 +209,43 @@ class Commands:
             await uow.execute(delete(commands).where(commands.c.deadline < uow.now - KEPT))
 
     async def _carry_out(self, command: Command) -> None:
-        answered = await self._run(command)
-        async with self._store.unit() as uow:
-            await self._answer(uow, command, answered)
+        answered = await self._run(command, patient=True)
+        attempt = 0
+        while not await self._answered(command, answered):
+            await self._pause(attempt)  # what was done is not done again: only its answer is still to be written
+            attempt += 1
         outcome = {"outcome": answered.outcome, "code": answered.code}
         logger.info("command done", extra={"command": command.name, "origin": command.origin, **outcome})
 
-    async def _run(self, command: Command) -> Answered:
+    async def _answered(self, command: Command, answered: Answered) -> bool:
+        try:
+            async with self._store.unit() as uow:
+                await self._answer(uow, command, answered)
+        except STORE_FAILS as error:
+            logger.warning("answer not stored yet", extra={"command": command.name, "error": told(error)})
+            return False
+        return True
+
+    async def _pause(self, attempt: int) -> None:
+        await self._clock.sleep(AGAIN.delay(attempt, random.random()))  # noqa: S311 - jitter, no secret
+
+    async def _run(self, command: Command, *, patient: bool = False) -> Answered:
+        """Carry a command out; where the store is away, again and again until its deadline if `patient`."""
+        attempt = 0
+        while True:
+            try:
+                return await self._attempt(command)
+            except STORE_FAILS as error:
+                said = told(error)
+                if not patient:
+                    return Answered(Outcome.FAILED, StoreAwayError.code, said[:1000])
+                if not attempt:
+                    logger.warning("command waits for the store", extra={"command": command.name, "error": said})
+            await self._pause(attempt)
+            attempt += 1
+
+    async def _attempt(self, command: Command) -> Answered:
+        """Carry a command out once; raises STORE_FAILS, all other errors are its answer."""
         left = (command.deadline - self._clock.now()).total_seconds()
         handler = self._handlers.get(command.name)
         if handler is None:
@@ -221,6 +257,8 @@ class Commands:
                 return Answered(result=await handler(command))
         except TimeoutError:
             return Answered(Outcome.EXPIRED, "expired")
+        except STORE_FAILS:
+            raise
         except SilianError as error:
             refused = isinstance(error, NotAllowedError | RefusedError)
             code = error.reason if isinstance(error, RefusedError) else error.code

@@ -11,15 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-
-from gateway.links.arrival import Arrival, EventHandler
+from gateway.links.arrival import STORE_FAILS, Arrival, EventHandler, told
 from gateway.links.needs import Branches
 from gateway.links.tables import events, gaps, inbox
 from gateway.ports.store import Store, UnitOfWork, Wanted
 from protocols.command import COMMAND, REPLY
 from protocols.envelope import Event, Hop, Lane, Record
-from protocols.errors import BadInputError, LinkError, NotAllowedError, SilianError, StoreAwayError
+from protocols.errors import BadInputError, LinkError, NotAllowedError, SilianError
 from protocols.receiver import Held, Intake, judge
 from protocols.uplink import Frame, Receipt
 
@@ -99,8 +97,8 @@ class Ingest:
     async def _serve(self, group: Sequence[Delivery]) -> None:
         try:
             await self._store_group(group)
-        except (OperationalError, InterfaceError, StoreAwayError) as error:
-            said = str(error if isinstance(error, StoreAwayError) else error.orig)
+        except STORE_FAILS as error:
+            said = told(error)
             logger.error("store failed", extra={"frames": len(group), "error": said})
             for delivery in group:
                 if not delivery.done.done():
@@ -132,7 +130,7 @@ class Ingest:
             probe = Delivery(delivery.node, alone, delivery.policy, asyncio.get_running_loop().create_future())
             try:
                 await self._store_group([probe])
-            except (OperationalError, InterfaceError, StoreAwayError):
+            except STORE_FAILS:
                 raise
             except Exception as error:
                 logger.exception("record failed", extra={"node": delivery.node, "event": record.event.id})

@@ -11,11 +11,14 @@ from typing import Any
 
 from protocols.aio.clock import Clock, SystemClock
 from protocols.backoff import Backoff
+from protocols.errors import SilianError
 
 logger = logging.getLogger(__name__)
 Work = Callable[[], Awaitable[None]]
 SETTLED_S = 60.0
 """A task that ran this long has its back-off reset."""
+PASSING = Backoff(base=0.5, cap=2.0, floor=0.1)
+"""Pauses after an error that passes by itself: what the database keeps waiting (timers, messages) is late enough."""
 
 
 @dataclass(slots=True)
@@ -31,7 +34,8 @@ class TaskFigure:
 class Supervisor:
     """Owns tasks from `async with` to its end: leaving cancels all of them and waits until each has ended.
 
-    `counters` has `started`, `restarted` and `failed`; a task that returns has simply ended.
+    `counters` has `started`, `restarted` and `failed`; a task that returns has simply ended. An error that passes by
+    itself (`retry`) is one line in the log, and none while it lasts.
     """
 
     def __init__(self, name: str, *, clock: Clock | None = None, backoff: Backoff | None = None) -> None:
@@ -103,25 +107,38 @@ class Supervisor:
         attempt = 0
         while True:
             began = self._clock.monotonic()
+            failure: Exception
             try:
                 await work()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - logged by _say; the task comes back
+                failure = error
+                attempt = 0 if self._clock.monotonic() - began > SETTLED_S else attempt
                 figure.last_error = f"{type(error).__name__}: {error}"
                 self.counters["restarted" if restart else "failed"] += 1
-                logger.error(
-                    "task failed", extra={"task": name, "owner": self.name, "restart": restart}, exc_info=error
-                )
+                self._say(name, error, restart=restart, again=attempt > 0)
             else:
                 figure.state = "ended"
                 return
             if not restart:
                 figure.state = "failed"
                 return
-            attempt = 0 if self._clock.monotonic() - began > SETTLED_S else attempt
             figure.state, figure.restarts = "pausing", figure.restarts + 1
-            await self._clock.sleep(self._backoff.delay(attempt, random.random()))  # noqa: S311 - jitter, no secret
+            backoff = PASSING if _passes(failure) else self._backoff
+            await self._clock.sleep(backoff.delay(attempt, random.random()))  # noqa: S311 - jitter, no secret
             attempt += 1
             figure.state = "running"
+
+    def _say(self, name: str, error: Exception, *, restart: bool, again: bool) -> None:
+        """Log a failure: one line for what passes by itself (a database that is away), a traceback for all else."""
+        fields = {"task": name, "owner": self.name, "restart": restart}
+        if restart and _passes(error):
+            logger.log(logging.DEBUG if again else logging.WARNING, "task waits: %s", error, extra=fields)
+        else:
+            logger.error("task failed", extra=fields, exc_info=error)
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, SilianError) and error.retry
 
 
 async def together(jobs: "dict[str, Coroutine[Any, Any, None]]") -> None:

@@ -1,11 +1,14 @@
 """Supervised tasks: named, restarted after a pause, counted, none left behind."""
 
 import asyncio
+import logging
+from itertools import pairwise
 
 import pytest
 
 from protocols.aio.clock import ManualClock
 from protocols.aio.tasks import Supervisor, together
+from protocols.errors import StoreAwayError
 
 
 async def settle():
@@ -33,6 +36,27 @@ async def test_crash_is_restarted_after_a_pause_and_counted(caplog):
         assert supervisor.figures()[0].state == "ended"
         assert not supervisor.running("room")
     assert "task failed" in caplog.text
+
+
+async def test_what_passes_by_itself_is_one_line_and_is_looked_at_again_soon(caplog):
+    clock, runs = ManualClock(), []
+
+    async def work():
+        runs.append(clock.monotonic())
+        if len(runs) <= 20:
+            raise StoreAwayError("the database is away: planted")
+
+    async with Supervisor("house", clock=clock) as supervisor:
+        supervisor.start("room", work)
+        await settle()
+        for _ in range(600):
+            await clock.advance(0.1)
+        assert len(runs) == 21
+    assert all(later - sooner <= 2.2 for sooner, later in pairwise(runs)), "deadlines wait for nobody's back-off"
+    said = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [(record.message, record.exc_info) for record in said] == [
+        ("task waits: the database is away: planted", None)
+    ]
 
 
 async def test_leaving_cancels_and_awaits_all():
