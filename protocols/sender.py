@@ -22,8 +22,9 @@ from protocols.envelope import DURABLE_LANES, Lane
 from protocols.ranges import Ranges
 from protocols.uplink import Receipt
 
-WINDOW = 512
-"""Parcels in flight over all lanes (reference alarms.md section 10, item 6)."""
+WINDOW = 1024
+"""Parcels in flight over all lanes: two groups that a receiver commits at once, so that one travels while the other is
+stored. With 512 a backlog went in groups of 64 and 192 in turn, and each group costs the same whatever its size."""
 URGENT_RESERVE = 64
 """Slots that only the urgent lane may use, so that it never waits for an answer to something else."""
 LIVE_RESERVE = 64

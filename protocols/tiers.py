@@ -69,6 +69,7 @@ class CentreTable:
 
     def __init__(self, centres: Iterable[Centre]) -> None:
         self._by_code = {centre.code: centre for centre in centres}
+        self._paths: dict[str, tuple[str, ...]] = {}
         for centre in self._by_code.values():
             if centre.parent is not None and centre.parent not in self._by_code:
                 raise BadSchemaError(f"centre {centre.code}: parent {centre.parent} is not in the table")
@@ -97,12 +98,15 @@ class CentreTable:
 
     def path(self, code: str) -> tuple[str, ...]:
         """Return the codes from the top down to `code`, both included."""
+        if (known := self._paths.get(code)) is not None:
+            return known
         found: list[str] = []
         at: str | None = code
         while at is not None:
             found.append(at)
             at = self[at].parent
-        return tuple(reversed(found))
+        path = self._paths[code] = tuple(reversed(found))
+        return path
 
     def children(self, code: str, day: date) -> tuple[Centre, ...]:
         """Return the centres directly below `code` that are in force on `day`, in order of their codes."""

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from gateway.adapters.store_quick import JSON_COLUMNS
 from gateway.ports.store import StoreHealth
 from protocols.aio.clock import Clock
 from protocols.errors import StoreAwayError
@@ -79,6 +80,7 @@ def make_engine(
         max_overflow=0,
         pool_timeout=BUSY_S,
         connect_args=arguments,
+        **JSON_COLUMNS,
     )
 
     def look(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -5,10 +5,12 @@ The SQL is still the toolkit's, and so are the types' conversions; only their wa
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
+from pydantic_core import from_json, to_json
 from sqlalchemy import Column, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,6 +23,18 @@ from gateway.ports.store import UtcTime, Wanted, microseconds
 Convert = Callable[[Any], Any] | None
 AT_ONCE = 512
 """Keys of one statement at most."""
+ROWS_AT_ONCE = 64
+VALUES_AT_ONCE = 2000
+"""Rows and values of one insert at most; SQLite takes 32766 values (SQLITE_MAX_VARIABLE_NUMBER)."""
+
+
+def json_text(value: Any) -> str:
+    """Write a JSON column; four times as quick as the toolkit's own way, with the same meaning."""
+    return to_json(value).decode()
+
+
+JSON_COLUMNS: Mapping[str, Any] = {"json_serializer": json_text, "json_deserializer": from_json}
+"""How an engine writes and reads JSON columns; arguments of `create_async_engine`."""
 
 
 class Hand(Protocol):
@@ -43,7 +57,8 @@ class SqliteHand:
 
     async def write(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """See Hand."""
-        self._connection.queue(statement, rows)
+        for text, some in _together(statement, rows):
+            self._connection.queue(text, some)
 
     async def fetch(self, queries: Sequence[Query]) -> list[list[Any]]:
         """See Hand."""
@@ -66,6 +81,32 @@ class PostgresHand:
             list((await self._connection.exec_driver_sql(statement, tuple(values))).all())
             for statement, values in queries
         ]
+
+
+def _together(statement: str, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[Sequence[Any]]]]:
+    """Yield the insert of one row as few inserts of many: 2, 4 .. ROWS_AT_ONCE of them, so that few texts exist.
+
+    Each row that is written for itself gives the interpreter's lock away and waits to get it back, behind whatever the
+    event loop does meanwhile. Rows go in in their order; one that meets an earlier one of the same statement replaces
+    it, as it would in a statement of its own.
+    """
+    head, mark, tail = _parts(statement)
+    at = 0
+    while at < len(rows):
+        count = min(ROWS_AT_ONCE, 1 << ((len(rows) - at).bit_length() - 1), max(1, VALUES_AT_ONCE // len(rows[at])))
+        some = rows[at : at + count]
+        at += count
+        yield f"{head}{', '.join([mark] * count)}{tail}", [[value for row in some for value in row]]
+
+
+@cache
+def _parts(statement: str) -> tuple[str, str, str]:
+    """Return what stands before, in and behind the one row of values of an insert."""
+    head, word, rest = statement.partition(" VALUES ")
+    mark, end, tail = rest.partition(")")
+    if not word or "(" in mark[1:]:
+        raise AssertionError(f"this insert has no plain row of values: {statement}")
+    return head + word, mark + end, tail
 
 
 def hand_of(connection: AsyncConnection) -> Hand:
@@ -98,6 +139,7 @@ class Finding:
     row: Any
     columns: tuple[Convert, ...]
     numbered: bool
+    places: dict[int, str] = field(default_factory=dict)
 
     def query(self, keys: Sequence[tuple[Any, ...]]) -> Query:
         """Return the statement for at most AT_ONCE keys. Their number is rounded up, so that few texts exist."""
@@ -107,7 +149,9 @@ class Finding:
             for key in padded
             for value, (_, convert) in zip(key, self.marks, strict=True)
         ]
-        return f"{self.head} IN (VALUES {self._places(len(padded))})", values
+        if (places := self.places.get(len(padded))) is None:
+            places = self.places[len(padded)] = self._places(len(padded))
+        return f"{self.head} IN (VALUES {places})", values
 
     def _places(self, count: int) -> str:
         width = len(self.marks)

@@ -20,6 +20,7 @@ from typing_extensions import override
 from gateway.adapters import migrations
 from gateway.adapters.sqlite_quick import QuickConnection
 from gateway.adapters.store_mark import Mark, file_identity
+from gateway.adapters.store_quick import JSON_COLUMNS
 from gateway.adapters.store_sql import BUSY_S, READERS, SqlStore
 from gateway.adapters.store_unit import SqlReader, SqlUnit
 from gateway.ports.store import StoreHealth
@@ -124,6 +125,7 @@ def _engine(path: Path, begin: str, size: int) -> AsyncEngine:
         pool_size=size,
         max_overflow=0,
         pool_timeout=BUSY_S,
+        **JSON_COLUMNS,
     )
 
     def prepare(connection: Any, _record: Any) -> None:

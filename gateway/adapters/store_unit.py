@@ -25,7 +25,7 @@ from protocols.uplink import record_parcel
 
 logger = logging.getLogger(__name__)
 LONG_LANE = 512
-"""Records waiting in a lane from which on new ones towards the upper tier join the backfill lane: one full window."""
+"""Records waiting in a lane from which on new ones towards the upper tier join the backfill lane: half a window."""
 LaneKey = tuple[str, Lane]
 ANY_TABLE = "*"
 """Stands among the tables written for a statement that does not say which one it writes."""

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.alarms import machine
 from gateway.alarms.machine import Acknowledgement, AlarmState, Change, Escalated, Reopened, Word
 from gateway.alarms.needs import Arrival
-from gateway.alarms.rows import standing_of, state_of, values_of
+from gateway.alarms.rows import stamp, standing_of, state_of, values_of
 from gateway.alarms.tables import acknowledgements, alarms, log, words
 from gateway.events import AlarmChanged, AlarmStanding
 from gateway.ports.store import UnitOfWork, Wanted
@@ -24,7 +24,7 @@ from protocols.alarm import (
     acknowledged_data,
     alarm_data,
 )
-from protocols.envelope import Event
+from protocols.envelope import Event, Hop
 from protocols.errors import BadClockError, NotAllowedError, UnknownCentreError
 from protocols.escalation import ESCALATED, REOPENED, EscalatedData, ReopenedData, escalated_data, reopened_data
 from protocols.ids import centre_of
@@ -161,9 +161,14 @@ def _line(arrival: Arrival, key: Key, condition: Condition | None, count: int, *
         "time": event.time,
         "received_at": arrival.received_at,
         "applied": applied,
-        "hops": [hop.model_dump(mode="json") for hop in arrival.hops],
+        "hops": [_hop(hop) for hop in arrival.hops],
         "raises": count,
     }
+
+
+def _hop(hop: Hop) -> dict[str, Any]:
+    """Return an arrival as JSON has it; those of a batch share their last."""
+    return {"node": hop.node, "at": stamp(hop.at), **(hop.model_extra or {})}
 
 
 def _word(type_: str, data: Mapping[str, Any]) -> Word:

@@ -6,6 +6,7 @@ All writing happens in units of work; `AlarmChanged` fires after the commit.
 import base64
 import binascii
 import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -78,16 +79,20 @@ class Alarms:
         uow.after_commit(lambda: self._measure(arrivals, taken))
 
     def _measure(self, arrivals: Sequence[Arrival], taken: Sequence[bool]) -> None:
+        received: Counter[tuple[str, str]] = Counter()
+        late = 0
         for arrival, applied in zip(arrivals, taken, strict=True):
             if arrival.event.type in intake.WORDS:
                 continue
             severity = str(arrival.event.data.get("severity"))
-            centre = str(arrival.event.data.get("centre"))
-            self._metrics.count("alarms_received_total", centre=centre, severity=severity)
-            if not applied:
-                self._metrics.count("alarms_late_total")
+            received[str(arrival.event.data.get("centre")), severity] += 1
+            late += not applied
             took = (arrival.received_at - arrival.event.time).total_seconds()
             self._metrics.observe("alarm_delivery_duration_seconds", max(0.0, took), severity=severity)
+        for (centre, severity), count in received.items():
+            self._metrics.count("alarms_received_total", count, centre=centre, severity=severity)
+        if late:
+            self._metrics.count("alarms_late_total", late)
 
     async def report(self, type_: str, data: AlarmData) -> str:
         """Raise or clear an alarm of this gateway itself; returns the event's id."""
@@ -168,6 +173,11 @@ class Alarms:
         """Return how an alarm stands; raises NotFoundError."""
         row = await self._row(uow, alarm_id)
         return standing_of(row.id, row.source, state_of(row))
+
+    async def standings(self, uow: Reader, alarm_ids: Sequence[str]) -> list[AlarmStanding]:
+        """Return how alarms stand, some hundreds at most; ids that are not known are left out."""
+        rows = await uow.execute(select(alarms).where(alarms.c.id.in_(list(alarm_ids))))
+        return [standing_of(row.id, row.source, state_of(row)) for row in rows]
 
     async def active(self, uow: UnitOfWork) -> list[AlarmStanding]:
         """Return all alarms whose condition stands."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.bench.child import Answer, serve
 from gateway.bench.node import Node, Place, paced, report
+from protocols.aio.interpreter import settle
 from protocols.aio.spool import MIB, Quota
 from protocols.alarm import Condition, SensorReport
 from protocols.envelope import BATCH_RECORDS
@@ -48,12 +49,15 @@ class Load:
         return {}
 
     async def burst(self, *, name: str, count: int, kind: str, settle: bool = True) -> Answer:
-        """Put `count` alarms as fast as the spool takes them; with `settle`, until all are receipted."""
+        """Put `count` alarms as fast as the spool takes them; with `settle`, until all are receipted.
+
+        What the sensors say is made before the clock runs: they are other machines.
+        """
         node = self._nodes[name]
+        said = [self._report(kind, 3) for _ in range(count)]
         before, began = node.settled.stored, time.monotonic()
         for first in range(0, count, BATCH_RECORDS):
-            size = min(BATCH_RECORDS, count - first)
-            await node.put([self._report(kind, 3) for _ in range(size)])
+            await node.put(said[first : first + BATCH_RECORDS])
         put = time.monotonic()
         ended = await node.settled.reach(before + count) if settle else put
         return {"began": began, "put": put, "ended": ended}
@@ -102,6 +106,7 @@ class Load:
 async def main() -> None:
     """Answer until standard input ends."""
     load = Load()
+    settle()
     handlers: dict[str, Any] = {
         name: getattr(load, name) for name in ("open", "link", "unlink", "burst", "steady", "first_receipt", "close")
     }

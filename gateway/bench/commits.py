@@ -54,6 +54,8 @@ class Watch:
     def __init__(self) -> None:
         self._sights: dict[str, Sight] = {}
         self._ended = threading.Event()
+        self._awake = threading.Event()
+        self._awake.set()
         self._thread = threading.Thread(target=self._run, name="commits", daemon=True)
 
     def start(self) -> None:
@@ -63,11 +65,17 @@ class Watch:
     def end(self) -> None:
         """Stop looking."""
         self._ended.set()
+        self._awake.set()
         self._thread.join()
 
     async def watch(self, *, code: str, path: str) -> Answer:
         """Look at one more tier."""
         self._sights = {**self._sights, code: Sight(path)}
+        return {}
+
+    async def rest(self, *, rest: bool) -> Answer:
+        """Look at nothing for a while, where looking would cost what is measured; what is missed is seen later."""
+        (self._awake.clear if rest else self._awake.set)()
         return {}
 
     async def count(self, *, code: str, kind: str) -> Answer:
@@ -82,6 +90,7 @@ class Watch:
 
     def _run(self) -> None:
         while not self._ended.is_set():
+            self._awake.wait()
             for sight in self._sights.values():
                 sight.look()
             time.sleep(LOOK_S)
@@ -91,7 +100,7 @@ async def main() -> None:
     """Answer until standard input ends."""
     watch = Watch()
     watch.start()
-    handlers: dict[str, Any] = {"watch": watch.watch, "count": watch.count, "seen": watch.seen}
+    handlers: dict[str, Any] = {"watch": watch.watch, "rest": watch.rest, "count": watch.count, "seen": watch.seen}
     try:
         await serve(handlers)
     finally:

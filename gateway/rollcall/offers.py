@@ -60,8 +60,9 @@ class Offers:
         return one
 
     def of(self, alarm_id: str) -> list[Offered]:
-        """Return those that wait and whose reason is an alarm."""
-        return [one for one in self.waiting if one.offer.reason.id == alarm_id]
+        """Return those that wait and whose reason is an alarm, the newest first."""
+        found = [one for one in self._waiting.values() if one.offer.reason.id == alarm_id]
+        return sorted(found, key=lambda one: one.id, reverse=True)
 
     async def put(self, one: Offered) -> None:
         """Store a new one and tell the screens."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -15,7 +16,7 @@ from gateway.rollcall.offers import Offered, Offers
 from gateway.rollcall.records import RollCall
 from gateway.rollcall.rules.profiles import Profile, TriggerSource
 from gateway.rollcall.rules.schedule import Plan, occurrences
-from gateway.rollcall.rules.trigger import Reason, offer
+from gateway.rollcall.rules.trigger import Reason, fitting, offer
 from gateway.rollcall.service import Planned, RollCallService
 from gateway.rollcall.tables import POINTS, ROLL_CALLS, SCHEDULES
 from protocols.aio.clock import Clock, new_ulid
@@ -24,6 +25,8 @@ from protocols.rollcall import Mode, RollCallKind
 
 logger = logging.getLogger(__name__)
 LOOK_S: Final = 10.0
+AT_ONCE: Final = 400
+"""Alarms of one look into the store."""
 PAUSE_S: Final = 1.0
 """A storm of alarms is looked at once a second."""
 SEEN: Final = 20_000
@@ -39,8 +42,8 @@ WARNINGS: Final = ("11B", "11E")
 class Alarms(Protocol):
     """The alarms room."""
 
-    async def standing(self, uow: Reader, alarm_id: str) -> AlarmStanding:
-        """Return how an alarm stands; raises NotFoundError."""
+    async def standings(self, uow: Reader, alarm_ids: Sequence[str]) -> Sequence[AlarmStanding]:
+        """Return how alarms stand; ids that are not known are left out."""
         ...
 
 
@@ -157,17 +160,20 @@ class Planner:
 
     async def reasons(self) -> None:
         """Look into the alarms that changed."""
-        changed, self._changed = self._changed, set()
-        for alarm_id in sorted(changed):
-            try:
-                async with self._store.reading() as reader:
-                    alarm = await self._alarms.standing(reader, alarm_id)
-            except NotFoundError:
-                continue
-            if not alarm.active:
-                await self._withdraw(alarm_id)
-            elif alarm.shown and alarm_id not in self._seen:
-                await self._reason(alarm)
+        changed, self._changed = sorted(self._changed), set()
+        for at in range(0, len(changed), AT_ONCE):
+            async with self._store.reading() as reader:
+                alarms = await self._alarms.standings(reader, changed[at : at + AT_ONCE])
+            fresh = []
+            for alarm in sorted(alarms, key=lambda one: one.id):
+                if not alarm.active:
+                    await self._withdraw(alarm.id)
+                elif alarm.shown and alarm.id not in self._seen:
+                    fresh.append(alarm)
+            if fresh:
+                _, profile = await self._room.profile("default")
+                for alarm in fresh:
+                    await self._reason(alarm, profile)
 
     async def _withdraw(self, alarm_id: str) -> None:
         over = [one.id for one in self._offers.of(alarm_id)]
@@ -175,14 +181,14 @@ class Planner:
             logger.info("offers end with their alarm", extra={"alarm": alarm_id, "offers": len(over)})
             await self._offers.end(over, by="alarm")
 
-    async def _reason(self, alarm: AlarmStanding) -> None:
+    async def _reason(self, alarm: AlarmStanding, profile: Profile) -> None:
         while len(self._seen) >= SEEN:
             self._seen.pop()
         self._seen.add(alarm.id)
         source = TriggerSource.WARNING if alarm.event_type.startswith(WARNINGS) else TriggerSource.ALARM
         reason = Reason(source, alarm.id, alarm.centre, alarm.severity, alarm.event_type, alarm.headline)
-        _, profile = await self._room.profile("default")
-        await self._take(reason, profile, drill=alarm.drill)
+        if fitting(profile, reason):
+            await self._take(reason, profile, drill=alarm.drill)
 
     async def _take(self, reason: Reason, profile: Profile, *, drill: bool) -> None:
         now = self._clock.now()

@@ -33,7 +33,7 @@ class _Job:
 
 
 TOGETHER_RECORDS = 512
-"""Records of waiting frames that one commit takes at most: the sender's window."""
+"""Records of waiting frames that one commit takes at most: half of the sender's window."""
 
 
 def merged(frames: list[Frame]) -> Frame:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Publish = Callable[[Lane, bytes], Awaitable[None]]
-TURN = 128
+TURN = 256
 """Parcels of the live and backfill lanes sent before the urgent lane is looked at again."""
 ASK_AGAIN = Backoff(base=2.0, cap=15.0, floor=1.0)
 HEARD_MOST = 1024

@@ -29,6 +29,10 @@ BORDER = 0.96
 """From this share on nothing new is taken: the rest is kept for receipts, refusals and deletions."""
 FOLD_WORK = 50
 """Folding reads every owed record: a put may cost the reading of so many at most, on average."""
+ROWS_AT_ONCE = 64
+"""Records of one insert: each insert gives the interpreter's lock away and has to wait until it gets it back."""
+_INSERT = "INSERT INTO records (id, event, hops, alarm, raised, raises, put_at) VALUES"
+_ROW = "(?, ?, ?, ?, ?, ?, ?)"
 _SHIFT = 48
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -182,9 +186,10 @@ class SpoolFile:
             key = _id(item.lane, state.next_seq)
             rows.append((key, item.event, item.hops, item.alarm, item.raised, item.raises, now))
             state.next_seq += 1
-        self._db.executemany(
-            "INSERT INTO records (id, event, hops, alarm, raised, raises, put_at) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-        )
+        for first in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[first : first + ROWS_AT_ONCE]
+            values = [value for row in some for value in row]
+            self._db.execute(f"{_INSERT} {', '.join([_ROW] * len(some))}", values)
         for lane in {item.lane for item in items}:
             query = "UPDATE lanes SET next_seq=? WHERE lane=?"
             self._db.execute(query, (self._lanes[lane].next_seq, DURABLE_LANES.index(lane)))

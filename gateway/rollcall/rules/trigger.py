@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gateway.rollcall.rules.profiles import Profile, TriggerSource
+from gateway.rollcall.rules.profiles import Profile, Trigger, TriggerSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,17 @@ class Offer:
     automatic: bool
 
 
+def fitting(profile: Profile, reason: Reason) -> list[Trigger]:
+    """Return the triggers that a reason pulls, in their order."""
+    return [
+        trigger
+        for trigger in profile.triggers
+        if trigger.source is reason.source
+        and reason.severity <= trigger.severity
+        and reason.event_type.startswith(trigger.event_type)
+    ]
+
+
 def offer(
     profile: Profile, reason: Reason, below: Iterable[str], taken: Mapping[str, datetime], now: datetime
 ) -> Offer | None:
@@ -35,11 +46,7 @@ def offer(
 
     `below` are the counties that the reason concerns, `taken` when each was last called for a reason.
     """
-    for trigger in profile.triggers:
-        if trigger.source is not reason.source or reason.severity > trigger.severity:
-            continue
-        if not reason.event_type.startswith(trigger.event_type):
-            continue
+    for trigger in fitting(profile, reason):
         rest = timedelta(seconds=trigger.rest_s)
         due = tuple(code for code in below if code not in taken or now - taken[code] >= rest)
         if due:

@@ -23,10 +23,8 @@ class Alarms:
 
     known: dict[str, AlarmStanding] = field(default_factory=dict)
 
-    async def standing(self, _reader, alarm_id):
-        if alarm_id not in self.known:
-            raise NotFoundError(alarm_id)
-        return self.known[alarm_id]
+    async def standings(self, _reader, alarm_ids):
+        return [self.known[one] for one in alarm_ids if one in self.known]
 
     def put(self, alarm_id, centre="320623", severity=1, event_type="11B03", **more):
         about = {

@@ -10,6 +10,7 @@ from protocols.aio.uplink import Settled
 from protocols.envelope import Lane
 from protocols.health import LinkReason
 from protocols.ranges import Ranges
+from protocols.sender import WINDOW
 from protocols.uplink import Receipt, Refusal, VoidRange, parse_frame, record_parcel, void_parcel
 from tests.support.events import NODE, alarm
 
@@ -160,7 +161,7 @@ async def test_urgent_goes_first_and_the_window_bounds_all():
         bench.box.gate.set()
         await bench.clock.advance(0)
         await bench.clock.advance(0)
-        assert bench.pump.sender.in_flight() <= 512
+        assert bench.pump.sender.in_flight() <= WINDOW
         assert bench.pump.sender.in_flight(Lane.URGENT) == 99
 
 
