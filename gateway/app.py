@@ -74,6 +74,7 @@ from gateway.open_items import Open
 from gateway.orders.api import routes as order_routes
 from gateway.orders.office import TIMER as ORDER_LINE
 from gateway.orders.office import OrderNeeds, OrderOffice
+from gateway.orders.printing import OrderPrinter
 from gateway.ports.store import Store
 from gateway.recordings.api import routes as recording_routes
 from gateway.recordings.machine import Quota
@@ -431,7 +432,7 @@ class Gateway:
             report_routes(self.reports, self.report_inbox, Printer(self.paper, self.table)),
             warning_routes(self.warnings, self.warning_desk),
             public_routes(self.warnings.needs, self.warnings.calls, self.warning_desk),
-            order_routes(self.orders.room, self.orders.desk),
+            order_routes(self.orders.room, self.orders.desk, OrderPrinter(self.paper)),
             recording_routes(self.recordings),
             dispatch_routes(self.dispatch, self.media.holding(Kind.CALL)),
             duty_routes(self.duty),

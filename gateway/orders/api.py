@@ -1,11 +1,12 @@
 """HTTP of orders: list and board, writing with two persons, sending, and what units say."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.orders.desk import OrderDesk
+from gateway.orders.printing import OrderPrinter
 from gateway.orders.service import OrderContent, Orders
 from gateway.web.auth import EVERYBODY, Caller, Role, require
 from protocols.ids import CentreCode
@@ -61,17 +62,17 @@ class AnswerBody(Body):
     way: AnswerWay = AnswerWay.CONSOLE
 
 
-def routes(room: Orders, desk: OrderDesk) -> APIRouter:
+def routes(room: Orders, desk: OrderDesk, printer: OrderPrinter) -> APIRouter:
     """Return the routes."""
     api = APIRouter(prefix="/api/v1/orders", tags=["orders"])
-    _reading(api, desk)
+    _reading(api, desk, printer)
     _writing(api, room, desk)
     _sending(api, room, desk)
     _following(api, room, desk)
     return api
 
 
-def _reading(api: APIRouter, desk: OrderDesk) -> None:
+def _reading(api: APIRouter, desk: OrderDesk, printer: OrderPrinter) -> None:
     @api.get("")
     async def page(_: Anybody) -> dict[str, list[dict[str, Any]]]:
         """List the newest 200 orders, own and received: overdue first, then open, then what is over."""
@@ -86,6 +87,15 @@ def _reading(api: APIRouter, desk: OrderDesk) -> None:
     async def one(order_id: str, _: Anybody) -> dict[str, Any]:
         """Return an order with the board of its units, letters and log."""
         return await desk.get(order_id)
+
+    @api.get("/{order_id}/{form}", response_class=Response)
+    async def printed(order_id: str, form: Literal["pdf", "docx"], _: Anybody) -> Response:
+        """Return an order as a file: what was signed, and how far each unit has come."""
+        content, media_type = await printer.printed(await desk.get(order_id), form)
+        name = f"order-{order_id}.{form}"
+        return Response(
+            content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'}
+        )
 
 
 def _writing(api: APIRouter, room: Orders, desk: OrderDesk) -> None:

@@ -37,6 +37,51 @@ REMINDERS: Final = {
 }
 DUTY_ROOM: Final = "值班室"
 OPEN: Final = "指令未办结 {number}《{title}》"
+PAPER_DRAFT: Final = "未签发"
+PAPER_REVOKED: Final = "本指令已由 {by} 于 {at} 撤销：{why}"
+PAPER_ABOUT: Final = "{text}（{id}）"
+PAPER_PAPERS: Final = "关联事项与附件"
+PAPER_WITHIN: Final = "{minutes} 分钟内"
+PAPER_HEAD: Final = {
+    "number": "编号",
+    "type": "类型",
+    "urgency": "紧急程度",
+    "issuer": "下达单位",
+    "drafted_by": "拟稿",
+    "signed_by": "签发",
+    "sent_at": "下达时间",
+    "within": "签收时限",
+    "feedback": "反馈时限",
+    "closed_at": "销号",
+}
+PAPER_UNITS: Final = "各单位落实情况"
+PAPER_COLUMNS: Final = ("单位", "状态", "送达", "签收", "办结")
+PAPER_SAID: Final = "反馈与督办"
+PAPER_SAID_COLUMNS: Final = ("时间", "单位", "事项", "人员", "内容")
+STATES: Final = {
+    "draft": "草稿",
+    "signed": "已签发",
+    "sent": "已下达",
+    "delivered": "已送达",
+    "acknowledged": "已签收",
+    "in_progress": "办理中",
+    "feedback": "已反馈",
+    "done": "已办结",
+    "overdue": "超时未签收",
+    "revoked": "已撤销",
+}
+DEEDS: Final = {
+    "delivered": "送达",
+    "refused": "拒收",
+    "acknowledged": "签收",
+    "in_progress": "办理中",
+    "feedback": "反馈",
+    "done": "办结",
+    "withdrawn": "撤销送达",
+}
+WAYS: Final = {"console": "控制台", "phone": "电话", "radio": "电台", "fax": "传真", "visit": "当面", "system": "系统"}
+CHASE: Final = "督办"
+NOTED: Final = "{by} 记录"
 
 
 def marked(text: str, *, drill: bool) -> str:

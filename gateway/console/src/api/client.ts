@@ -145,6 +145,7 @@ export const api = {
   warningRecordUrl: (id: string, form: 'pdf' | 'docx') => `${v1}/warnings/${id}/record/${form}`,
   orders: () => json<{ items: OrderHead[] }>('GET', `${v1}/orders`),
   order: (id: string) => json<Order>('GET', `${v1}/orders/${id}`),
+  orderUrl: (id: string, form: 'pdf' | 'docx') => `${v1}/orders/${id}/${form}`,
   orderSetup: () => json<OrderSetup>('GET', `${v1}/orders/setup`),
   draftOrder: (body: { content: OrderContent; drill: boolean }) => json<Order>('POST', `${v1}/orders`, body),
   saveOrder: (id: string, content: OrderContent) => json<Order>('PUT', `${v1}/orders/${id}`, { content }),
