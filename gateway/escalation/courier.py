@@ -18,20 +18,21 @@ from gateway.escalation import texts, timers
 from gateway.escalation.bundles import retry_at, slot_at
 from gateway.escalation.letters import LETTER, Letters
 from gateway.escalation.needs import EscalationNeeds
-from gateway.escalation.post import NOTICE
+from gateway.escalation.post import NOTICE, batched
 from gateway.escalation.tables import noticed, notices
 from gateway.escalation.tables import timers as timer_rows
 from gateway.escalation.timers import Timer
 from gateway.events import AlarmStanding, EscalationChanged
 from gateway.ports.notify import Channel, Notice, NotSentError, Receipt, Sent
 from gateway.ports.store import UnitOfWork, Wanted
-from protocols.errors import NotFoundError
 
 logger = logging.getLogger(__name__)
 SEND_S = 20.0
 LEASE = timedelta(seconds=60)
 AT_ONCE = 20
 """Messages that are under way at once."""
+SPOKEN_OF = 400
+"""Alarms of one message that are looked up together: in a storm one may speak of hundreds."""
 LOOKED_AT = 400
 """Due messages that one look sorts: most of a storm only learn when their channel has a place for them."""
 
@@ -127,13 +128,10 @@ class Courier:
             data |= {"purpose": row.purpose, "person": row.person, "severity": row.severity}
             notice = Notice(row.id, row.address, subject, row.text, row.severity, data)
             return Parcel(timer, notice, Channel(row.channel), row.attempts + 1, (), topic)
-        alarms: list[AlarmStanding] = []
-        ids = select(noticed.c.alarm_id).where(noticed.c.notice_id == timer.key).order_by(noticed.c.alarm_id)
-        for one in (await uow.execute(ids)).all():
-            try:
-                alarms.append(await self._needs.alarms.standing(uow, one.alarm_id))
-            except NotFoundError:
-                continue
+        named = select(noticed.c.alarm_id).where(noticed.c.notice_id == timer.key).order_by(noticed.c.alarm_id)
+        ids = [one.alarm_id for one in await uow.execute(named)]
+        found = [one for some in batched(ids, SPOKEN_OF) for one in await self._needs.alarms.standings(uow, some)]
+        alarms: list[AlarmStanding] = sorted(found, key=lambda one: one.id)
         if not alarms:
             return None
         first, table = alarms[-1], self._needs.area.table

@@ -12,6 +12,7 @@ from gateway.escalation import timers
 from gateway.escalation.timers import Timer
 from gateway.ports.store import Store, UnitOfWork
 from protocols.aio.clock import Clock
+from protocols.errors import StoreAwayError
 
 logger = logging.getLogger(__name__)
 LOOK_S = 0.25
@@ -59,6 +60,8 @@ class Errands:
                 for timer in due:
                     if await timers.take(uow, timer):
                         await self._kinds[timer.kind](uow, timer.key)
+        except StoreAwayError:
+            raise  # all of them wait for the database, and one line says so
         except Exception:
             if len(due) == 1:
                 logger.exception("errand failed", extra={"kind": due[0].kind, "key": due[0].key})

@@ -1,6 +1,6 @@
 """What the escalation room needs of others; `gateway.app` supplies it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,10 @@ class AlarmsRoom(Protocol):
 
     async def standing(self, uow: UnitOfWork, alarm_id: str) -> AlarmStanding:
         """Return how an alarm stands; raises NotFoundError."""
+        ...
+
+    async def standings(self, uow: UnitOfWork, alarm_ids: Sequence[str]) -> Sequence[AlarmStanding]:
+        """Return how alarms stand, some hundreds at most; ids that are not known are left out."""
         ...
 
     async def active(self, uow: UnitOfWork) -> list[AlarmStanding]:

@@ -25,7 +25,7 @@ from gateway.events import AlarmStanding
 from gateway.ports.notify import Channel, Receipt
 from gateway.ports.store import Reader, UnitOfWork
 from protocols.aio.tasks import Supervisor
-from protocols.errors import NotFoundError, WrongMomentError
+from protocols.errors import StoreAwayError, WrongMomentError
 from protocols.ids import is_gateway
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ RUN = "run"
 LOOK_S = 0.25
 AUDIT_S = 2.0
 AT_ONCE = 200
+RING_AT_ONCE = 50
+"""Chains that take a step in one unit of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,31 +252,43 @@ class Escalation:
         await self._notice_step()
         async with self._needs.store.reading() as reader:
             due = await timers.due(reader, RUN, self._needs.clock.now(), AT_ONCE)
-        for timer in due:
+        for some in batched(due, RING_AT_ONCE):
             try:
-                await self._ring(timer)
+                await self._ring(some)
+            except StoreAwayError:
+                raise
             except Exception:
                 # One alarm that cannot be served must not hold up the others; the auditor counts its timer.
-                logger.exception("chain failed", extra={"alarm": timer.key})
+                logger.exception("chains failed", extra={"alarms": len(some)})
+                await self._ring_each(some)
         return len(due)
 
-    async def _ring(self, timer: Timer) -> None:
+    async def _ring_each(self, due: Sequence[Timer]) -> None:
+        for timer in due if len(due) > 1 else ():
+            try:
+                await self._ring([timer])
+            except StoreAwayError:
+                raise
+            except Exception:
+                logger.exception("chain failed", extra={"alarm": timer.key})
+
+    async def _ring(self, due: Sequence[Timer]) -> None:
+        """Act on timers in one unit of work: a storm's chains are due in the same moment."""
         async with self._needs.store.unit() as uow:
             await self._within(uow)
-            if not await timers.take(uow, timer):
-                return
-            run = (await load(uow, [timer.key])).get(timer.key)
-            try:
-                alarm = await self._needs.alarms.standing(uow, timer.key)
-            except NotFoundError:
-                return
-            if run is None:
-                return
-            seen = seen_of(alarm, self._own, home=self._home(alarm.source))
-            after, effects = machine.ring(run, seen, self._chain, uow.now)
-            if after == run:
-                raise AssertionError("a chain's timer that is due always changes its run")
-            await self._carry_out(uow, [Move(alarm, run, after, effects)])
+            keys = [timer.key for timer in due if await timers.take(uow, timer)]
+            known = await load_many(uow, keys)
+            moves = []
+            for alarm in await self._needs.alarms.standings(uow, keys):
+                run = known.get(alarm.id)
+                if run is None:
+                    continue
+                seen = seen_of(alarm, self._own, home=self._home(alarm.source))
+                after, effects = machine.ring(run, seen, self._chain, uow.now)
+                if after == run:
+                    raise AssertionError("a chain's timer that is due always changes its run")
+                moves.append(Move(alarm, run, after, effects))
+            await self._carry_out(uow, moves)
 
     async def audit(self) -> int:
         """Count what should have happened and did not, and chains and messages that wait without a timer."""
