@@ -11,14 +11,14 @@ from typing import Any
 
 from protocols.aio.clock import Clock, SystemClock
 from protocols.backoff import Backoff
-from protocols.errors import SilianError
+from protocols.errors import StoreAwayError
 
 logger = logging.getLogger(__name__)
 Work = Callable[[], Awaitable[None]]
 SETTLED_S = 60.0
 """A task that ran this long has its back-off reset."""
 PASSING = Backoff(base=0.5, cap=2.0, floor=0.1)
-"""Pauses after an error that passes by itself: what the database keeps waiting (timers, messages) is late enough."""
+"""Pauses while the database is away: what it keeps waiting (timers, messages) is late enough."""
 
 
 @dataclass(slots=True)
@@ -34,8 +34,8 @@ class TaskFigure:
 class Supervisor:
     """Owns tasks from `async with` to its end: leaving cancels all of them and waits until each has ended.
 
-    `counters` has `started`, `restarted` and `failed`; a task that returns has simply ended. An error that passes by
-    itself (`retry`) is one line in the log, and none while it lasts.
+    `counters` has `started`, `restarted` and `failed`; a task that returns has simply ended. A database that
+    is away (StoreAwayError) is one line in the log for each task, and none while it lasts.
     """
 
     def __init__(self, name: str, *, clock: Clock | None = None, backoff: Backoff | None = None) -> None:
@@ -129,7 +129,7 @@ class Supervisor:
             figure.state = "running"
 
     def _say(self, name: str, error: Exception, *, restart: bool, again: bool) -> None:
-        """Log a failure: one line for what passes by itself (a database that is away), a traceback for all else."""
+        """Log a failure: one line for a database that is away, a traceback for all else."""
         fields = {"task": name, "owner": self.name, "restart": restart}
         if restart and _passes(error):
             logger.log(logging.DEBUG if again else logging.WARNING, "task waits: %s", error, extra=fields)
@@ -138,7 +138,8 @@ class Supervisor:
 
 
 def _passes(error: Exception) -> bool:
-    return isinstance(error, SilianError) and error.retry
+    """Tell whether all tasks wait for one thing, whose going and coming back is told elsewhere."""
+    return isinstance(error, StoreAwayError)
 
 
 async def together(jobs: "dict[str, Coroutine[Any, Any, None]]") -> None:
