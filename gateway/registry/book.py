@@ -108,12 +108,15 @@ class Book:
         return tuple(sorted(node for node, state in self.states.items() if state.reported_by == self.code))
 
     def hop_to(self, node: str) -> str | None:
-        """Return the direct child on the way to `node`."""
+        """Return the direct child on the way to `node`; an agent is the way to nobody but itself."""
         state = self.states.get(node)
         if state is not None:
             return state.hop
         listing = self.listings.get(node)
-        return listing.sender if listing is not None else self.next_hop(centre_of(node))
+        if listing is not None:
+            return listing.sender
+        hop = self.next_hop(centre_of(node))
+        return hop if hop is not None and is_gateway(hop) else None
 
     def next_hop(self, centre: str) -> str | None:
         """Return the direct child on the way to `centre`: the nearest gateway that covers it, else an agent of it."""

@@ -85,7 +85,7 @@ class Calls:
         polygons = [area["polygon"] for area in areas if area["polygon"]]
         targets = targets_of(known.targets, codes, polygons)
         if not targets:
-            await note(uow, warning.id, "offered", by, "nobody on the call list stands in this area")
+            await note(uow, warning.id, "unlisted", by)
             if by != SYSTEM:
                 raise NotFoundError(
                     "nobody on the call list stands in the warned area; see PUT /api/v1/warnings/call-list"

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
-from tests.support.screen import CHROMIUM, CITY, FLAGS, MARK, SMALL, OpenScreen, Screen
+from tests.support.screen import CHROMIUM, CITY, FLAGS, LIGHT, MARK, SMALL, OpenScreen, Screen
 from tests.support.stage import ROOT, Stage, running_stage
 
 expect.set_options(timeout=30_000)  # a machine that starts eleven programs is slow at times
@@ -55,10 +55,10 @@ def open_screen(stage: Stage, browser: Browser, request: pytest.FixtureRequest) 
     screens: list[Screen] = []
 
     def open_one(
-        role: str | None = "dispatcher", code: str = CITY, *, language: str = "zh-CN", size: tuple[int, int] = SMALL
+        role: str | None = "dispatcher", code: str = CITY, *, at: str = LIGHT, language: str = "zh-CN"
     ) -> Screen:
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
+            viewport={"width": SMALL[0], "height": SMALL[1]},
             locale=language,
             timezone_id="Asia/Shanghai",
             color_scheme="dark",
@@ -71,7 +71,7 @@ def open_screen(stage: Stage, browser: Browser, request: pytest.FixtureRequest) 
         screen = Screen(context, context.new_page(), stage.url(code))
         screens.append(screen)
         if role is not None:
-            screen.sign_in(*stage.account(code, role))
+            screen.sign_in(*stage.account(code, role), at)
         return screen
 
     yield open_one

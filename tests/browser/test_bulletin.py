@@ -62,6 +62,9 @@ def test_a_bulletin_is_confirmed_published_and_signed_for_by_the_county(open_scr
     expect(mine).to_have_attribute("data-signed", "true", timeout=MINUTE)
     expect(mine).to_contain_text("收到，已部署")
 
+    without = page.locator("[data-test=receipts] li[data-centre='320612']")
+    expect(without).to_contain_text("电话通知")  # a box alone cannot sign
+
     with page.expect_download() as download:
         page.click("[data-test=sheet-xlsx]")
     with zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes())) as book:

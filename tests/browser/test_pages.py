@@ -1,21 +1,26 @@
 """Every page in both languages and at both sizes: reachable, readable, quiet, and without scroll bars."""
 
 import re
+import secrets
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import cv2
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.support.screen import CITY, LARGE, MINUTE, SMALL, OpenScreen
+from tests.support.cap import alert
+from tests.support.screen import CITY, LARGE, LIGHT, MINUTE, OVERVIEW, SMALL, OpenScreen
 from tests.support.stage import Stage
 
 PAGES = {
     "overview": ("/", "dispatcher"),
     "wall": ("/video-wall", "dispatcher"),
     "alarms": ("/alarms", "duty_officer"),
+    "chain": ("/alarms/chain", "duty_officer"),
     "warnings": ("/warnings", "duty_officer"),
     "orders": ("/orders", "duty_officer"),
     "reports": ("/reports", "duty_officer"),
@@ -30,6 +35,9 @@ PAGES = {
     "system": ("/system", "operations"),
     "audit": ("/system", "auditor"),
 }
+CHINA = timezone(timedelta(hours=8))
+ENTRIES = {"warnings": "data-warning", "orders": "data-order", "reports": "data-report"}
+"""Pages that show a list and open its first entry."""
 OVERFLOW = """() => {
   const page = document.scrollingElement
   const found = [...document.querySelectorAll('.shell, .shell > .body, main, .page, .login')]
@@ -53,7 +61,13 @@ OWN_WORDS = ".rail, .page-head, th, dt, .tiles span, .counters span, footer.stat
 
 @pytest.fixture(scope="module", autouse=True)
 def furnished(stage: Stage) -> None:
-    """Give the pages something to show: alarms of all four levels, an order, and one roll call that has ended."""
+    """Give the pages something to show: alarms of all four levels, an order, a warning and a report."""
+    sent = datetime.now(CHINA).isoformat(timespec="seconds")
+    inbox = f"{stage.url(CITY)}/api/v1/cap"
+    officer = stage.places["gateways"][CITY]["users"]["duty_officer"]["token"]
+    warned = alert(identifier=secrets.token_hex(8), headline="如东县气象台发布暴雨红色预警", sent=sent)
+    httpx.post(inbox, content=warned, headers={"Authorization": f"Bearer {officer}"}, timeout=60).raise_for_status()
+    stage.tell(CITY, "duty_officer", "/reports", {"drill": True})
     content = {
         "type": "prevent",
         "urgency": "flash",
@@ -74,7 +88,9 @@ def furnished(stage: Stage) -> None:
 
 
 def settle(page: Page, name: str) -> None:
-    """Wait until the page shows what it is for."""
+    """Wait until the page shows what it is for, and nothing is being loaded any more."""
+    page.locator("main h1").first.wait_for(timeout=MINUTE)
+    page.wait_for_function("() => !/正在加载|Loading/.test(document.querySelector('main').innerText)", timeout=MINUTE)
     if name in ("overview", "wall"):
         page.wait_for_function(ALL_LIVE, timeout=2 * MINUTE)
     if name == "roll-call":
@@ -88,8 +104,9 @@ def settle(page: Page, name: str) -> None:
     if name == "alarms":
         page.locator("[data-alarm]").first.wait_for(timeout=MINUTE)
         page.locator(".events li").first.wait_for(timeout=MINUTE)
-    if name == "orders":
-        page.locator("[data-test=order-board]").wait_for(timeout=MINUTE)
+    if name in ENTRIES:
+        page.locator(f"[{ENTRIES[name]}]").first.wait_for(timeout=MINUTE)
+        page.locator("section.panel .lines li").first.wait_for(timeout=MINUTE)
     if name == "links":
         page.locator("[data-node]").first.wait_for(timeout=MINUTE)
     if name in ("system", "audit"):
@@ -118,9 +135,10 @@ def keep_picture(page: Page, file: Path) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page(name: str, language: str, open_screen: OpenScreen, gallery: Path):
     path, role = PAGES[name]
-    screen = open_screen(role, language=language)
+    screen = open_screen(role, at=OVERVIEW if name == "overview" else LIGHT, language=language)
     page = screen.page
-    screen.go(path)
+    if name != "overview":  # it opens by itself after signing in
+        screen.go(path)
     settle(page, name)
     keep_picture(page, gallery / f"{name}-{language}.png")
     words = page.inner_text("body")
@@ -174,7 +192,7 @@ def test_a_lost_connection_is_said_and_mended(open_screen: OpenScreen):
 
 
 def test_all_can_be_reached_by_keyboard(open_screen: OpenScreen):
-    page = open_screen().page
+    page = open_screen(at=OVERVIEW).page
     page.wait_for_selector(".acts button")
     reached: set[str] = set()
     for _ in range(60):
@@ -186,7 +204,7 @@ def test_all_can_be_reached_by_keyboard(open_screen: OpenScreen):
 
 
 def test_the_tree_tells_every_county_of_the_city(open_screen: OpenScreen, stage: Stage):
-    page = open_screen().page
+    page = open_screen(at=OVERVIEW).page
     centres = stage.ask(CITY, "dispatcher", "/centres")
     counties = [c for c in (centres["items"] if isinstance(centres, dict) else centres) if c["tier"] == "county"]
     assert len(counties) == 7

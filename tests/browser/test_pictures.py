@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.support.screen import MINUTE, OpenScreen
+from tests.support.screen import MINUTE, OVERVIEW, OpenScreen
 
 FRESH_MS = 3000
 THREE = """([least, fresh]) => {
@@ -25,12 +25,12 @@ def counties_playing(page: Page, least: int) -> list[dict[str, object]]:
 
 
 def test_at_least_three_counties_play_at_once(open_screen: OpenScreen):
-    page = open_screen().page
+    page = open_screen(at=OVERVIEW).page
     assert len(counties_playing(page, 3)) >= 3
 
 
 def test_the_nation_sees_the_counties_through_all_tiers(open_screen: OpenScreen):
-    page = open_screen(code="000000").page
+    page = open_screen(code="000000", at=OVERVIEW).page
     assert len(counties_playing(page, 3)) >= 3
 
 
@@ -56,14 +56,14 @@ def test_the_wall_takes_units_by_mouse_and_keeps_its_layout(open_screen: OpenScr
 
 
 def test_a_recorded_film_is_labelled_on_its_plate(open_screen: OpenScreen):
-    screen = open_screen()
+    screen = open_screen(at=OVERVIEW)
     screen.page.get_by_role("button", name="河道监控").click()
     plate = screen.page.locator(".pane[data-stream='320613/river'] .plate")
     expect(plate).to_contain_text("录像演示", timeout=MINUTE)
 
 
 def test_hidden_panes_give_their_connection_back(open_screen: OpenScreen):
-    screen = open_screen()
+    screen = open_screen(at=OVERVIEW)
     screen.page.add_init_script("")
     counties_playing(screen.page, 3)
     left: list[str] = []

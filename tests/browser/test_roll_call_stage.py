@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,36 @@ def test_a_check_from_above_is_said_at_once(open_screen: OpenScreen, stage: Stag
     expect(above).to_contain_text("如皋市")
     keep_picture(page, gallery / "roll-call-above-zh-CN.png")
     expect(above).to_have_count(0, timeout=3 * MINUTE)
+
+
+def test_a_planned_call_is_rehearsed_and_stays_planned(open_screen: OpenScreen, stage: Stage):
+    at, called = datetime.now(UTC) + timedelta(minutes=7), ["320612", "320614"]
+    plan = {"centres": called, "at": at.isoformat(), "mode": "sequential", "drill": True}
+    planned = stage.tell(CITY, "caller", "/roll-calls", plan)["id"]
+    screen = open_screen("caller")
+    page = screen.page
+    screen.go("/roll-call")
+    page.locator(f"[data-history='{planned}']").click(timeout=MINUTE)
+    with page.expect_response(lambda r: r.request.method == "POST" and r.url.endswith("/roll-calls")) as begun:
+        page.locator("[data-test=rehearse-now]").click(timeout=MINUTE)
+    made = begun.value.json()
+    assert (made["kind"], made["mode"], made["drill"]) == ("test", "parallel", True)
+    assert [point["centre"] for point in made["points"]] == called
+    mine = page.locator(f"[data-test=state][data-call='{made['id']}']")
+    expect(mine).to_have_attribute("data-state", "ended", timeout=3 * MINUTE)
+    result = stage.ask(CITY, "caller", f"/roll-calls/{made['id']}")
+    assert [point["score"] for point in result["points"]] == [None, None], "a rehearsal is not scored"
+    assert stage.ask(CITY, "caller", f"/roll-calls/{planned}")["state"] in {"scheduled", "prechecking", "ready"}
+
+    open_plan(page)
+    for box in page.locator("[data-plan]").all():
+        if box.get_attribute("data-plan") != called[0]:
+            box.locator("input").uncheck()
+    with page.expect_response(lambda r: r.request.method == "POST" and r.url.endswith("/roll-calls")) as begun:
+        page.click("[data-test=rehearse]")
+    made = begun.value.json()
+    assert (made["kind"], [point["centre"] for point in made["points"]]) == ("test", called[:1])
+    expect(page.locator(f"[data-test=state][data-call='{made['id']}']")).to_have_attribute(
+        "data-state", "ended", timeout=3 * MINUTE
+    )
+    assert screen.complaints == []

@@ -5,7 +5,7 @@ import signal
 
 from playwright.sync_api import expect
 
-from tests.support.screen import CITY, MINUTE, OpenScreen
+from tests.support.screen import CITY, MINUTE, OVERVIEW, OpenScreen
 from tests.support.stage import Stage
 
 FRESH = """() => [...document.querySelectorAll('.pane')].filter((pane) => {
@@ -16,7 +16,7 @@ PLAYING = "() => document.querySelectorAll('.pane[data-state=live]').length >= 3
 
 
 def test_a_killed_gateway_is_announced_and_the_pictures_return(open_screen: OpenScreen, stage: Stage):
-    page = open_screen().page
+    page = open_screen(at=OVERVIEW).page
     page.wait_for_function(PLAYING, timeout=2 * MINUTE)
     before = stage.process(f"gateway-{CITY}")
     os.kill(before, signal.SIGKILL)

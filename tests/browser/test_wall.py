@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
-from tests.support.screen import CITY, MINUTE, OpenScreen
+from tests.support.screen import CITY, MINUTE, OVERVIEW, OpenScreen
 from tests.support.stage import Stage
 
 RIGHT = """([least, fresh]) => {
@@ -60,7 +60,7 @@ def sent(stage: Stage) -> float:
 
 
 def test_a_wall_of_nine_on_one_connection(open_screen: OpenScreen, gallery: Path):
-    screen = open_screen()
+    screen = open_screen(at=OVERVIEW)
     page = screen.page
     page.wait_for_function("() => document.querySelectorAll('.pane[data-state=live]').length >= 5", timeout=2 * MINUTE)
     offers: list[str] = []

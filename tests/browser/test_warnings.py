@@ -101,3 +101,17 @@ def test_who_did_not_answer_stands_first_until_an_answer_is_noted(open_screen: O
     with page.expect_download() as download:
         board.get_by_role("link", name="Word").click()
     assert download.value.suggested_filename.endswith(".docx")
+
+    warned = page.locator("[data-warning][aria-current=true]").get_attribute("data-warning")
+    page.click("[data-test=order]")
+    expect(page.locator("[data-test=about]")).to_contain_text(headline, timeout=MINUTE)
+    page.check("[data-test=drill]")
+    title = f"演练按预警转移群众 {secrets.token_hex(3)}"
+    page.fill("[data-test=title] input", title)
+    page.fill("[data-test=content] textarea", "立即转移低洼地区群众。")
+    page.check("[data-test=units] [data-unit='320623']")
+    page.click("[data-test=save-order]")
+    expect(page.locator("[data-test=order-state]")).to_have_attribute("data-state", "draft", timeout=MINUTE)
+    orders = stage.ask(CITY, "duty_officer", "/orders")["items"]
+    order = stage.ask(CITY, "duty_officer", f"/orders/{next(one['id'] for one in orders if one['title'] == title)}")
+    assert [(one["kind"], one["id"]) for one in order["related"]] == [("warning", warned)]

@@ -24,6 +24,9 @@ FLAGS = [
 ]
 SMALL, LARGE = (1366, 768), (1920, 1080)
 MARK = (Path(__file__).resolve().parents[1] / "browser" / "mark.js").read_text("utf-8")
+LIGHT = "/links"
+"""A page that every role may see and that plays nothing: the overview keeps seven encoders and decoders at work."""
+OVERVIEW = "/"
 MINUTE = 60_000
 """Milliseconds; the limit for whatever has to travel through the chain on a busy machine."""
 
@@ -54,12 +57,16 @@ class Screen:
         if path.startswith("/roll-call/"):
             self.page.click(".rail a[href='/roll-call']")
             self.page.click(f".tabs a[href='{path}']")
-            return
-        self.page.click(f".rail a[href='{path}']")
+        elif path == "/alarms/chain":
+            self.page.click(".rail a[href='/alarms']")
+            self.page.click("[data-test=to-chain]")
+        else:
+            self.page.click(f".rail a[href='{path}']")
+        self.page.wait_for_function("(path) => location.pathname.startsWith(path)", arg=path, timeout=MINUTE)
 
-    def sign_in(self, name: str, password: str) -> None:
-        """Fill the login form and wait for the shell."""
-        self.page.goto(self.url)
+    def sign_in(self, name: str, password: str, at: str = LIGHT) -> None:
+        """Fill the login form and wait for the shell of the page `at`."""
+        self.page.goto(f"{self.url}{at}")
         self.page.fill("input[autocomplete=username]", name)
         self.page.fill("input[type=password]", password)
         self.page.click("button[type=submit]")

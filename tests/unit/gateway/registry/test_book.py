@@ -71,6 +71,8 @@ def test_the_hop_to_a_node_is_the_child_that_told_of_it(province: Book, city: Bo
     assert city.hop_to("320623-box") == "320623"
     assert city.hop_to("320681-box") == "320681-box"
     assert city.hop_to("330100-box") is None
+    assert city.next_hop("320681") == "320681-box"
+    assert city.hop_to("320681") is None, "no gateway stands there: what is for one must not land in its box"
 
 
 def test_people_ring_at_the_gateway_of_a_centre_else_at_the_box_with_cameras(city: Book) -> None:
