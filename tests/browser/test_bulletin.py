@@ -62,6 +62,7 @@ def test_a_bulletin_is_confirmed_published_and_signed_for_by_the_county(open_scr
     expect(mine).to_have_attribute("data-signed", "true", timeout=MINUTE)
     expect(mine).to_contain_text("收到，已部署")
 
+    expect(page.locator(".tabs a[aria-current=page]")).to_have_attribute("href", "/roll-call/review")
     without = page.locator("[data-test=receipts] li[data-centre='320612']")
     expect(without).to_contain_text("电话通知")  # a box alone cannot sign
 
@@ -74,5 +75,8 @@ def test_a_bulletin_is_confirmed_published_and_signed_for_by_the_county(open_scr
     assert download.value.path().read_bytes().startswith(b"%PDF")
     officer.go("/roll-call/monthly")
     expect(page.locator("tr[data-centre]")).to_have_count(7)
+    name = page.locator("tr[data-centre='320612'] td").nth(1)
+    expect(name).to_have_text("通州区")
+    assert name.bounding_box()["width"] > 60, "a unit is known by its name on a small screen too"
     told = stage.ask(CITY, "auditor", f"/roll-calls/{number}/review")
     assert told["bulletins"][0]["number"].startswith("点名通报〔")
