@@ -65,7 +65,8 @@ def difference(one: bytes, other: bytes) -> float:
     """Return the mean absolute difference of two thumbnails, 0 to 255."""
     if len(one) != len(other) or not one:
         return 255.0
-    return sum(map(abs, map(sub, one, other))) / len(one)
+    total: int = sum(map(abs, map(sub, one, other)))
+    return total / len(one)
 
 
 BARS_LEAST = 6
