@@ -1,8 +1,12 @@
 """The SQLite driver with as few visits to its thread as a unit of work can do with.
 
 aiosqlite goes to the connection's thread and back for the cursor, the statement, the rows and the end of the cursor:
-four times where once will do. Each visit waits for the interpreter's lock, which is most of what a small statement
-costs. Statements, rows and errors are the same.
+four times where once will do. Each visit waits for the interpreter's lock and for a busy machine to give the thread
+its turn, which is most of what a small statement costs. Statements, rows and errors are the same.
+
+**A connection that is `swift` runs small statements where it is called.** A row by its key takes less than going to the
+thread and back; only what may take long goes there: commits, which wait for the disk, many rows at once, the wait
+for a lock that somebody else holds, and everything while `long` is set.
 
 **What nobody waits for is queued**: the beginning of a transaction and writes without a result run right before the
 next statement, or before the commit, in the same visit and in their order. Where one of them fails, everything after
@@ -20,14 +24,22 @@ from typing_extensions import override
 
 Query = tuple[str, Sequence[Any]]
 """A statement and its parameters."""
+FEW = 64
+"""Rows that are written, or statements that are asked, without going to the thread."""
 
 
 class QuickConnection(aiosqlite.Connection):
-    """A connection to `path` for `create_async_engine(async_creator=...)`."""
+    """A connection to `path` for `create_async_engine(async_creator=...)`.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(lambda: sqlite3.connect(path), iter_chunk_size=64)
+    `long`: from now on every statement may take long.
+    """
+
+    def __init__(self, path: Path, *, swift: bool = False) -> None:
+        # The thread and the loop take turns (see `_busy`), and SQLite locks by itself.
+        super().__init__(lambda: sqlite3.connect(path, check_same_thread=not swift), iter_chunk_size=64)
         self._thread.daemon = True
+        self.long = False
+        self._swift = swift
         self._queued: list[tuple[str, Sequence[Sequence[Any]] | None]] = []
         self._broken: Exception | None = None
         self._begun = 0
@@ -42,8 +54,39 @@ class QuickConnection(aiosqlite.Connection):
         """Run a statement before the next one or the commit: once as it stands, or for each of `rows`."""
         self._queued.append((statement, rows))
 
-    async def work(self, job: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Run what is queued and then a job in the connection's thread."""
+    @property
+    def _busy(self) -> bool:
+        """Whether the thread is at work; a visit that nobody waits for any more goes on there."""
+        return self._begun != self._ended
+
+    async def begin(self, statement: str) -> None:
+        """Run the statement that begins a transaction; where it must wait for a lock, in the thread. As `fetch`."""
+        if self._swift and not self._busy:
+            wait_ms = self._conn.execute("PRAGMA busy_timeout").fetchone()[0]
+            self._conn.execute("PRAGMA busy_timeout = 0")
+            try:
+                self._conn.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise _known(error, statement) from error
+            finally:
+                self._conn.execute(f"PRAGMA busy_timeout = {wait_ms}")
+        try:
+            await self._in_thread(lambda connection: connection.execute(statement))
+        except sqlite3.Error as error:
+            raise _known(error, statement) from error
+
+    async def work(self, job: Callable[[sqlite3.Connection], Any], rows: int = 1) -> Any:
+        """Run what is queued and then a job that writes or asks so much; in the thread where it may take long."""
+        rows += sum(1 if many is None else len(many) for _, many in self._queued)
+        if self._swift and rows <= FEW and not self.long and not self._busy:
+            queued, self._queued = self._queued, []
+            self._drain(queued)
+            return job(self._conn)
+        return await self._in_thread(job)
+
+    async def _in_thread(self, job: Callable[[sqlite3.Connection], Any]) -> Any:
         queued, self._queued = self._queued, []
 
         def visit() -> Any:
@@ -78,15 +121,46 @@ class QuickConnection(aiosqlite.Connection):
             return [connection.execute(statement, values).fetchall() for statement, values in queries]
 
         try:
-            return list(await self.work(job))
+            return list(await self.work(job, sum(len(values) for _, values in queries)))
         except sqlite3.Error as error:
-            raise DBAPIError.instance(queries[0][0], None, error, sqlite3.Error) from error
+            raise _known(error, queries[0][0]) from error
+
+    async def settle(self) -> None:
+        """Run what is queued, so that what is wrong with it is known now; raises as `fetch` does."""
+        if self._queued or self._broken is not None:
+            try:
+                await self.work(lambda _: None)
+            except sqlite3.Error as error:
+                raise _known(error, "queued") from error
+
+    async def save(self) -> None:
+        """Begin what `undo` takes back without the rest of the transaction."""
+        await self.work(lambda connection: connection.execute("SAVEPOINT unit"))
+
+    async def keep(self) -> None:
+        """End what `save` began; it belongs to the transaction from now on."""
+        await self.work(lambda connection: connection.execute("RELEASE unit"))
+
+    async def undo(self) -> bool:
+        """Take back what came since `save`; False where the database has given up the whole transaction."""
+        self._queued = []
+        if self._busy:
+            await self._execute(lambda: None)  # type: ignore[no-untyped-call]  # aiosqlite gives it no types
+        self._broken = None
+        if not self.in_transaction:
+            return False
+        try:
+            self._conn.execute("ROLLBACK TO unit")
+            self._conn.execute("RELEASE unit")
+        except sqlite3.Error:
+            return False
+        return True
 
     @override
     async def commit(self) -> None:
         """Run what is queued and commit; what cannot be committed is rolled back, as nobody else does it then."""
         try:
-            await self.work(lambda connection: connection.commit())
+            await self._in_thread(lambda connection: connection.commit())
         except sqlite3.Error:
             await self.rollback()
             raise
@@ -95,7 +169,7 @@ class QuickConnection(aiosqlite.Connection):
     async def rollback(self) -> None:
         """Forget what is queued and roll back; without a visit where nothing has begun."""
         self._queued = []
-        if self._begun != self._ended or self.in_transaction:
+        if self._busy or self.in_transaction:
             await self._execute(self._roll_back)  # type: ignore[no-untyped-call]  # aiosqlite gives it no types
         else:
             self._broken = None
@@ -129,9 +203,10 @@ class QuickCursor:
 
     async def executemany(self, operation: str, parameters: Iterable[Sequence[Any]]) -> Self:
         """Run a statement for each row of parameters."""
-        return await self._run(lambda cursor: cursor.executemany(operation, parameters))
+        rows = list(parameters)
+        return await self._run(lambda cursor: cursor.executemany(operation, rows), len(rows))
 
-    async def _run(self, statement: Callable[[sqlite3.Cursor], Any]) -> Self:
+    async def _run(self, statement: Callable[[sqlite3.Cursor], Any], rows: int = 1) -> Self:
         def job(connection: sqlite3.Connection) -> None:
             cursor = connection.cursor()
             try:
@@ -141,7 +216,7 @@ class QuickCursor:
             finally:
                 cursor.close()
 
-        await self._connection.work(job)
+        await self._connection.work(job, rows)
         return self
 
     async def fetchall(self) -> Sequence[Any]:
@@ -151,3 +226,11 @@ class QuickCursor:
     async def close(self) -> None:
         """Let go of the rows; the cursor in the thread is closed already."""
         self._rows = ()
+
+
+def _known(error: sqlite3.Error, statement: str) -> DBAPIError:
+    """Return the toolkit's form of an error of the driver."""
+    made = DBAPIError.instance(statement, None, error, sqlite3.Error)
+    if not isinstance(made, DBAPIError):
+        raise AssertionError("an error of the driver has a form of the toolkit")
+    return made

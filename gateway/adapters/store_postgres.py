@@ -8,6 +8,7 @@ A connection that breaks during a commit leaves open whether the commit happened
 asks the server (`pg_xact_status`, PostgreSQL 15, 9.26.7) before it begins; what should follow a commit follows then.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -41,7 +42,7 @@ from gateway.adapters.store_line import (
 )
 from gateway.adapters.store_mark import Mark
 from gateway.adapters.store_months import make_months
-from gateway.adapters.store_sql import READERS, SqlStore
+from gateway.adapters.store_sql import READERS, SqlStore, finish
 from gateway.adapters.store_tables import lanes, meta
 from gateway.adapters.store_unit import ANY_TABLE, LaneState, SqlReader, SqlUnit, quietly
 from gateway.ports.store import StoreHealth
@@ -213,6 +214,25 @@ class PostgresStore(SqlStore):
 
     @asynccontextmanager
     @override
+    async def unit(self, *, long: bool = False) -> AsyncIterator[SqlUnit]:
+        state, task = self.state, asyncio.current_task()
+        self.refuse_nesting(task)
+        async with state.lock:
+            state.writing = task
+            try:
+                async with self._writing() as connection:
+                    await self._catch_up(SqlReader(connection))
+                    unit = SqlUnit(connection, state, self._clock.now())
+                    if self._fell_back:
+                        await self.renew(unit)
+                    yield unit
+                    await unit.flush(state.version + 1)
+                    await self._seal(unit)
+                    await finish(self._commit(connection, unit))
+            finally:
+                state.writing = None
+
+    @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
         for last in (False, True):
             async with self._connected(self._writer) as connection:
@@ -238,8 +258,8 @@ class PostgresStore(SqlStore):
 
     # the pen
 
-    @override
     async def _catch_up(self, reader: SqlReader) -> None:
+        """Bring the memory up to date with what others wrote; sets `_fell_back` where this is an older copy."""
         state, version = self.state, self._pen
         if self._doubtful is not None:
             await self._resolve(reader)
@@ -261,8 +281,8 @@ class PostgresStore(SqlStore):
             settled = Ranges(json.loads(row.settled))
             state.lanes[row.peer, Lane(row.lane)] = LaneState(row.next_seq, row.waiting, settled)
 
-    @override
     async def _seal(self, unit: SqlUnit) -> None:
+        """Write what ends this unit."""
         if not unit.written:
             return
         notice = json.dumps({"by": self._me, "peers": sorted(unit.peers), "tables": sorted(unit.written)})
@@ -273,7 +293,6 @@ class PostgresStore(SqlStore):
         row = (await unit.execute(sealing.returning(text("pg_current_xact_id()::text AS xact"), told))).one()
         self._doubtful = (row.xact, unit)
 
-    @override
     async def _commit(self, connection: AsyncConnection, unit: SqlUnit) -> None:
         await connection.commit()
         self._doubtful = None

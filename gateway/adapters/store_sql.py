@@ -1,21 +1,20 @@
 """What the stores on SQLite and on PostgreSQL share: units of work, outboxes, and noticing an older copy.
 
 Writers queue in both: rooms read and then write what follows from it, and nothing may come in between. A subclass says
-how the queue, the connections and the marks of its database work.
+how the queue and the connections of its database work.
 """
 
 import asyncio
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Table, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.adapters.store_mark import Mark
 from gateway.adapters.store_outbox import StoreOutbox, quarantined, resend, tidy
@@ -95,18 +94,8 @@ class SqlStore(ABC):
         """Call `action` after another replica changed one of `tables`."""
 
     @abstractmethod
-    def _writing(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Give a connection inside a transaction that nobody writes beside."""
-
-    @abstractmethod
     def reading(self) -> AbstractAsyncContextManager[SqlReader]:
         """Open a reader; readers do not wait for writers."""
-
-    async def _catch_up(self, reader: SqlReader) -> None:  # noqa: B027 - nobody else writes a SQLite file
-        """Bring the memory up to date with what others wrote; sets `_fell_back` where this is an older copy."""
-
-    async def _seal(self, unit: SqlUnit) -> None:  # noqa: B027 - SQLite has nothing to add
-        """Write what ends this unit."""
 
     @abstractmethod
     async def _identity(self, unit: SqlUnit) -> str:
@@ -172,30 +161,14 @@ class SqlStore(ABC):
 
     # units of work
 
-    @asynccontextmanager
-    async def unit(self) -> AsyncIterator[SqlUnit]:
+    @abstractmethod
+    def unit(self, *, long: bool = False) -> AbstractAsyncContextManager[SqlUnit]:
         """Open a unit of work; writers queue. Cancelling is safe: either all or nothing is on disk."""
-        state, task = self.state, asyncio.current_task()
-        if state.writing is task:
-            raise AssertionError("units of work do not nest: the inner one would wait for the outer one for ever")
-        async with state.lock:
-            state.writing = task
-            try:
-                async with self._writing() as connection:
-                    await self._catch_up(SqlReader(connection))
-                    unit = SqlUnit(connection, state, self._clock.now())
-                    if self._fell_back:
-                        await self.renew(unit)
-                    yield unit
-                    await unit.flush(state.version + 1)
-                    await self._seal(unit)
-                    await _finish(self._commit(connection, unit))
-            finally:
-                state.writing = None
 
-    async def _commit(self, connection: AsyncConnection, unit: SqlUnit) -> None:
-        await connection.commit()
-        self._committed(unit)
+    def refuse_nesting(self, task: asyncio.Task[Any] | None) -> None:
+        """Raise where a task that has a unit asks for another."""
+        if self.state.writing is task:
+            raise AssertionError("units of work do not nest: the inner one would wait for the outer one for ever")
 
     def _committed(self, unit: SqlUnit) -> None:
         """Remember what is on disk now, then tell of it."""
@@ -246,13 +219,13 @@ class SqlStore(ABC):
 
     async def tidy(self) -> None:
         """Withdraw what expired and drop history past its time; call it every half minute."""
-        async with self.unit() as uow:
+        async with self.unit(long=True) as uow:
             await tidy(uow)
             await self._keep_house(uow)
 
 
-async def _finish(commit: Coroutine[Any, Any, None]) -> None:
-    """Wait for a commit even while being cancelled: afterwards it is known to have happened or failed."""
+async def finish(commit: Coroutine[Any, Any, None]) -> None:
+    """Wait for a commit or a rollback even while being cancelled: afterwards it has happened, or is known to fail."""
     task = asyncio.ensure_future(commit)
     try:
         await asyncio.shield(task)

@@ -59,12 +59,11 @@ class WriterState:
             self._statements = Statements(connection.dialect)
         return self._statements
 
-    def lane_for(self, peer: str, wish: Lane, event: Event) -> Lane:
+    def lane_for(self, peer: str, wish: Lane, event: Event, waiting: int) -> Lane:
         """Return the lane that a new record joins: an outage's backlog must never delay what comes after it."""
         if peer != UPPER or event.type == REPLY or wish is Lane.BACKFILL:
             return wish
-        late = peer in self.down or self.lanes[peer, wish].waiting >= LONG_LANE
-        return Lane.BACKFILL if late else wish
+        return Lane.BACKFILL if peer in self.down or waiting >= LONG_LANE else wish
 
 
 class SqlReader:
@@ -81,9 +80,15 @@ class SqlReader:
 
 
 class SqlUnit(SqlReader):
-    """One transaction of the writer."""
+    """One transaction of the writer, or a part of it; `lanes` are those changed by the parts before."""
 
-    def __init__(self, connection: AsyncConnection, state: WriterState, now: datetime) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        state: WriterState,
+        now: datetime,
+        lanes: Mapping[LaneKey, LaneState] | None = None,
+    ) -> None:
         super().__init__(connection)
         self._dialect = connection.dialect.name
         self._hand = hand_of(connection)
@@ -92,7 +97,8 @@ class SqlUnit(SqlReader):
         self._now = now
         self._counter_before = state.factory.next_counter
         self._owed: list[dict[str, Any]] = []
-        self._lanes: dict[LaneKey, LaneState] = {}
+        self._earlier = lanes or {}
+        self.lanes: dict[LaneKey, LaneState] = {}
         self._after: list[Callable[[], None]] = []
         self.told: list[object] = []
         self.written: set[str] = set()
@@ -149,16 +155,24 @@ class SqlUnit(SqlReader):
     ) -> None:
         """Append to the outbox towards `peer`; written at the commit."""
         arrivals = ",".join(hop.model_dump_json() for hop in hops)
-        chosen = self._state.lane_for(peer, lane, event)
+        chosen = self._state.lane_for(peer, lane, event, self._before(peer, lane).waiting)
         seq = self.take_seq(peer, chosen)
         parcel = record_parcel(seq, event.model_dump_json(), f"[{arrivals}]")
         self.add_row(peer, chosen, seq, seq, parcel.body, void=False, expires_at=expires_at)
 
     def lane(self, peer: str, lane: Lane) -> LaneState:
         """Return this unit's own copy of a lane: written at the commit, remembered after it."""
-        if (peer, lane) not in self._lanes:
-            self._lanes[peer, lane] = replace(self._state.lanes[peer, lane])
-        return self._lanes[peer, lane]
+        if (peer, lane) not in self.lanes:
+            self.lanes[peer, lane] = replace(self._before(peer, lane))
+        return self.lanes[peer, lane]
+
+    def _before(self, peer: str, lane: Lane) -> LaneState:
+        return self._earlier.get((peer, lane)) or self._state.lanes[peer, lane]
+
+    @property
+    def remembers(self) -> bool:
+        """Tell whether something in memory follows the commit, which the next unit must find done."""
+        return bool(self._after)
 
     def take_seq(self, peer: str, lane: Lane) -> int:
         """Return the next hop seq of a lane; it is used up only if this unit commits."""
@@ -197,15 +211,15 @@ class SqlUnit(SqlReader):
         self.version = version
         if self._owed:
             await self.add(outbox, self._owed)
-        if self._lanes:
-            await self.put(lanes, [_lane_row(key, lane, version) for key, lane in self._lanes.items()])
+        if self.lanes:
+            await self.put(lanes, [_lane_row(key, lane, version) for key, lane in self.lanes.items()])
         if self._state.factory.next_counter != self._counter_before:
             counter = str(self._state.factory.next_counter)
             await self.execute(meta.update().where(meta.c.key == "origin_counter").values(value=counter))
 
     def committed(self) -> None:
         """Bring the memory up to date with the disk."""
-        self._state.lanes.update(self._lanes)
+        self._state.lanes.update(self.lanes)
         for action in self._after:
             quietly(action)
 

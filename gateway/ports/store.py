@@ -163,8 +163,13 @@ class Store(Protocol):
         """ULID of this database."""
         ...
 
-    def unit(self) -> AbstractAsyncContextManager[UnitOfWork]:
-        """Open a unit of work; writers queue."""
+    def unit(self, *, long: bool = False) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Open a unit of work; writers queue. Leaving it waits until it is on the disk.
+
+        Those that queue may share one transaction: they run one after the other, one that fails is taken back alone,
+        and where the disk fails all of them fail. One with an `after_commit` is never followed by another before that
+        action ran. `long`: its statements go through many rows; the process must not stand still meanwhile.
+        """
         ...
 
     def reading(self) -> AbstractAsyncContextManager[Reader]:

@@ -39,10 +39,10 @@ async def test_a_statement_visits_the_thread_once(tmp_path: Path) -> None:
     visits = 0
 
     class Counted(QuickConnection):
-        async def work(self, job):
+        async def work(self, job, rows=1):
             nonlocal visits
             visits += 1
-            return await super().work(job)
+            return await super().work(job, rows)
 
     made = create_async_engine("sqlite+aiosqlite:///file", async_creator=lambda: Counted(tmp_path / "some.db"))
     async with made.connect() as connection:
