@@ -136,6 +136,12 @@ class Still:
     deviation: float
     thumb: bytes  # grey, protocols.picture.THUMB_WIDTH x THUMB_HEIGHT
     figures: PictureFigures | None = None  # None: an engine that does not measure
+    there_at: float | None = None  # arrival of the picture that was there first; None: as `arrived_at`
+
+    @property
+    def first_arrival(self) -> float:
+        """When a picture that answers the question was there; while others are decoded newer ones take its place."""
+        return self.arrived_at if self.there_at is None else min(self.there_at, self.arrived_at)
 
     @property
     def sample(self) -> Sample:

@@ -4,13 +4,14 @@
 (the migration's triggers see to it); `silian doctor` checks the chain and every file.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from gateway.metrics import Metrics
 from gateway.ports.blob import BlobStore
@@ -54,43 +55,49 @@ class Evidence:
         What is the same file of the same point and kind is kept once. Cancelling is safe: files without a row are no
         evidence.
         """
-        names = [await self._blobs.put(item.content) for item in items]
+        names = list(await asyncio.gather(*(self._blobs.put(item.content) for item in items)))
         async with self._store.unit() as uow:
-            head = await _head(uow)
-            for item, name in zip(items, names, strict=True):
-                head = await self._append(uow, head, roll_call_id, centre, item, name)
+            links = await self._links(uow, roll_call_id, centre, list(zip(items, names, strict=True)))
+            await uow.add(EVIDENCE, [_row(link) for link in links])
+        self._count(links)
         return names
 
-    async def _append(
-        self, uow: UnitOfWork, head: tuple[int, str], roll_call_id: str, centre: str, item: Item, name: str
-    ) -> tuple[int, str]:
+    async def _links(
+        self, uow: UnitOfWork, roll_call_id: str, centre: str, items: Sequence[tuple[Item, str]]
+    ) -> list[Link]:
+        """Return the new links of the chain."""
+        seq, head = await _head(uow)
         mine = (EVIDENCE.c.roll_call_id == roll_call_id) & (EVIDENCE.c.centre == centre)
-        of_kind = select(EVIDENCE.c.sha256).where(mine, EVIDENCE.c.kind == item.kind)
-        known = [row.sha256 for row in (await uow.execute(of_kind)).all()]
-        if name in known:
-            return head
-        link = Link(
-            seq=head[0] + 1,
-            roll_call_id=roll_call_id,
-            centre=centre,
-            kind=item.kind,
-            number=len(known) + 1,
-            sha256=name,
-            octets=len(item.content),
-            media_type=item.media_type,
-            taken_us=(item.taken_at - _EPOCH) // _US,
-            at_us=(uow.now - _EPOCH) // _US,
-            note=item.note[:200],
-            previous=head[1],
-        )
-        return await self._write(uow, link)
+        known: dict[str, list[str]] = {}
+        for row in await uow.execute(select(EVIDENCE.c.kind, EVIDENCE.c.sha256).where(mine)):
+            known.setdefault(row.kind, []).append(row.sha256)
+        links: list[Link] = []
+        for item, name in items:
+            of_kind = known.setdefault(item.kind.value, [])
+            if name in of_kind:
+                continue
+            of_kind.append(name)
+            link = Link(
+                seq=seq + 1 + len(links),
+                roll_call_id=roll_call_id,
+                centre=centre,
+                kind=item.kind,
+                number=len(of_kind),
+                sha256=name,
+                octets=len(item.content),
+                media_type=item.media_type,
+                taken_us=(item.taken_at - _EPOCH) // _US,
+                at_us=(uow.now - _EPOCH) // _US,
+                note=item.note[:200],
+                previous=head,
+            )
+            links.append(replace(link, hash=digest(link)))
+            head = links[-1].hash
+        return links
 
-    async def _write(self, uow: UnitOfWork, link: Link) -> tuple[int, str]:
-        link = replace(link, hash=digest(link))
-        await uow.execute(insert(EVIDENCE), _row(link))
-        kind = link.kind.value
-        uow.after_commit(lambda: self._metrics.count("rollcall_evidence_total", kind=kind))
-        return link.seq, link.hash
+    def _count(self, links: Sequence[Link]) -> None:
+        for link in links:
+            self._metrics.count("rollcall_evidence_total", kind=link.kind.value)
 
     async def of(self, roll_call_id: str, centre: str | None = None) -> list[Link]:
         """Return the evidence of a roll call or of one of its points, in order; deleted files are left out."""
@@ -129,7 +136,9 @@ class Evidence:
                 at_us = (uow.now - _EPOCH) // _US
                 note = f"retention of {self._retention.days} days is over"
                 gone = replace(link, seq=seq + 1, kind=EvidenceKind.DELETION, at_us=at_us, note=note, previous=head)
-                await self._write(uow, gone)
+                gone = replace(gone, hash=digest(gone))
+                await uow.add(EVIDENCE, [_row(gone)])
+            self._count([gone])
             await self._blobs.remove(link.sha256)
             fields = {"roll_call": link.roll_call_id, "centre": link.centre, "sha256": link.sha256}
             logger.info("evidence deleted", extra=fields)

@@ -77,6 +77,8 @@ class Round:
     answer: RollCallAnswer | None = None
     track: Track | None = None
     began: float = 0.0
+    looked_at: float = 0.0
+    """When a picture was taken last, by whomever it was fetched."""
     first: Still | None = None
     last: Still | None = None
     second: bool = False
@@ -178,6 +180,7 @@ class Gatherer:
         """Take a picture that the verdict rests on; the first is kept and begins the clip."""
         found = self._rounds.get(_key(point))
         if found is not None:
+            found.looked_at = self._clock.monotonic()
             await self._take(found, still)
 
     async def read_back(self, point: PointRecord, number: str) -> bool:
@@ -214,16 +217,21 @@ class Gatherer:
     # looking
 
     async def _look_on(self, found: Round) -> None:
-        newer_than = found.began
+        """Look where nobody else does: while the verdict is sought its pictures are handed on, and serve here too."""
+        newer_than = found.looked_at = found.began
         while True:
+            pause = found.looked_at + LOOK_S - self._clock.monotonic()
+            if pause > 0:
+                await self._clock.sleep(pause)
+                continue
             try:
                 still = await self._pictures.still(found.stream, newer_than=newer_than, timeout_s=STILL_WITHIN_S)
             except SilianError:
                 await self._clock.sleep(RETRY_S)
                 continue
             newer_than = still.arrived_at
+            found.looked_at = self._clock.monotonic()
             await self._take(found, still)
-            await self._clock.sleep(LOOK_S)
 
     async def _take(self, found: Round, still: Still) -> None:
         if found.last is not None and still.arrived_at <= found.last.arrived_at:

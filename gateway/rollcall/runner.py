@@ -262,7 +262,9 @@ class PointRunner:
             self._lament("still", error)
         record.frame_age_ms = still.frame_age_ms
         if record.answered_at is not None and record.first_frame_s is None:  # a restart must not lengthen it
-            arrived = self._needs.clock.now() - timedelta(milliseconds=still.frame_age_ms)
+            # Its arrival, not its decoding: how busy this gateway is says nothing of the county.
+            ago = self._needs.clock.monotonic() - still.first_arrival
+            arrived = self._needs.clock.now() - timedelta(seconds=ago)
             record.first_frame_s = round(max(0.0, (arrived - record.answered_at).total_seconds()), 3)
         await self._gather("seen", self._needs.gathering.seen(record, still))
 

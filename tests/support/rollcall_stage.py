@@ -4,7 +4,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.support.paced import PacedClock
 from tests.support.rooms import Blobs, Commands, Ways, picture
 
 SIZE = THUMB_WIDTH * THUMB_HEIGHT
+BUSY_S = 0.6
 COUNTIES = ("320612", "320613", "320614", "320623", "320681", "320682", "320685")
 PROFILE = Profile(
     answer_within_s=0.4,
@@ -47,6 +49,7 @@ class Pictures:
     stories: dict[str, str] = field(default_factory=dict)
     held: dict[str, set[str]] = field(default_factory=dict)
     ever: set[str] = field(default_factory=set)
+    there: dict[str, datetime] = field(default_factory=dict)
 
     def hold(self, stream: str, holder: str) -> None:
         self.held.setdefault(stream, set()).add(holder)
@@ -68,6 +71,10 @@ class Pictures:
                 raise NotFoundError("no picture")
             case "frozen":
                 return picture(stream, at, bytes(range(64)) * 9)
+            case "busy":  # it is there at once, and waits while others are decoded
+                self.there[stream] = SystemClock().now()
+                await asyncio.sleep(BUSY_S)
+                return replace(picture(stream, SystemClock().monotonic(), random.randbytes(SIZE)), there_at=at)
             case "black":
                 return picture(stream, at, bytes(SIZE), mean=16, deviation=0.2)
             case _:

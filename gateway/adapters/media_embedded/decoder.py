@@ -65,13 +65,15 @@ def decode(codec: str, unit: bytes, width: int = 0) -> tuple[Look, bytes]:
 
 
 def _look(frame: "VideoFrame") -> Look:
+    import cv2
+
     luma, blue, red = _planes(frame)
     small = frame.reformat(width=THUMB[0], height=THUMB[1], format="yuv420p", interpolation="AREA").planes[0]
     rows = bytes(small)
     thumb = b"".join(rows[y * small.line_size :][: THUMB[0]] for y in range(THUMB[1]))
     figures = figures_of(luma, blue, red)
     told = asdict(figures) | {"grain": base64.b64encode(figures.grain).decode()}
-    mean, deviation = round(float(luma.mean()), 2), round(float(luma.std()), 2)
+    mean, deviation = (round(float(value[0, 0]), 2) for value in cv2.meanStdDev(luma))
     return Look(frame.width, frame.height, mean, deviation, thumb.hex(), told)
 
 
@@ -127,8 +129,10 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     import av
+    import cv2
     import numpy  # noqa: F401 - loaded before the first picture waits for it
 
+    cv2.setNumThreads(1)  # threads that wait for one another on a busy machine take longer than the work
     av.logging.set_level(av.logging.PANIC)
     serve(sys.stdin.buffer, sys.stdout.buffer)
 

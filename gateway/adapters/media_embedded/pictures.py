@@ -47,7 +47,7 @@ class Pictures:
             found = self._kept.get(key)
             if found is None or found[0] != told.arrived_at:
                 found = await self._decode(key, newer_than, told.arrived_at)
-        return _still(stream, *found)
+        return _still(stream, *found, told.arrived_at)
 
     async def _decode(self, key: Key, newer_than: float | None, arrived_at: float) -> tuple[float, stills.Picture]:
         found = self._kept.get(key)
@@ -77,7 +77,7 @@ class Pictures:
         return arrived_at, picture
 
 
-def _still(stream: str, arrived_at: float, picture: stills.Picture) -> Still:
+def _still(stream: str, arrived_at: float, picture: stills.Picture, there_at: float) -> Still:
     look = picture.look
     return Still(
         stream=stream,
@@ -90,6 +90,7 @@ def _still(stream: str, arrived_at: float, picture: stills.Picture) -> Still:
         deviation=look.deviation,
         thumb=bytes.fromhex(look.thumb),
         figures=figures_told(look.figures),
+        there_at=there_at,
     )
 
 

@@ -15,7 +15,7 @@ from gateway.rollcall.evidence import Evidence
 from gateway.rollcall.gatherer import Gatherer
 from gateway.rollcall.records import PointRecord
 from gateway.rollcall.rules.chain import EvidenceKind
-from protocols.aio.clock import SystemClock
+from protocols.aio.clock import ManualClock, SystemClock
 from protocols.command import RollCallAnswer
 from protocols.errors import NotFoundError, SpoolFullError
 from protocols.health import BoxHealth, CameraHealth, Verdict
@@ -79,14 +79,14 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder, monkeypatch, *, demanding=False, **changed):
+async def stage(folder, monkeypatch, *, demanding=False, clock=CLOCK, **changed):
     for name, value in {"LOOK_S": 0.02, "SECOND_STILL_S": 0.1, "CLIP_S": 0.3, "RETRY_S": 0.02, **changed}.items():
         monkeypatch.setattr(module, name, value)
     metrics, cameras, clips = Metrics(), Cameras(), PaperClips()
-    async with SqliteStore(at_newest_schema(folder / "gateway.db"), "320600", CLOCK, EventBus().publish) as store:
-        evidence = Evidence(store, FileBlobs(folder / "blobs"), CLOCK, metrics, retention_days=180)
+    async with SqliteStore(at_newest_schema(folder / "gateway.db"), "320600", clock, EventBus().publish) as store:
+        evidence = Evidence(store, FileBlobs(folder / "blobs"), clock, metrics, retention_days=180)
         folders = folder / "clips"
-        async with Gatherer(evidence, cameras, clips, CLOCK, metrics, folders, demanding=demanding) as gatherer:
+        async with Gatherer(evidence, cameras, clips, clock, metrics, folders, demanding=demanding) as gatherer:
             yield Stage(gatherer, evidence, cameras, clips, metrics)
 
 
@@ -129,6 +129,20 @@ async def test_stills_clip_and_record_are_kept_and_named_by_the_checks(tmp_path,
         assert checks[CheckName.POWER].value == "mains"
         assert checks[CheckName.LINK].value == 0.4
         assert not list((tmp_path / "clips").iterdir())
+
+
+async def test_pictures_that_the_verdict_fetches_are_not_fetched_again(tmp_path, monkeypatch):
+    clock = ManualClock()
+    async with stage(tmp_path, monkeypatch, clock=clock, LOOK_S=1.5) as made:
+        one = point()
+        await begun(made, one)
+        for _ in range(4):
+            await clock.advance(1.0)
+            await made.gatherer.seen(one, picture(STREAM, clock.monotonic(), random.randbytes(576)))
+        assert made.cameras.looks == 0
+        await clock.advance(1.6)
+        await until(lambda: made.cameras.looks == 1)
+        assert len(await made.evidence.of(CALL, "320623")) == 2
 
 
 async def test_a_camera_that_gives_nothing_is_lost_and_leaves_a_record(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from gateway.rollcall.tables import POINTS, ROLL_CALLS
 from protocols.errors import BadInputError, NotFoundError, WrongMomentError
 from protocols.health import LinkStatus, Verdict
 from protocols.rollcall import AbsenceReason, PointState, SessionState
-from tests.support.rollcall_stage import PROFILE, ended, roll_call_stage
+from tests.support.rollcall_stage import BUSY_S, PROFILE, ended, roll_call_stage
 from tests.support.rooms import until
 
 
@@ -56,6 +56,18 @@ async def test_seven_counties_each_with_its_own_truth(stage):
         assert not any(stage.pictures.held.values()), "no stream is held after the roll call"
         assert "320685/room" not in stage.pictures.ever, "a cut county is not asked for its picture"
         assert set(stage.changes) == {call.record.id}
+
+
+async def test_a_busy_decoder_is_not_held_against_a_county(stage):
+    stage.pictures.stories["320623/room"] = "busy"
+    patient = PROFILE.model_copy(update={"picture_within_s": 20.0, "observe_s": 5.0})
+    async with stage.service(patient) as service:
+        call = await ended(service, (await service.start(by="zhang", centres=["320623"])).record.id)
+    (point,) = call.points
+    assert point.answered_at is not None
+    seen = (stage.pictures.there["320623/room"] - point.answered_at).total_seconds()
+    assert point.first_frame_s is not None
+    assert point.first_frame_s < seen + BUSY_S / 2
 
 
 async def test_a_restart_goes_on_and_asks_nobody_twice_who_has_a_verdict(stage):
