@@ -72,9 +72,9 @@ class Pictures:
             case "frozen":
                 return picture(stream, at, bytes(range(64)) * 9)
             case "busy":  # it is there at once, and waits while others are decoded
-                self.there[stream] = SystemClock().now()
-                await asyncio.sleep(BUSY_S)
-                return replace(picture(stream, SystemClock().monotonic(), random.randbytes(SIZE)), there_at=at)
+                self.there[stream] = self.clock.now()
+                await self.clock.sleep(BUSY_S)
+                return replace(picture(stream, self.clock.monotonic(), random.randbytes(SIZE)), there_at=at)
             case "black":
                 return picture(stream, at, bytes(SIZE), mean=16, deviation=0.2)
             case _:
