@@ -135,10 +135,12 @@ class Book:
     def owner(self, stream: str) -> str | None:
         """Return the node that announced `stream`."""
         centre, name = split_stream(stream)
-        for node, listing in sorted(self.listings.items()):
-            if any(camera.centre == centre and camera.name == name for camera in listing.cameras):
-                return node
-        return None
+        owners = (
+            node
+            for node, listing in self.listings.items()
+            if any(camera.centre == centre and camera.name == name for camera in listing.cameras)
+        )
+        return min(owners, default=None)
 
     def duty_node(self, centre: str) -> str | None:
         """Return the gateway of `centre` where one is known, else its agent with cameras."""
@@ -150,15 +152,26 @@ class Book:
 
     def cameras(self) -> tuple[Camera, ...]:
         """Return all cameras, ordered by centre and name."""
-        found = []
-        for node, listing in self.listings.items():
-            beat = self.beats.get(node)
-            for camera in listing.cameras:
-                stream = stream_of(camera.centre, camera.name)
-                picture = beat.heartbeat.cameras.get(camera.name) if beat else None
-                about = (stream, camera.centre, camera.name, camera.title, camera.kind, camera.label, node)
-                found.append(Camera(*about, picture, camera.share))
+        found = [self._camera(node, camera) for node, listing in self.listings.items() for camera in listing.cameras]
         return tuple(sorted(found, key=lambda camera: camera.stream))
+
+    def camera(self, stream: str) -> Camera | None:
+        """Return one camera as its `owner` announced it, None where nobody did."""
+        centre, _, name = stream.partition("/")
+        found = [
+            (node, camera)
+            for node, listing in self.listings.items()
+            for camera in listing.cameras
+            if camera.centre == centre and camera.name == name
+        ]
+        return self._camera(*min(found, key=lambda one: one[0])) if found else None
+
+    def _camera(self, node: str, camera: CameraInfo) -> Camera:
+        beat = self.beats.get(node)
+        picture = beat.heartbeat.cameras.get(camera.name) if beat else None
+        stream = stream_of(camera.centre, camera.name)
+        about = (stream, camera.centre, camera.name, camera.title, camera.kind, camera.label, node)
+        return Camera(*about, picture, camera.share)
 
     def link(self, node: str) -> Link | None:
         """Return one link, as far as it can be known from here."""

@@ -117,9 +117,9 @@ class Registry:
 
     def camera(self, stream: str) -> Camera:
         """Return one camera; raises NotFoundError."""
-        for camera in self._book.cameras():
-            if camera.stream == stream:
-                return camera
+        camera = self._book.camera(stream)
+        if camera is not None:
+            return camera
         raise NotFoundError(f"no node announced the camera {stream}; see GET /api/v1/cameras")
 
     def links(self) -> tuple[Link, ...]:

@@ -119,8 +119,7 @@ class Ledger:
         """Write a point's row inside a unit of work."""
         if call.upper_id is not None and point.delegate is None:
             await self._tell_above(uow, call, point)
-        mine = (POINTS.c.roll_call_id == point.roll_call_id) & (POINTS.c.centre == point.centre)
-        await uow.execute(update(POINTS).where(mine).values(**point.row()))
+        await uow.put(POINTS, [point.row()])
         uow.tell(RollCallChanged(point.roll_call_id))
 
     async def _tell_above(self, uow: UnitOfWork, call: RollCallRecord, point: PointRecord) -> None:
