@@ -160,10 +160,13 @@ class SqliteStore(SqlStore):
                 with suppress(DBAPIError):  # whoever wrote hears of it
                     await finish(self._close(self._batch))
 
+    async def _commit(self, batch: Batch) -> None:
+        await batch.connection.commit()
+
     async def _close(self, batch: Batch) -> None:
         self._batch = None
         try:
-            await batch.connection.commit()
+            await self._commit(batch)
         except BaseException as error:
             await batch.end(error)
             raise

@@ -87,10 +87,10 @@ def frame(*records: tuple[int, Event], voids: tuple[VoidRange, ...] = (), epoch:
 async def test_no_receipt_goes_out_before_the_commit(bench: Bench) -> None:
     commit, at_commit, go = bench.store._commit, asyncio.Event(), asyncio.Event()
 
-    async def slow(connection, unit) -> None:
+    async def slow(batch) -> None:
         at_commit.set()
         await go.wait()
-        await commit(connection, unit)
+        await commit(batch)
 
     bench.store._commit = slow
     taking = asyncio.ensure_future(bench.take(frame((1, alarm(1)))))
@@ -105,7 +105,7 @@ async def test_no_receipt_goes_out_before_the_commit(bench: Bench) -> None:
 async def test_a_commit_that_fails_gives_no_receipt_and_the_record_comes_again(bench: Bench) -> None:
     commit = bench.store._commit
 
-    async def fail(connection, unit) -> None:
+    async def fail(batch) -> None:
         raise OperationalError("COMMIT", None, Exception("disk I/O error"))
 
     bench.store._commit = fail
@@ -183,10 +183,10 @@ async def test_frames_that_wait_share_a_commit(bench: Bench) -> None:
     commits = 0
     commit = bench.store._commit
 
-    async def counted(connection, unit) -> None:
+    async def counted(batch) -> None:
         nonlocal commits
         commits += 1
-        await commit(connection, unit)
+        await commit(batch)
 
     bench.store._commit = counted
     nodes = [f"320623-n{n}" for n in range(20)]
