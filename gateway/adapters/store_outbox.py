@@ -102,7 +102,7 @@ class StoreOutbox:
 
     async def replay(self, lane: Lane, lost: Ranges) -> Ranges:
         """Owe `lost` again from the history; what is no longer there is owed as named gaps and returned."""
-        async with self._store.unit() as uow:
+        async with self._store.unit(long=True) as uow:
             state = uow.lane(self._peer, lane)
             lost = lost.within(1, state.next_seq - 1)
             held, revived = Ranges(), 0

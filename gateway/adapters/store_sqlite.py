@@ -107,6 +107,8 @@ class SqliteStore(SqlStore):
     async def unit(self, *, long: bool = False) -> AsyncIterator[SqlUnit]:
         state, task = self.state, asyncio.current_task()
         async with self._turn(task):
+            if long:  # nobody shall wait for it who was done before
+                await self._close_open()
             batch = await self._boarded()
             unit = SqlUnit(batch.connection, state, self._clock.now(), batch.lanes)
             try:
@@ -117,7 +119,7 @@ class SqliteStore(SqlStore):
             except BaseException as error:
                 await finish(self._undo(batch, error))
                 raise
-            if unit.remembers or batch.full or not self._queue:
+            if long or unit.remembers or batch.full or not self._queue:
                 await finish(self._close(batch))
                 return
             if not self._closing:
@@ -156,9 +158,12 @@ class SqliteStore(SqlStore):
         """Commit once all who wait now have had their turn: the unit that they waited for may never come."""
         async with self.state.lock:
             self._closing = False
-            if self._batch is not None:
-                with suppress(DBAPIError):  # whoever wrote hears of it
-                    await finish(self._close(self._batch))
+            await self._close_open()
+
+    async def _close_open(self) -> None:
+        if self._batch is not None:
+            with suppress(DBAPIError):  # whoever wrote hears of it
+                await finish(self._close(self._batch))
 
     async def _commit(self, batch: Batch) -> None:
         await batch.connection.commit()

@@ -199,6 +199,25 @@ async def test_a_unit_that_takes_long_leaves_the_process_alive(file_bench: Bench
         await asyncio.gather(counting, return_exceptions=True)
 
 
+async def test_a_unit_that_takes_long_keeps_none_waiting_that_was_done_before(file_bench: Bench) -> None:
+    async with file_bench.open() as store:
+        go = asyncio.Event()
+
+        async def slow() -> None:
+            async with store.unit(long=True) as uow:
+                await uow.put(inbox, [ROW | {"node": "node02"}])
+                await go.wait()
+
+        async with queue_held(store):
+            first, second = asyncio.ensure_future(write(store, 1)), asyncio.ensure_future(slow())
+            await asyncio.sleep(0)
+        await first
+        assert await nodes(store) == ["node01"]
+        go.set()
+        await second
+        assert await nodes(store) == ["node01", "node02"]
+
+
 async def test_another_process_that_writes_is_waited_for_without_standing_still(
     file_bench: Bench, tmp_path: Path
 ) -> None:
