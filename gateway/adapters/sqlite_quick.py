@@ -24,8 +24,8 @@ from typing_extensions import override
 
 Query = tuple[str, Sequence[Any]]
 """A statement and its parameters."""
-FEW = 64
-"""Rows that are written, or statements that are asked, without going to the thread."""
+LIGHT = 2000
+"""Values that are written or asked for without going to the thread: less than a millisecond."""
 
 
 class QuickConnection(aiosqlite.Connection):
@@ -77,10 +77,10 @@ class QuickConnection(aiosqlite.Connection):
         except sqlite3.Error as error:
             raise _known(error, statement) from error
 
-    async def work(self, job: Callable[[sqlite3.Connection], Any], rows: int = 1) -> Any:
-        """Run what is queued and then a job that writes or asks so much; in the thread where it may take long."""
-        rows += sum(1 if many is None else len(many) for _, many in self._queued)
-        if self._swift and rows <= FEW and not self.long and not self._busy:
+    async def work(self, job: Callable[[sqlite3.Connection], Any], values: int = 1) -> Any:
+        """Run what is queued and then a job with so many values; in the thread where that may take long."""
+        values += sum(len(row) for _, rows in self._queued for row in rows or ())
+        if self._swift and values <= LIGHT and not self.long and not self._busy:
             queued, self._queued = self._queued, []
             self._drain(queued)
             return job(self._conn)
@@ -204,9 +204,9 @@ class QuickCursor:
     async def executemany(self, operation: str, parameters: Iterable[Sequence[Any]]) -> Self:
         """Run a statement for each row of parameters."""
         rows = list(parameters)
-        return await self._run(lambda cursor: cursor.executemany(operation, rows), len(rows))
+        return await self._run(lambda cursor: cursor.executemany(operation, rows), sum(map(len, rows)))
 
-    async def _run(self, statement: Callable[[sqlite3.Cursor], Any], rows: int = 1) -> Self:
+    async def _run(self, statement: Callable[[sqlite3.Cursor], Any], values: int = 1) -> Self:
         def job(connection: sqlite3.Connection) -> None:
             cursor = connection.cursor()
             try:
@@ -216,7 +216,7 @@ class QuickCursor:
             finally:
                 cursor.close()
 
-        await self._connection.work(job, rows)
+        await self._connection.work(job, values)
         return self
 
     async def fetchall(self) -> Sequence[Any]:

@@ -39,10 +39,10 @@ async def test_a_statement_visits_the_thread_once(tmp_path: Path) -> None:
     visits = 0
 
     class Counted(QuickConnection):
-        async def work(self, job, rows=1):
+        async def work(self, job, values=1):
             nonlocal visits
             visits += 1
-            return await super().work(job, rows)
+            return await super().work(job, values)
 
     made = create_async_engine("sqlite+aiosqlite:///file", async_creator=lambda: Counted(tmp_path / "some.db"))
     async with made.connect() as connection:
