@@ -136,6 +136,7 @@ async def test_a_pause_outlasts_a_restart_and_its_time_is_written_down(stage):
         held = await service.get(call.record.id)
         ((began, until_),) = held.record.holds
         assert (held.record.state, until_) == (SessionState.PAUSED, None)
+        await stage.clock.sleep(1.0)
         await service.act(call.record.id, "resume", by="zhang")
         ((same, ended_at),) = (await service.get(call.record.id)).record.holds
         assert (same, ended_at > began) == (began, True)
