@@ -16,6 +16,6 @@ class ConsoleNotifier:
     async def send(self, notice: Notice) -> Sent:
         """Tell all open consoles."""
         if not self._consoles():
-            raise NotSentError("no console is open at this centre")
+            raise NotSentError("no_console")
         self._bus.publish(ConsoleCalled(notice.id, notice.address, notice.severity, notice.text, dict(notice.data)))
         return Sent(Receipt.SENT)

@@ -146,7 +146,7 @@ async def test_a_console_is_called_only_where_one_is_open():
     heard = []
     bus.listen(ConsoleCalled, heard.append)
     channel = ConsoleNotifier(bus, lambda: open_[0])
-    with pytest.raises(NotSentError, match="no console"):
+    with pytest.raises(NotSentError, match="no_console"):
         await channel.send(notice("duty_officer"))
     open_[0] = 1
     assert (await channel.send(notice("duty_officer"))).receipt is Receipt.SENT
