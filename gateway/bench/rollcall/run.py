@@ -25,7 +25,7 @@ from gateway.bench.tiers import Program, Tier, Tiers, build, free_ports
 from protocols.errors import LinkError
 from protocols.rollcall import FINAL, PointState
 
-HOSTS, NICE = 4, 10
+HOSTS = 4
 LINK_UP_S = 240.0
 PRESENCE_S, MAKEUP_S = 60.0, 10.0
 FAULT_AFTER_S = 4.0
@@ -142,9 +142,7 @@ async def _built(folder: Path, made: Plan, films: Mapping[str, Path]) -> Stage:
 
 
 def _host(folder: Path, name: str, files: Sequence[str]) -> Program:
-    # Counties have machines of their own: here they may not take the processor away from the gateway that is measured.
-    command = ["nice", "-n", str(NICE), sys.executable, "-m", "edge_agent.host", *files]
-    return Program(name, command, folder / f"{name}.log")
+    return Program(name, [sys.executable, "-m", "edge_agent.host", *files], folder / f"{name}.log")
 
 
 def _agent_file(stage: Stage, county: County, film: Path, line: str | None) -> Path:
@@ -320,6 +318,5 @@ def _tell(judged: Judged, options: Options, figures: Figures) -> None:
     figures.put("rollcall_states", json.dumps(judged.states, sort_keys=True))
     figures.put("load_average_after", os.getloadavg()[0])
     figures.note(f"profile: default, but presence_s {PRESENCE_S:g} and makeup_every_s {MAKEUP_S:g}")
-    figures.note(f"counties run at nice {NICE}: in the field they have machines of their own")
     if namespace.address() == namespace.LOOPBACK:
         figures.note("no private network here: no line was cut")
