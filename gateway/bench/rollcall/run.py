@@ -29,8 +29,8 @@ HOSTS = 4
 LINK_UP_S = 240.0
 PRESENCE_S, MAKEUP_S = 60.0, 10.0
 FAULT_AFTER_S = 4.0
-CUT_S = PRESENCE_S + 10.0
-"""Until the call is over: a county that is back sooner rightly passes late."""
+CUT_S = PRESENCE_S + 45.0
+"""Until the call is over, also for a county of its second half: one that is back sooner rightly passes late."""
 LATE_AFTER_S = 20.0
 REVISED_S = 90.0
 OVER_S = 400.0

@@ -66,7 +66,7 @@ class Profile(BaseModel):
     precheck_s: float = Field(default=900.0, ge=0, description="Probes begin so long before a planned call")
     precheck_hidden_s: float = Field(default=120.0, ge=0, description="The same for a random call")
     preempt_notice_s: float = Field(default=5.0, ge=0)
-    parallel: int = Field(default=100, ge=1, description="Points rung at the same moment")
+    parallel: int = Field(default=50, ge=1, description="Points rung at the same moment; the next follow as they end")
     confirm: bool = Field(default=False, description="A planned call waits for the caller's word")
     auto_next: bool = Field(default=False, description="逐一点名 goes on by itself after a verdict")
     order: Literal["code", "random", "worst_first"] = "code"

@@ -255,7 +255,7 @@ class Country:
         self.draw = random.Random(seed)
         self.codes = [f"{number:06}" for number in range(100_000, 100_000 + count)]
         self.stories = {code: self.draw.choices(STORIES, WEIGHTS)[0] for code in self.codes}
-        self.call = Session.of(Profile(), self.codes)
+        self.call = Session.of(Profile(parallel=100), self.codes)
         self.points: dict[str, Point] = {}
         self.rounds: dict[str, int] = dict.fromkeys(self.codes, 0)
         self.result: dict[str, PointState] = {}
