@@ -134,7 +134,9 @@ def test_legs_in_steady_state_go_together_but_not_two_of_one_session() -> None:
     assert isinstance(fan, Fan)
     assert [member.owner for member in fan.members] == ["one", "two", "bare"]
     assert [item[0] for item in rest if not isinstance(item, Fan)] == ["twice", "twice"]
-    assert fan.wides[0] == house.legs[0]._transport.next - 3  # type: ignore[union-attr] - it has one
+    transport = house.legs[0]._transport
+    assert transport is not None
+    assert fan.wides[0] == transport.next - 3
 
 
 def test_who_leaves_is_forgotten_and_the_others_go_on() -> None:
