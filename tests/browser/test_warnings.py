@@ -3,7 +3,7 @@
 import secrets
 
 import httpx
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.support.cap import alert
 from tests.support.screen import CITY, MINUTE, OpenScreen
@@ -69,7 +69,15 @@ def test_who_did_not_answer_stands_first_until_an_answer_is_noted(open_screen: O
     screen = open_screen("duty_officer")
     page = screen.page
     screen.go("/warnings")
-    page.click("[data-test=call-list]")
+    held: list[Route] = []
+    page.route("**/warnings/call-list", held.append, times=1)
+    with page.expect_request("**/warnings/call-list"):
+        page.click("[data-test=call-list]")
+    expect(page.locator("[data-test=targets] textarea")).to_be_disabled(timeout=MINUTE)
+    expect(page.locator("[data-test=save-call-list]")).to_be_disabled()
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
     page.fill("[data-test=targets] textarea", "洋口镇 | 张三 138")
     page.click("[data-test=save-call-list]")
     expect(page.get_by_role("alert")).to_contain_text("第 1 行", timeout=MINUTE)
