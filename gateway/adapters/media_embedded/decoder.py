@@ -14,13 +14,15 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from gateway.adapters.media_embedded.lineage import die_with_parent
+from gateway.adapters.media_embedded.lineage import die_with_parent, go_before_others
 from protocols.aio.figures import figures_of
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from numpy.typing import NDArray
 
+DECODERS = {"h264": "h264", "h265": "hevc", "vp8": "vp8", "vp9": "vp9", "av1": "libdav1d"}
+"""FFmpeg's decoders by codec; its own one for AV1 works on graphics cards only."""
 HEAD = struct.Struct("!4sII")
 """Request: codec (padded with spaces), length of the access unit, width (0: as it is).
 
@@ -53,7 +55,9 @@ def decode(codec: str, unit: bytes, width: int = 0) -> tuple[Look, bytes]:
     """Decode one access unit, its JPEG at most `width` wide (0: as it is); raises ValueError where no picture comes."""
     import av
 
-    context: Any = av.VideoCodecContext.create(codec, "r")
+    if codec not in DECODERS:
+        raise ValueError("a codec that is not decoded here")
+    context: Any = av.VideoCodecContext.create(DECODERS[codec], "r")
     context.thread_count = 1  # threads are begun and ended for each picture, and speed nothing up
     frames = [*context.decode(av.Packet(unit)), *context.decode(None)]
     if not frames:
@@ -125,6 +129,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 def main() -> None:
     """Run as `python -m gateway.adapters.media_embedded.decoder --parent PID`."""
     die_with_parent(int(sys.argv[2]))
+    go_before_others()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +22,7 @@ from gateway.adapters.media_embedded.broadcast import Broadcast
 from gateway.adapters.media_embedded.negotiation import Feed, Known, accept, credentials, ssrcs, warm_up, warm_up_later
 from gateway.adapters.media_embedded.pictures import Pictures
 from gateway.adapters.media_embedded.recordings import Recordings
+from gateway.adapters.media_embedded.relay_codecs import check, codec_of, misfits
 from gateway.adapters.media_embedded.rules import fragment as fragments
 from gateway.adapters.media_embedded.rules import zones
 from gateway.adapters.media_embedded.rules.description import SENDING, Agreement, Local, Remote, Track
@@ -69,13 +71,7 @@ from gateway.ports.media import (
 )
 from protocols.aio.tasks import Supervisor
 from protocols.aio.whip import WhepClient, WhipClient
-from protocols.errors import (
-    BadMediaError,
-    ConfigError,
-    LinkError,
-    NotFoundError,
-    WrongMomentError,
-)
+from protocols.errors import BadMediaError, ConfigError, LinkError, NotFoundError, WrongMomentError
 from protocols.ids import split_stream
 
 logger = logging.getLogger(__name__)
@@ -97,9 +93,8 @@ class EmbeddedMediaEngine:
     gateway over https; None trusts the system's authorities. Raises ConfigError for a backend or an address that cannot
     be used, and at the start for a port that is taken.
 
-    Before the start may be set: `workers`, how many processes forward packets; `legs_per_worker`,
-    beyond which viewers go to other workers than their stream's home; `uplink_bps`, what all relays together send at
-    most.
+    Before the start may be set: `workers` that forward packets; `legs_per_worker`, beyond which viewers go to others
+    than their stream's home; `uplink_bps` of all relays together; `trust_near`, for TLS towards other replicas.
     """
 
     def __init__(
@@ -121,13 +116,14 @@ class EmbeddedMediaEngine:
         self._backend, self._window_s = backend, batch_window_ms / 1000
         self._tcp = tcp
         self.workers, self.legs_per_worker, self.uplink_bps = 1, LEGS_PER_WORKER, 0
-        self._trust = trust
+        self._trust = self.trust_near = trust
         self._zones = zones.read(self.advertise)
         self._bind = zones.binding(self._zones.addresses, host)
         self._wished_port = port
         self._broadcast = Broadcast()
         self._sessions: dict[str, Known] = {}
         self._stills = Stills()
+        self._coded: dict[str, str | None] = {}
         self._pictures = Pictures(self._stills, self._ask_picture)
         self.recordings = Recordings(state_dir, self._tap, self._recorded)
         self._placement = Placement()
@@ -257,18 +253,15 @@ class EmbeddedMediaEngine:
         agreed = sdp.answer(offer, local, kind, ssrcs())
         known = Known(secrets.token_hex(16), kind, stream, worker, local, secrets.token_hex(8), address=client)
         known.agree(agreed)
+        check(known, self._coded.get(stream))
         await self._open(known, agreed, opened_at, dtls_server=True)
         return SessionAnswer(known.session, stream, agreed.sdp, known.etag)
 
     def _place(self, kind: SessionKind, stream: str) -> str:
         """Return the worker for a new session; raises LinkError while there is none."""
-        match kind:
-            case SessionKind.WALL:
-                return self._crew.wall()
-            case SessionKind.WHEP:
-                return self._crew.viewer(stream)
-            case _:
-                return self._crew.home(stream)
+        if kind is SessionKind.WALL:
+            return self._crew.wall()
+        return self._crew.viewer(stream) if kind is SessionKind.WHEP else self._crew.home(stream)
 
     def _door(self, name: str, client: str | None) -> Local:
         """Where a peer that comes to us finds a worker: at the addresses of its zone, by UDP first, then by TCP."""
@@ -358,9 +351,10 @@ class EmbeddedMediaEngine:
 
     # -- sessions towards another gateway -------------------------------------------------------------------------
 
-    async def relay(self, stream: str, whip_url: str, token: str) -> str:
+    async def relay(self, stream: str, whip_url: str, token: str, *, near: bool = False) -> str:
         """See the port."""
-        return await self._upward(SessionKind.RELAY, stream, WhipClient(whip_url, token, verify=self._trust()))
+        kind, trust = (SessionKind.BRIDGE, self.trust_near) if near else (SessionKind.RELAY, self._trust)
+        return await self._upward(kind, stream, WhipClient(whip_url, token, verify=trust()))
 
     async def carry(self, session_id: str, layers: frozenset[Layer]) -> None:
         """See the port."""
@@ -385,11 +379,12 @@ class EmbeddedMediaEngine:
             reserved, _ = await self._crew.links[worker].request(Reserve(session))
             local = self._local([host for host in self._zones.plain if ":" not in host], reserved.port)
             await warm_up()
-            offer, numbers = sdp.offer(local, kind, ssrcs())
+            offer, numbers = sdp.offer(local, kind, ssrcs(), codec := codec_of(await self.stats(), stream))
             answer = await client.offer(offer)
             agreed = accept(answer.sdp, kind, numbers)
             known = Known(session, kind, stream, worker, local, client=client)
             known.agree(agreed)
+            check(known, codec)
             await self._open(known, agreed, opened_at, dtls_server=agreed.remote.setup == "active")
             await self._connected(known)
         except BaseException:
@@ -485,12 +480,8 @@ class EmbeddedMediaEngine:
             case Over(session, reason):
                 if not self._bridges.heard_over(session) and (known := self._sessions.get(session)) is not None:
                     self._forget(known, reason)
-            case Changed(stream, state, first_frame_s):
-                if worker != self._placement.home(stream):
-                    return  # of its copies nobody need know
-                self._stills.watch(stream, live=state is StreamState.LIVE)
-                logger.info("stream changed", extra={"stream": stream, "state": state.value})
-                self._broadcast.publish(StreamChanged(stream, state, first_frame_s))
+            case Changed():
+                self._changed(worker, answer)
             case Wanted(stream, layers):
                 self._want(worker, stream, frozenset(layers))
             case Shows(session, kind, index, stream, showing):
@@ -498,11 +489,31 @@ class EmbeddedMediaEngine:
             case Reply():
                 raise AssertionError("replies are taken by the link")
 
+    def _changed(self, worker: str, told: Changed) -> None:
+        if worker != self._placement.home(stream := told.stream):
+            return  # of its copies nobody need know
+        self._stills.watch(stream, live=told.state is StreamState.LIVE)
+        if told.state is StreamState.ABSENT:
+            self._coded.pop(stream, None)
+        if told.first_frame_s is not None and not self._tasks.running(f"fit[{stream}]"):
+            self._tasks.start(f"fit[{stream}]", partial(self._fit, stream), restart=False)
+        logger.info("stream changed", extra={"stream": stream, "state": told.state.value})
+        self._broadcast.publish(StreamChanged(stream, told.state, told.first_frame_s))
+
     def _up(self, known: Known) -> None:
         known.up.set()
         if known.kind not in SENDING:
             self._offered[known.stream] = frozenset(known.slots)
             self._bridges.review([known.stream])
+
+    async def _fit(self, stream: str) -> None:
+        """End sessions that cannot carry what the picture is coded in: relays are dialled again with it first."""
+        self._stats = None
+        codec = self._coded[stream] = codec_of(await self.stats(), stream)
+        for known in [one for one in self._sessions.values() if one.stream == stream and misfits(one, codec)]:
+            logger.warning("session ended for its codec", extra={"kind": known.kind, "stream": stream, "codec": codec})
+            self._forget(known, EndReason.REFUSED)
+            await self._worker(known).request(Close(known.session, EndReason.REFUSED))
 
     def _want(self, worker: str, stream: str, layers: frozenset[Layer]) -> None:
         """Note what the legs at one worker want, and tell what all together do."""

@@ -21,6 +21,7 @@ from gateway.adapters.media_embedded.rules.ice import Credentials, Send, refusal
 from gateway.adapters.media_embedded.rules.leg import BURST_EVERY_S, Leg
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.ring import Sent
+from gateway.adapters.media_embedded.rules.rows import Steady
 from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.strand import Out, Strand
 from gateway.adapters.media_embedded.rules.stun import Address
@@ -236,19 +237,39 @@ class Hub:
         """Have the session's inbox emptied: with the batch, or after this slice if a frame's last packet is in."""
         self._intake.waiting(session, count, marked=marked)
 
-    def _media(self, session: Session, packets: list[rtp.Packet]) -> None:
+    def _media(self, session: Session, items: list[rtp.Packet | Steady]) -> None:
         """Forward packets of the stream's source, track by track."""
         stream = self.streams.get(session.spec.stream)
         now = moment.now()
+        source = stream if stream is not None and stream.source == session.spec.session else None
+        singly: list[rtp.Packet] = []
+        for item in items:
+            if not isinstance(item, Steady):
+                singly.append(item)
+                continue
+            if singly:
+                self._singly(session, source, singly, now)
+                singly = []
+            track = session.track_of(item, now)
+            if source is None:
+                self.dropped["not_the_source"] += item.rows.total
+            else:
+                self._send(source.steady(track, item, now))
+        if singly:
+            self._singly(session, source, singly, now)
+        if source is not None:
+            self._after_stream(source, now)
+
+    def _singly(self, session: Session, source: Stream | None, packets: list[rtp.Packet], now: float) -> None:
         tracks = session.by_track(packets, now)
-        if stream is None or stream.source != session.spec.session:
+        if source is None:
             self.dropped["not_the_source"] += len(packets)
             return
         if unknown := tracks.pop("", None):
             self.dropped["unknown_track"] += len(unknown)
         for name, batch in tracks.items():
-            self._send(stream.packets(name, batch, now))
-        self._after_stream(stream, now)
+            self._send(source.packets(name, batch, now))
+        session.follow(tracks)
 
     def _send(self, out: Out) -> None:
         self._path.send(out, self.sessions)
@@ -261,7 +282,8 @@ class Hub:
         self.seating.go(now)
         if stream.catching:
             self._start_pacing()
-        self._ask_source(stream, now)
+        if stream.wishing:
+            self._ask_source(stream, now)
 
     def _start_pacing(self) -> None:
         if not self._pacing:
@@ -287,7 +309,8 @@ class Hub:
                     self._sender_report(session, item, now)
                 case rtcp.Nack(ssrc, sequences):
                     for seat in self._seats_of(session, ssrc):
-                        again = seat.leg.resend(sequences, session.line.rtt_s, now)
+                        line = session.line
+                        again = seat.leg.resend(sequences, line.rtt_s, now, lost=line.fraction_lost)
                         self._send([(seat.leg.owner, own, sent) for own, sent in again])
                 case rtcp.KeyFrameAsked(ssrc):
                     for seat in self._seats_of(session, ssrc):
@@ -341,7 +364,7 @@ class Hub:
         """Take media that the port has read already, of the session that the address proved to be."""
         session = self._by_address.get(source)
         if session is None:
-            self.dropped["unknown_address"] += len(heard.packets) + len(heard.wrong)
+            self.dropped["unknown_address"] += heard.total + len(heard.wrong)
         else:
             session.read(heard)
 
@@ -448,8 +471,7 @@ class Hub:
         """Do what cannot wait 100 ms. With most streams there is nothing to do, and that must cost nothing."""
         source = self.sessions.get(stream.source or "")
         if source is not None and source.srtp is not None:
-            troubled = stream.troubled()
-            if troubled:
+            if troubled := stream.troubled():
                 self._ask_repairs(source, troubled, now)
                 stream.restless = True
             source.answer_arrivals(now)

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from gateway.adapters.media_embedded.rules.rows import Steady
 from gateway.adapters.media_embedded.rules.rtp import Packet
 from gateway.adapters.media_embedded.rules.rush import POLL_S
 from gateway.adapters.media_embedded.session import Session
@@ -25,7 +26,7 @@ class Intake:
     """Sessions call `waiting`, ports `drained` or `single`. `forward` takes what came, `late` how late a turn began."""
 
     def __init__(
-        self, forward: Callable[[Session, list[Packet]], None], late: Callable[[float], None], window_s: float
+        self, forward: Callable[[Session, list[Packet | Steady]], None], late: Callable[[float], None], window_s: float
     ) -> None:
         self._forward, self._late, self._window_s = forward, late, window_s
         self._loop = asyncio.get_running_loop()

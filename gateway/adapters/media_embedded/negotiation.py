@@ -39,12 +39,21 @@ class Known:
     plain: bool = False
     """Whether another engine sends it as plain RTP."""
 
+    pictures: frozenset[str] = frozenset()
+    """Codecs that were agreed for pictures, by name in small letters."""
+
     def agree(self, agreed: Agreement) -> None:
         """Keep what was agreed."""
+        videos = [track for track in agreed.tracks if track.kind == "video"]
+        self.pictures = frozenset(_plain(codec.name) for track in videos for codec in track.codecs.values())
         self.mids = tuple(track.mid for track in agreed.tracks if track.mid)
         self.first_kind = agreed.tracks[0].kind
         self.slots = tuple(track.name for track in agreed.tracks)
         self.remote = agreed.remote.credentials
+
+
+def _plain(name: str) -> str:
+    return name.partition("/")[0].lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,8 @@ class Recording:
         if frame.track == AUDIO or not frame.key:
             return True
         found = parameters_of(frame)
-        return (not found or found == part.parameters) and part.audio == (self._sound or part.audio)
+        same = found == part.parameters if found else frame.codec == part.codec
+        return same and part.audio == (self._sound or part.audio)
 
     def _begin(self, now: float) -> None:
         """Open the next part once it is known what it holds."""

@@ -1,4 +1,4 @@
-"""One file of a recording: packets muxed without decoding into fragmented MP4 (H.264, Opus) or Matroska (VP8, Opus).
+"""One file of a recording: packets muxed without decoding into fragmented MP4, or Matroska for VP8, which MP4 has not.
 
 **What was written stays playable whenever the process dies**: MP4 fragments and Matroska clusters of at most a second
 are written whole, and whoever holds a part brings them to the disk.
@@ -11,11 +11,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from gateway.adapters.media_embedded.rules import picture_size
+from gateway.adapters.media_embedded.rules import access_unit
 from gateway.adapters.media_embedded.rules.assembly import Frame
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
-from protocols.aio.h264 import NAL_SPS, nal_type, nal_units, parameter_sets
 
+MUXED = {"h264": "h264", "h265": "hevc", "vp8": "vp8", "vp9": "vp9", "av1": "av1"}
+"""FFmpeg's names of the codecs."""
 OPTIONS = {
     "mp4": {
         "movflags": "empty_moov+delay_moov+default_base_moof+frag_keyframe",
@@ -43,9 +44,7 @@ class PartError(Exception):
 
 def parameters_of(frame: Frame) -> bytes:
     """Return what a file of this key frame must agree in: codec and parameter sets; empty where they are missing."""
-    if frame.codec == "vp8":
-        return b"vp8"
-    return parameter_sets(frame.data) if frame.codec == "h264" else b""
+    return access_unit.parameters(frame.codec, frame.data)
 
 
 class _File:
@@ -107,6 +106,7 @@ class Part:
 
     def __init__(self, path: Path, key: Frame | None, *, audio: bool) -> None:
         self.path = path
+        self.codec = "" if key is None else key.codec
         self.parameters = b"" if key is None else parameters_of(key)
         self.audio = audio
         self.seconds = 0.0
@@ -123,7 +123,7 @@ class Part:
         self._video = self._audio = None
         if key is not None:
             width, height = self._size
-            self._video = self._container.add_mux_stream(key.codec, width=width, height=height)
+            self._video = self._container.add_mux_stream(MUXED[key.codec], width=width, height=height)
             self._video.time_base = VIDEO_BASE
         if audio:
             self._audio = self._container.add_stream("libopus", rate=48_000)
@@ -189,12 +189,7 @@ class Part:
 
 def _size(key: Frame) -> tuple[int, int]:
     try:
-        if key.codec == "vp8":
-            return picture_size.of_vp8(key.data)
-        sets = [unit for unit in nal_units(key.data) if nal_type(unit) == NAL_SPS]
-        if not sets:
-            raise MalformedError("a key frame without its parameter sets")
-        return picture_size.of_h264(sets[0])
+        return access_unit.size(key.codec, key.data)
     except MalformedError as error:
         raise PartError(error) from error
 

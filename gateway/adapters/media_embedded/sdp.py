@@ -24,9 +24,10 @@ KINDS = ("video", "audio")
 FEEDBACK = (("nack", None), ("nack", "pli"), ("ccm", "fir"), ("goog-remb", None), ("transport-cc", None))
 OFFERED_PROFILES = {96: "42e01f", 97: "42001f", 98: "4d001f", 99: "64001f"}
 OFFERED_VP8, OFFERED_OPUS, OFFERED_RTX = 100, 111, 101
-BRIDGED = {120: ("VP9", {"profile-id": "0"}), 121: ("AV1", {"profile": "0"}), 122: ("H265", {"profile-id": "1"})}
-"""What only our own workers offer each other: they pass on whatever a publisher and a viewer have in common."""
-"""Payload types of our own offers; RTX has one for each picture codec, from 101 on."""
+PASSED_ON = {120: ("VP9", {"profile-id": "0"}), 121: ("AV1", {"profile": "0"}), 122: ("H265", {"profile-id": "1"})}
+"""What is passed on where both ends have it, offered last.
+
+Payload types of our own offers; RTX has one for each picture codec, from 101 on."""
 OFFERED_MID, OFFERED_TRANSPORT, OFFERED_LEVEL = 1, 3, 10
 """Ids of header extensions in our own offers: one number means one thing in the whole BUNDLE."""
 CNAME = "silian"
@@ -69,7 +70,9 @@ def answer(text: str, local: Local, kind: SessionKind, ssrcs: Iterator[int]) -> 
     accepted = [choice for choice in agreed if choice is not None]
     if not accepted:
         wanted = "receive" if sending else "send"
-        raise BadMediaError(f"offer to {wanted} video (H.264 packetization-mode 1 or VP8) or audio (Opus)")
+        raise BadMediaError(
+            f"offer to {wanted} video (H.264 packetization-mode 1, VP8, VP9 or AV1 profile 0, H.265 main) or Opus"
+        )
     tracks = tuple(choice[2] for choice in accepted)
     _check_bundle(offer, [track.mid for track in tracks])
     _check_numbers(tracks)
@@ -217,13 +220,19 @@ def _document(sections: "list[MediaDescription]", mids: list[str]) -> str:
     return str(document)
 
 
-def offer(local: Local, kind: SessionKind, ssrcs: Iterator[int]) -> tuple[str, dict[str, int]]:
-    """Offer to relay or bridge (both layers and sound) or to pull; returns our SSRCs by track too."""
+def offer(
+    local: Local, kind: SessionKind, ssrcs: Iterator[int], first: str | None = None
+) -> tuple[str, dict[str, int]]:
+    """Offer to relay or bridge (both layers and sound) or to pull; returns our SSRCs by track too.
+
+    `first` names the codec of the picture as it comes: a far end that takes one codec alone takes the first.
+    """
     from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters
 
     sections, taken = [], {}
     for mid, (name, media_kind) in enumerate(_OFFERED[kind]):
-        codecs = _offered(media_kind, among_workers=kind is SessionKind.BRIDGE)
+        codecs = _offered(media_kind)
+        codecs.sort(key=lambda codec: (codec.name == "rtx", codec.name.lower() != first))
         media = _blank(media_kind, [number_of(codec) for codec in codecs], 9)
         media.rtp.codecs = codecs
         media.rtp.headerExtensions = [RTCRtpHeaderExtensionParameters(id=OFFERED_MID, uri=MID_URI)]
@@ -241,7 +250,7 @@ def offer(local: Local, kind: SessionKind, ssrcs: Iterator[int]) -> tuple[str, d
     return _document(sections, [str(mid) for mid in range(len(sections))]), taken
 
 
-def _offered(kind: str, *, among_workers: bool) -> "list[RTCRtpCodecParameters]":
+def _offered(kind: str) -> "list[RTCRtpCodecParameters]":
     from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters
 
     if kind == "audio":
@@ -255,11 +264,10 @@ def _offered(kind: str, *, among_workers: bool) -> "list[RTCRtpCodecParameters]"
         for number, profile in OFFERED_PROFILES.items()
     ]  # fmt: skip
     codecs.append(RTCRtpCodecParameters("video/VP8", 90000, None, OFFERED_VP8, feedback))
-    if among_workers:
-        codecs += [
-            RTCRtpCodecParameters(f"video/{name}", 90000, None, number, feedback, dict(parameters))
-            for number, (name, parameters) in BRIDGED.items()
-        ]
+    codecs += [
+        RTCRtpCodecParameters(f"video/{name}", 90000, None, number, feedback, dict(parameters))
+        for number, (name, parameters) in PASSED_ON.items()
+    ]
     repairs = [
         RTCRtpCodecParameters("video/rtx", 90000, None, OFFERED_RTX + place, [], {"apt": number_of(codec)})
         for place, codec in enumerate(codecs)

@@ -86,7 +86,7 @@ def _candidates(sections: "list[MediaDescription]") -> tuple[Address, ...]:
 def codecs_of(section: "MediaDescription") -> "tuple[list[RTCRtpCodecParameters], Track]":
     """Pick what can be forwarded, with its RTX: H.264 (packetization-mode 1), VP8, Opus; after them VP9, AV1, H.265.
 
-    The order is ours, because whoever publishes takes the first: stills, recordings and relays know H.264 and VP8.
+    The order is ours, because whoever publishes takes the first: every viewer has H.264 and VP8.
     """
     codecs: dict[int, Codec] = {}
     listed = [codec for codec in section.rtp.codecs if codec.payloadType in section.fmt]

@@ -79,7 +79,7 @@ class Seating:
         for name, seat in session.seats.items():
             seat.resting = not (layers or seat.inner if seat.sound else name in layers)
             seat.counts = True
-            seat.instead = name == "main" and layers == {Layer.THUMB} and not seat.inner
+            seat.instead = name == "main" and layers == {Layer.THUMB}
         self.settle(self.stream(session.spec.stream), now)
 
     def assign(self, session: Session, slots: Iterable[Slot], now: float) -> bool:
@@ -124,7 +124,7 @@ class Seating:
 
     def go(self, now: float) -> None:
         """Let those move whose picture can begin; call it whenever packets came, and every 20 ms."""
-        due = [seat for seat in self._movers if seat.due(now)]
+        due = [seat for seat in self._movers if seat.due(now)] if self._movers else []
         if not due:
             return
         left = set()

@@ -4,7 +4,7 @@ Law: **nothing is taken from an address that did not prove itself** by an authen
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -23,6 +23,8 @@ from gateway.adapters.media_embedded.rules.leg import Leg, Plan
 from gateway.adapters.media_embedded.rules.line import Line
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.repair import Rtx
+from gateway.adapters.media_embedded.rules.rows import Lane, Steady
+from gateway.adapters.media_embedded.rules.run import SPAN
 from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.stun import Address, Message
 from gateway.adapters.media_embedded.rules.transport import Transport
@@ -103,7 +105,8 @@ class Session:
         self.ingests: dict[str, Ingest] = {}
         self.legs: list[Leg] = []
         self.seats: dict[str, Seat] = {}
-        self.inbox: list[bytes | rtp.Packet] = []
+        self.inbox: list[bytes | rtp.Packet | Steady] = []
+        self._places = tuple(t.name for t in spec.tracks)
         self.transport = Transport()
         self.line = Line(self.transport, counted=self.counted_by > 0 and spec.kind in SENDING)
         self._shared = shared
@@ -136,6 +139,7 @@ class Session:
             return
         self._count_heard()
         self.line.measure(now)
+        self._count_checks()
         self._perform(self.agent.tick(now))
 
     def _count_heard(self) -> None:
@@ -146,28 +150,47 @@ class Session:
             for answer in answers:
                 self.line.answered(answer)
 
+    def _count_checks(self) -> None:
+        """Let the agent know of checks that were answered at once; before anything that it decides."""
+        checked = None if self.srtp is None else self.srtp.consented()
+        if checked is not None and isinstance(self.agent, LiteAgent):
+            self.agent.checked(*checked)
+
+    def _tell_settled(self) -> None:
+        if self.srtp is not None and isinstance(self.agent, LiteAgent):
+            self.srtp.consent(self.agent.settled)
+
     def _tell_addresses(self) -> None:
         if self.srtp is not None:
             self.srtp.heard_by(self.addresses, self.line)
 
     def restart(self, local: Credentials, now: float) -> list[str]:
         """Take new ICE credentials; returns user names that no longer lead here."""
-        return self.agent.restart(local, now) if isinstance(self.agent, LiteAgent) else []
+        if not isinstance(self.agent, LiteAgent):
+            return []
+        self._count_checks()
+        ended = self.agent.restart(local, now)
+        self._tell_settled()
+        return ended
 
     def stun(self, message: Message, source: Address, port: Way, now: float) -> None:
         """Take a STUN message that names this session or came to its own socket."""
         if source not in self.addresses:
             self._ways[source] = port
+        self._count_checks()
         self._perform(self.agent.handle(message, source, now))
+        self._tell_settled()
         if source not in self.addresses:
             self._ways.pop(source, None)  # not believed: nothing of it is kept
 
     def gone(self, address: Address) -> None:
         """Note that a peer's connection has ended: another proved path takes over, or the next one to come."""
         if isinstance(self.agent, LiteAgent):
+            self._count_checks()
             self._perform(self.agent.forget(address))
             if self.address == address:
                 self.address = None
+            self._tell_settled()
 
     def _perform(self, effects: list[ice.Effect]) -> None:
         for effect in effects:
@@ -220,6 +243,7 @@ class Session:
         self.srtp = self._exchange.secure(keys)
         self.srtp.ready(self.line)
         self._tell_addresses()
+        self._tell_settled()
         self.profile = keys.profile.decode()
         self._exchange.up(self)
 
@@ -255,26 +279,54 @@ class Session:
 
     def read(self, heard: Heard) -> None:
         """Take media from one of `addresses` that is read already; it waits in `inbox` like datagrams."""
-        count = len(heard.packets)
-        self.traffic.packets_in += count + len(heard.wrong)
+        self.traffic.packets_in += heard.total + len(heard.wrong)
         self.line.received.octets += heard.octets
         for name in heard.wrong:
             self._exchange.drop(name)
-        if count:
+        if heard.total:
             self.inbox += heard.packets
-            self._exchange.waiting(self, count, marked=heard.marked)
+            self._exchange.waiting(self, len(heard.packets), marked=heard.marked)
 
-    def opened(self, most: int) -> list[rtp.Packet]:
-        """Decrypt and read the first packets of the inbox, `most` of them; what cannot be is counted."""
+    def opened(self, most: int) -> list[rtp.Packet | Steady]:
+        """Decrypt and read the first packets of the inbox, `most` of them; what cannot be is counted.
+
+        Packets that follow on may be more, if they came at once.
+        """
         waiting, self.inbox = self.inbox, []
-        if len(waiting) > most:
-            waiting, self.inbox = waiting[:most], waiting[most:]
+        count = 0
+        for place, one in enumerate(waiting):
+            count += one.rows.total if isinstance(one, Steady) else 1
+            if count >= most and place + 1 < len(waiting):
+                waiting, self.inbox = waiting[: place + 1], waiting[place + 1 :]
+                break
         if self.srtp is None:
             return []
-        packets = [one for one in waiting if isinstance(one, rtp.Packet)]
-        if len(packets) == len(waiting):
-            return packets
-        return self.srtp.read([one for one in waiting if isinstance(one, bytes)], self._exchange.drop) + packets
+        sealed = [one for one in waiting if isinstance(one, bytes)]
+        if not sealed:
+            return joined([one for one in waiting if not isinstance(one, bytes)])
+        rest = [one for one in waiting if not isinstance(one, bytes)]
+        return [*self.srtp.read(sealed, self._exchange.drop), *joined(rest)]
+
+    def track_of(self, steady: Steady, now: float) -> str:
+        """Name the track of packets that follow on, and note when they came."""
+        if self.arrivals is not None and steady.wide >= 0:
+            self.arrivals.add_run(steady.wide, steady.rows.total, now)
+        return self._places[steady.lane]
+
+    def follow(self, tracks: Mapping[str, list[rtp.Packet]]) -> None:
+        """Let what follows on these packets, which were just forwarded, be taken the short way."""
+        if self.srtp is None or self.inbox:
+            return
+        for name, packets in tracks.items():
+            ingest, last = self.ingests.get(name), packets[-1]
+            said = None if ingest is None else ingest.steady()
+            if said is None or said[0] != last.ssrc or said[2] != last.payload_type:
+                continue
+            found = self._headings.pattern(last)
+            if found is not None and found[0] == name:
+                look = said[3].partition("/")[0] if ingest is not None and ingest.kind == "video" else ""
+                lane = Lane(last.ssrc, said[1], last.payload_type, look, last.block, found[1])
+                self.srtp.follow(self._places.index(name), lane)
 
     def by_track(self, packets: list[rtp.Packet], now: float) -> dict[str, list[rtp.Packet]]:
         """Sort packets by their tracks' names, those of no track under none, and note when they came.
@@ -345,6 +397,20 @@ class Session:
         if self._dtls is not None:
             self._dtls.close()
             self._dtls = None
+
+
+def joined(items: list[rtp.Packet | Steady]) -> list[rtp.Packet | Steady]:
+    """Return the same with what follows on one another in one, as long as a plain run may be."""
+    out: list[rtp.Packet | Steady] = []
+    for item in items:
+        before = out[-1] if out else None
+        if isinstance(item, Steady) and isinstance(before, Steady) and before.rows.total + item.rows.total < SPAN:
+            both = item.behind(before)
+            if both is not None:
+                out[-1] = both
+                continue
+        out.append(item)
+    return out
 
 
 def plan_of(track: Track) -> Plan:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.adapters.media_embedded.rules.rows import Steady
 from gateway.adapters.media_embedded.rules.rtp import Packet
 from gateway.adapters.media_embedded.rules.rush import Rush
 from gateway.adapters.media_embedded.rules.stun import Address
@@ -28,13 +29,14 @@ Receiver = Callable[["SocketPort", bytes, Address], None]
 class Heard(NamedTuple):
     """Media of one peer that came together, read: what is `wrong` with other packets, `octets` of all datagrams.
 
-    `marked` says that a frame's last packet is among them.
+    `marked` says that a frame's last packet is among them. `total` packets came, some of them perhaps as rows.
     """
 
-    packets: list[Packet]
+    packets: list[Packet | Steady]
     wrong: list[str]
     octets: int
     marked: bool
+    total: int
 
 
 Ancillary = tuple[tuple[int, int, bytes], ...]

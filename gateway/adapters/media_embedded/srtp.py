@@ -14,8 +14,10 @@ from pylibsrtp import Policy
 from typing_extensions import override
 
 from gateway.adapters.media_embedded.rules import rtp
+from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.line import Answer, Line
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.rows import Lane
 from gateway.adapters.media_embedded.rules.stun import Address
 
 WINDOW = 1024
@@ -48,6 +50,10 @@ class Keys:
     receiving: bytes
 
 
+Checked = tuple[Address, float, int, float | None]
+"""Consent checks that were answered: from where, when the last one came, its priority, when one last nominated."""
+
+
 class Secured(Protocol):
     """SRTP of one session, both directions. What protects or unprotects one packet raises SrtpError alone."""
 
@@ -75,6 +81,15 @@ class Secured(Protocol):
     def heard(self) -> tuple[int, int, list[Answer]]:
         """Return how many datagrams and bytes were taken at once since the last call, and answers for the line."""
 
+    def consent(self, settled: tuple[Address, Credentials] | None) -> None:
+        """Note whose consent checks may be answered at once (`ice.LiteAgent.settled`)."""
+
+    def consented(self) -> Checked | None:
+        """Return what checks were answered at once since the last call; None for none."""
+
+    def follow(self, place: int, lane: Lane) -> None:
+        """Note what the next packet of the session's track at `place` looks like: what follows may come as `Steady`."""
+
 
 class LongWay(ABC):
     """Reads feedback by the rules alone: nothing is told to the line at once."""
@@ -99,6 +114,18 @@ class LongWay(ABC):
     def heard(self) -> tuple[int, int, list[Answer]]:
         """See `Secured`."""
         return 0, 0, []
+
+    def consent(self, settled: tuple[Address, Credentials] | None) -> None:
+        """See `Secured`."""
+        del settled
+
+    def consented(self) -> Checked | None:
+        """See `Secured`."""
+        return None
+
+    def follow(self, place: int, lane: Lane) -> None:
+        """See `Secured`."""
+        del place, lane
 
 
 class Srtp(LongWay):

@@ -21,7 +21,7 @@ DECODE_S = 10.0
 MODULE = "gateway.adapters.media_embedded.decoder"
 
 Fetch = Callable[[], Awaitable[tuple[str, bytes]]]
-"""Brings codec (`h264` in Annex B, or `vp8`) and access unit."""
+"""Brings codec and access unit (see `rules.access_unit`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Stills:
     def __init__(self) -> None:
         self.started = 0
         self._process: asyncio.subprocess.Process | None = None
-        self._one = asyncio.Lock()
+        self._ahead, self._one = asyncio.Lock(), asyncio.Lock()
         self._asked = 0
         self._waiting: set[asyncio.Future[Picture]] = set()
         self._idle: asyncio.TimerHandle | None = None
@@ -90,21 +90,31 @@ class Stills:
             self._waiting.discard(answer)
 
     async def _in_turn(self, fetch: Fetch, width: int, answer: "asyncio.Future[Picture]") -> None:
-        async with self._one:
+        try:
+            picture = await self._fetched_and_decoded(fetch, width, answer)
+        except SilianError as error:
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            if picture is not None and not answer.done():
+                answer.set_result(picture)
+
+    async def _fetched_and_decoded(self, fetch: Fetch, width: int, answer: "asyncio.Future[Picture]") -> Picture | None:
+        # The next one is fetched while the one before it is decoded, so that the decoder never waits for a worker.
+        async with self._ahead:
             if answer.done():
-                return
+                return None
+            codec, unit = await fetch()
+            await self._one.acquire()
+        try:
+            if answer.done():
+                return None
             if self._idle is not None:
                 self._idle.cancel()
-            try:
-                picture = await self._decoded(*await fetch(), width)
-            except SilianError as error:
-                if not answer.done():
-                    answer.set_exception(error)
-            else:
-                if not answer.done():
-                    answer.set_result(picture)
-            finally:
-                self._rest()
+            return await self._decoded(codec, unit, width)
+        finally:
+            self._one.release()
+            self._rest()
 
     async def _decoded(self, codec: str, unit: bytes, width: int) -> Picture:
         if len(unit) > MAX_UNIT:

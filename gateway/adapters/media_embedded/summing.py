@@ -1,4 +1,7 @@
-"""Figures of several workers as those of one engine: every stream once, every peer once, no bridge among them."""
+"""Figures of several workers as those of one engine: every stream once, every peer once, no bridge among them.
+
+`joined` does the same for streams that live at several replicas (`media_spread`).
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +30,7 @@ def summed(
             modes.setdefault(name, set()).add(mode)
     each = tuple(_worker(name, found.get(name)) for name in workers)
     return EngineStats(
-        streams=_streams(found, home),
+        streams=joined({name: figures.streams for name, figures in found.items()}, home),
         sessions=dict(sessions),
         dropped=dict(dropped),
         worker_restarts=restarts,
@@ -52,15 +55,20 @@ def _worker(name: str, figures: Figures | None) -> WorkerStats:
     )
 
 
-def _streams(found: Mapping[str, Figures], home: Callable[[str], str]) -> tuple[StreamStats, ...]:
+def joined(found: Mapping[str, Iterable[StreamStats]], home: Callable[[str], str]) -> tuple[StreamStats, ...]:
+    """Join the figures of each stream from all places that carry it; `home` says in which one it lives.
+
+    What came in and what is known of the picture counts at home alone: elsewhere it is a copy. What went out counts
+    everywhere. A stream whose home knows nothing of it is absent, however many watch its copies.
+    """
     parts: dict[str, dict[str, StreamStats]] = {}
-    for name, figures in found.items():
-        for stream in figures.streams:
-            parts.setdefault(stream.stream, {})[name] = stream
+    for place, streams in found.items():
+        for one in streams:
+            parts.setdefault(one.stream, {})[place] = one
     return tuple(_stream(part, home(stream)) for stream, part in parts.items())
 
 
-def _stream(part: dict[str, StreamStats], home: str) -> StreamStats:
+def _stream(part: Mapping[str, StreamStats], home: str) -> StreamStats:
     own = part.get(home)
     base = own if own is not None else _absent(next(iter(part.values())))
     return replace(

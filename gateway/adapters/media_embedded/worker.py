@@ -17,9 +17,9 @@ from gateway.adapters.media_embedded import dtls, moment
 from gateway.adapters.media_embedded.backends import path_of
 from gateway.adapters.media_embedded.figures import figures_of
 from gateway.adapters.media_embedded.hub import Event, Hub
-from gateway.adapters.media_embedded.lineage import die_with_parent
+from gateway.adapters.media_embedded.lineage import die_with_parent, go_before_others
 from gateway.adapters.media_embedded.plain import PlainSession
-from gateway.adapters.media_embedded.rules import h264, vp8
+from gateway.adapters.media_embedded.rules import access_unit
 from gateway.adapters.media_embedded.rules.gop import KeyFrame
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.stun import Address
@@ -258,9 +258,7 @@ class Worker:
 def unit_of(frame: KeyFrame) -> bytes:
     """Put a key frame together; empty if it cannot be."""
     try:
-        if frame.codec == "vp8":
-            return vp8.frame(list(frame.payloads))
-        return h264.annex_b(list(frame.payloads)) if frame.codec.startswith("h264") else b""
+        return access_unit.joined(frame.codec.partition("/")[0], list(frame.payloads))
     except MalformedError:
         return b""
 
@@ -302,6 +300,7 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True)
     arguments = parser.parse_args()
     die_with_parent(arguments.parent)
+    go_before_others()
     for number in (signal.SIGINT, signal.SIGTERM):  # a terminal or systemd tells the whole group; control decides
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s media-worker %(levelname)s %(message)s")

@@ -161,9 +161,9 @@ class JanusMediaEngine:
         """See the port."""
         return await self.worker.play(stream, offer, client=client)
 
-    async def relay(self, stream: str, whip_url: str, token: str) -> str:
+    async def relay(self, stream: str, whip_url: str, token: str, *, near: bool = False) -> str:
         """See the port."""
-        return await self.worker.relay(stream, whip_url, token)
+        return await self.worker.relay(stream, whip_url, token, near=near)
 
     async def carry(self, session_id: str, layers: frozenset[Layer]) -> None:
         """See the port."""

@@ -12,6 +12,7 @@ from typing import Any, cast
 from gateway.adapters.media_embedded.compiled.build import CompiledError
 from gateway.adapters.media_embedded.rules.flight import Piece
 from gateway.adapters.media_embedded.rules.line import Answer
+from gateway.adapters.media_embedded.rules.rows import ROW, Lane, Rows, Steady
 from gateway.adapters.media_embedded.rules.rtp import Packet
 from gateway.adapters.media_embedded.rules.transport_feedback import Run
 from gateway.adapters.media_embedded.socket_port import Heard
@@ -28,15 +29,30 @@ NAMES = ("", "replay", "spoofed", "malformed", "too_many_sources", "srtp")
 
 ARRIVAL = struct.Struct("=HHI28s")
 PACKET = struct.Struct("=6IH3B3x")
-ROW = struct.Struct("=qIIHB5x")
 LEG = struct.Struct(f"=qqdiIBBBBBx{MAX_TAIL}s{ADDRESS}s6x")
 OUTCOME = struct.Struct("=4i")
-READING = struct.Struct(f"=3iHBx{ADDRESS}s")
+READING = struct.Struct(f"=q6iIHH3Bx{ADDRESS}s")
 PIECE = struct.Struct("=d5q")
 MAX_ANSWERS = 8
 ANSWER = struct.Struct("=dIII4x")
+CHECKED = struct.Struct("=qddI4x")
+MAX_USER = MAX_PASSWORD = 256
 HEARD = struct.Struct(f"=2qi4x{MAX_ANSWERS * ANSWER.size}s")
-_LAYOUT = (ARRIVAL.size, PACKET.size, ROW.size, LEG.size, OUTCOME.size, PIECE.size, HEARD.size, READING.size, LONGEST)
+_LAYOUT = (
+    ARRIVAL.size,
+    PACKET.size,
+    ROW.size,
+    LEG.size,
+    OUTCOME.size,
+    PIECE.size,
+    HEARD.size,
+    READING.size,
+    CHECKED.size,
+    LONGEST,
+)
+MAX_LANES, MAX_BLOCK = 4, 64
+LOOKS = {"": 0, "vp8": 1, "h264": 2}
+"""Where key frames begin: of what the library can see it."""
 MAX_BATCH = 128
 _SPACE = 32 * LONGEST
 _new = tuple.__new__
@@ -56,13 +72,14 @@ class Library:
     def __init__(self, path: Path) -> None:
         """Load it and find the cipher; raises CompiledError."""
         try:
-            loaded = ctypes.CDLL(str(path))
+            # It keeps the interpreter's lock: a session that the collector ends on another thread meets no call under way.
+            loaded = ctypes.PyDLL(str(path))
             self._layout(loaded)
             bind = self._function(loaded, "packets_bind", _bytes)
             self._open = self._function(loaded, "packets_open", _bytes, _int)
             self._close = self._function(loaded, "packets_close", _int)
             self._receive = self._function(
-                loaded, "packets_receive", _int, _place, _size, _place, _int, _double, _place, _place, _place, _place
+                loaded, "packets_receive", _int, _place, _size, _place, _int, _double, *[_place] * 6
             )
             self._read = self._function(
                 loaded, "packets_read", _int, _bytes, _size, _bytes, _int, _place, _size, _place
@@ -86,13 +103,14 @@ class Library:
         self._packets = _buffer(BATCH * PACKET.size)
         self._outcome = _buffer(OUTCOME.size)
         self._pieces = _buffer(LONGEST * PIECE.size)
-        self._flag, self._left = ctypes.c_int32(), (ctypes.c_int32 * 2)()
+        self._flag, self._left = ctypes.c_int32(), (ctypes.c_int32 * 4)()
         self._flag_at, self._left_at = ctypes.addressof(self._flag), ctypes.addressof(self._left)
         self._media, self._read_packets = _buffer(BATCH * LONGEST), _buffer(BATCH * PACKET.size)
-        self._readings = _buffer(BATCH * READING.size)
+        self._readings, self._rows = _buffer(BATCH * READING.size), _buffer(BATCH * ROW.size)
+        self._payloads = _buffer(BATCH * LONGEST)
         self._rates, self._found = (ctypes.c_double * 2)(), _buffer(HEARD.size)
 
-    def _bind_feedback(self, loaded: ctypes.CDLL) -> None:
+    def _bind_feedback(self, loaded: ctypes.PyDLL) -> None:
         self._note = self._function(loaded, "packets_note", _int, _bytes, _size)
         self._feedback = self._function(loaded, "packets_feedback", _int, _bytes, _int, _place, _size, _double, _place)
         self._arrived = self._function(loaded, "packets_arrived", _int, _int, _bytes, _int, _int, _double)
@@ -102,14 +120,19 @@ class Library:
         self._route = self._function(loaded, "packets_route", _int, _bytes, _int)
         self._unroute = self._function(loaded, "packets_unroute", _int, _bytes)
         self._heard = self._function(loaded, "packets_heard", _int, _place)
+        self._consent = self._function(loaded, "packets_consent", _int, _bytes, _bytes, _int, _bytes, _int)
+        self._consented = self._function(loaded, "packets_consented", _int, _place)
+        self._lane = self._function(
+            loaded, "packets_lane", _int, _int, ctypes.c_uint32, ctypes.c_int64, _int, _int, _int, _bytes, _int
+        )
 
     @staticmethod
-    def _function(loaded: ctypes.CDLL, name: str, *arguments: Any) -> Callable[..., int]:
+    def _function(loaded: ctypes.PyDLL, name: str, *arguments: Any) -> Callable[..., int]:
         function = loaded[name]
         function.argtypes, function.restype = arguments, _int
         return cast("Callable[..., int]", function)
 
-    def _layout(self, loaded: ctypes.CDLL) -> None:
+    def _layout(self, loaded: ctypes.PyDLL) -> None:
         sizes = (ctypes.c_int32 * len(_LAYOUT))()
         count = loaded.packets_layout(sizes, len(_LAYOUT))
         if count != len(_LAYOUT) or tuple(sizes) != _LAYOUT:
@@ -134,7 +157,8 @@ class Library:
         """
         return self._receive(
             descriptor, self._datagrams, len(self._datagrams), self._arrivals, BATCH, now,
-            self._media if reading else None, self._read_packets, self._readings, self._left_at,
+            self._media if reading else None, self._read_packets, self._rows, self._payloads, self._readings,
+            self._left_at,
         )  # fmt: skip
 
     def readings(self) -> Iterator[tuple[bytes, Heard]]:
@@ -142,19 +166,42 @@ class Library:
         peers = self._left[1]
         if not peers:
             return
+        for (
+            number, first, count, octets, wide, at, size, newest, width, longest, marked, lane, alike, address,
+        ) in READING.iter_unpack(self._readings[: peers * READING.size]):  # fmt: skip
+            if lane:
+                packed = self._rows[first * ROW.size : (first + count) * ROW.size]
+                rows = Rows(packed, self._payloads[at : at + size], number, longest)
+                steady = _new(Steady, (lane - 1, rows, wide, newest, marked == 1, alike == 1))
+                yield address[:width], _new(Heard, ([steady], [], octets, marked == 1, count))
+            else:
+                yield address[:width], self._packets_of(first, count, octets, marked=marked == 1)
+
+    def _packets_of(self, first: int, count: int, octets: int, *, marked: bool) -> Heard:
         plain, data, new = self._media, self._datagrams, _new
-        for first, count, octets, size, marked, address in READING.iter_unpack(self._readings[: peers * READING.size]):
-            packets: list[Packet] = []
-            wrong: list[str] = []
-            add = packets.append
-            rows = self._read_packets[first * PACKET.size : (first + count) * PACKET.size]
-            for stamp, ssrc, at, length, block, width, sequence, status, kind, marker in PACKET.iter_unpack(rows):
-                if status == TAKEN:
-                    extensions = data[block : block + width] if width else b""
-                    add(new(Packet, (kind, marker == 1, sequence, stamp, ssrc, plain[at : at + length], extensions)))
-                else:
-                    wrong.append(NAMES[status])
-            yield address[:size], Heard(packets, wrong, octets, marked == 1)
+        packets: list[Packet | Steady] = []
+        wrong: list[str] = []
+        add = packets.append
+        rows = self._read_packets[first * PACKET.size : (first + count) * PACKET.size]
+        for stamp, ssrc, at, length, block, width, sequence, status, kind, marker in PACKET.iter_unpack(rows):
+            if status == TAKEN:
+                extensions = data[block : block + width] if width else b""
+                add(new(Packet, (kind, marker == 1, sequence, stamp, ssrc, plain[at : at + length], extensions)))
+            else:
+                wrong.append(NAMES[status])
+        return Heard(packets, wrong, octets, marked, len(packets))
+
+    def lane(self, session: int, place: int, lane: Lane) -> bool:
+        """Let media of a track that follows on be read as rows; False where the library cannot."""
+        look = LOOKS.get(lane.look, -1)
+        if look < 0 or len(lane.block) > MAX_BLOCK or place >= MAX_LANES:
+            return False
+        return bool(
+            self._lane(
+                session, place, lane.ssrc, lane.last, lane.payload_type, look, lane.number_at, lane.block,
+                len(lane.block),
+            )
+        )  # fmt: skip
 
     def arrivals(self) -> Iterator[tuple[bytes, bytes]]:
         """Return the datagrams that `receive` left, each with the sockaddr it came from."""
@@ -172,6 +219,21 @@ class Library:
     def unroute(self, session: int, address: bytes) -> bool:
         """Hear it by this sockaddr no longer; False where it was not."""
         return bool(self._unroute(session, address.ljust(ADDRESS, b"\0")))
+
+    @property
+    def failed(self) -> tuple[int, int]:
+        """How many answers to consent checks the last `receive` found the buffer full for, or could not send."""
+        return self._left[2], self._left[3]
+
+    def consent(self, session: int, address: bytes, user: bytes, password: bytes) -> bool:
+        """Answer consent checks from this sockaddr at once from now on; no user: none. False where it cannot."""
+        to = address.ljust(ADDRESS, b"\0")
+        return bool(self._consent(session, to, user, len(user), password, len(password)))
+
+    def consented(self, session: int) -> tuple[int, float, float, int]:
+        """Return of checks answered since the last call: how many, moment, last nomination (-1: none), priority."""
+        self._consented(session, self._found)
+        return CHECKED.unpack_from(self._found)
 
     def heard(self, session: int) -> tuple[int, int, list[Answer]]:
         """Return how many datagrams and bytes of a session were done at once since the last call, and its answers."""

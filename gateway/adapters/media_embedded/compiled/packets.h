@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #define HEADER 12
 #define TAG 16
@@ -38,10 +39,19 @@ struct packet {
     uint8_t status, payload_type, marker, unused[3];
 };
 
-struct reading { /* packets of one peer that one slice brought and that were read; `octets` are of the datagrams */
-    int32_t first, count, octets;
-    uint16_t address_length;
-    uint8_t marked, unused; /* whether a frame's last packet is among them */
+/*
+ * Packets of one peer that one slice brought and that were read; `octets` are of the datagrams, `marked` says whether a
+ * frame's last packet is among them. Where all of them follow on a lane, `lane` is one more than its place, and as many
+ * rows from `first` on have them: their payloads are `size` bytes from `at` on, the longest of `longest`, their numbers
+ * go on from `number`, their transport-wide ones from `wide` (-1: none), `newest` is the newest timestamp, and `alike`
+ * says that there is no other.
+ */
+struct reading {
+    int64_t number;
+    int32_t first, count, octets, wide, at, size;
+    uint32_t newest;
+    uint16_t address_length, longest;
+    uint8_t marked, lane, alike, unused;
     uint8_t address[MAX_ADDRESS];
 };
 
@@ -66,6 +76,34 @@ struct leg {
 struct piece {
     double at;
     int64_t count, octets, leading, earliest, latest;
+};
+
+#define MAX_LANES 4
+#define MAX_BLOCK 64
+
+enum { LOOK_NEVER = 0, LOOK_VP8 = 1, LOOK_H264 = 2 }; /* where key frames begin */
+
+struct lane { /* what the next packet of a track looks like, see lanes.c */
+    int64_t last;
+    uint32_t ssrc;
+    uint8_t payload_type, look, number_at, block_length, open, unused[7];
+    uint8_t block[MAX_BLOCK];
+};
+
+#define MAX_USER 256
+#define MAX_PASSWORD 256
+
+struct checked { /* consent checks that were answered: how many, the last one's moment and priority, and when the last
+                    came that nominated (negative: none) */
+    int64_t count;
+    double at, nominated_at;
+    uint32_t priority, unused;
+};
+
+struct consent { /* whose checks are answered, see consent.c */
+    struct checked heard;
+    uint16_t user_length, password_length;
+    uint8_t open, address[MAX_ADDRESS], user[MAX_USER], password[MAX_PASSWORD];
 };
 
 #define MAX_ANSWERS 8
@@ -162,6 +200,32 @@ int route_reads(const uint8_t *address, const uint8_t *data, int length);
 
 /* Check, decrypt and read an RTP packet of a session into `out`, as long as the datagram; all offsets are from 0. */
 void read_packet(int number, const uint8_t *data, int length, uint8_t *out, struct packet *packet);
+
+/* Return the lanes of a session, MAX_LANES of them. */
+struct lane *lanes_of(struct session *session);
+
+/* Return whose checks are answered for a session. */
+struct consent *consent_of(struct session *session);
+
+/*
+ * Answer a consent check of a session's peer that came from `address` by this socket; 0 where somebody must see it.
+ * `failed` counts answers that found the buffer full, and those that could not be sent.
+ */
+int consent_took(struct session *session, int socket, const uint8_t *address, socklen_t address_length,
+                 const uint8_t *data, int length, double now, int32_t *failed);
+
+/* HMAC-SHA1, 20 bytes to `out`; 0 where it fails. */
+int hmac_sha1(const uint8_t *key, int key_length, const uint8_t *data, size_t length, uint8_t *out);
+
+/* Return the session that is heard by an address, NULL where none is. */
+struct session *route_leads(const uint8_t *address);
+
+/*
+ * Write the packets of a reading down as rows if all of them follow on one lane, their payloads to `payloads`; else close
+ * the lanes that they are of. Payloads lie in `plain`, header extensions in `data`.
+ */
+void lane_reads(struct session *session, const struct packet *packets, const uint8_t *data, const uint8_t *plain,
+                struct row *rows, uint8_t *payloads, struct reading *reading);
 
 /* Return where it is counted what a session said without anybody else's help. */
 struct heard *heard_of(int number);

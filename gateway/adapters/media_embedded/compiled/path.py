@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from typing_extensions import override
 
-from gateway.adapters.media_embedded.compiled.library import LEG, MAX_TAIL, ROW, Library
+from gateway.adapters.media_embedded.compiled.library import LEG, MAX_TAIL, Library
 from gateway.adapters.media_embedded.compiled.port import CompiledPort, sockaddr
 from gateway.adapters.media_embedded.compiled.srtp import CompiledSrtp
 from gateway.adapters.media_embedded.paths import BatchedPath
 from gateway.adapters.media_embedded.rules.convoy import Fan, Member
 from gateway.adapters.media_embedded.rules.line import Flow
-from gateway.adapters.media_embedded.rules.ring import Planned, Row
+from gateway.adapters.media_embedded.rules.ring import Planned
+from gateway.adapters.media_embedded.rules.rows import ROW, Row, Rows
 from gateway.adapters.media_embedded.rules.strand import Out, Portion
 from gateway.adapters.media_embedded.rules.stun import Address
 from gateway.adapters.media_embedded.session import Session, Traffic
@@ -40,6 +41,10 @@ class Table:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
+        if type(rows) is Rows:  # it is spelled already
+            self.count, self.longest, self.octets = rows.total, rows.longest, len(rows.payloads)
+            self.packed = (rows.packed, rows.payloads, rows.total)
+            return
         payloads = [row[3] for row in rows]
         at, packed = 0, []
         for number, marker, timestamp, payload in rows:

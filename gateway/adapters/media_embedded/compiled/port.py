@@ -44,6 +44,9 @@ class CompiledPort(SocketPort):
             if read is not None:
                 for raw, heard in library.readings():
                     read(known.get(raw) or self._spell(raw), heard)
+            full, unsent = library.failed
+            self.full += full
+            self.unsent += unsent
             for data, raw in library.arrivals():
                 if data:
                     receive(self, data, known.get(raw) or self._spell(raw))

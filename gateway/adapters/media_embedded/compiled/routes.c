@@ -114,6 +114,12 @@ int route_took(const uint8_t *address, const uint8_t *data, int length, double n
     return 0;
 }
 
+struct session *route_leads(const uint8_t *address)
+{
+    struct route *route = find(address);
+    return route == NULL || route->session == FREE ? NULL : session_of(route->session);
+}
+
 int route_reads(const uint8_t *address, const uint8_t *data, int length)
 {
     if (length < HEADER || data[0] < 128 || data[0] > 191 || (data[1] >= 192 && data[1] <= 223))

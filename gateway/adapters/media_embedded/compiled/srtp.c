@@ -18,6 +18,7 @@
 
 typedef struct evp_cipher_ctx_st EVP_CIPHER_CTX;
 typedef struct evp_cipher_st EVP_CIPHER;
+typedef struct evp_md_st EVP_MD;
 typedef struct engine_st ENGINE;
 
 #define EVP_CTRL_GCM_GET_TAG 0x10 /* openssl/evp.h */
@@ -30,6 +31,8 @@ static int (*cipher_init)(EVP_CIPHER_CTX *, const EVP_CIPHER *, ENGINE *, const 
 static int (*cipher_update)(EVP_CIPHER_CTX *, uint8_t *, int *, const uint8_t *, int);
 static int (*cipher_final)(EVP_CIPHER_CTX *, uint8_t *, int *);
 static int (*cipher_control)(EVP_CIPHER_CTX *, int, int, void *);
+static const EVP_MD *(*sha1)(void);
+static uint8_t *(*hmac)(const EVP_MD *, const void *, int, const uint8_t *, size_t, uint8_t *, unsigned *);
 
 static int bind_symbol(void *library, const char *name, void *place)
 {
@@ -51,7 +54,14 @@ int packets_bind(const char *crypto)
            && bind_symbol(library, "EVP_CipherInit_ex", &cipher_init)
            && bind_symbol(library, "EVP_CipherUpdate", &cipher_update)
            && bind_symbol(library, "EVP_CipherFinal_ex", &cipher_final)
-           && bind_symbol(library, "EVP_CIPHER_CTX_ctrl", &cipher_control);
+           && bind_symbol(library, "EVP_CIPHER_CTX_ctrl", &cipher_control) && bind_symbol(library, "EVP_sha1", &sha1)
+           && bind_symbol(library, "HMAC", &hmac);
+}
+
+int hmac_sha1(const uint8_t *key, int key_length, const uint8_t *data, size_t length, uint8_t *out)
+{
+    unsigned size = 0;
+    return hmac(sha1(), key, key_length, data, length, out, &size) != NULL;
 }
 
 /* -- sessions ------------------------------------------------------------------------------------------------------ */
@@ -74,6 +84,8 @@ struct session {
     struct flight flight;
     struct estimator estimator;
     struct heard heard;
+    struct lane lanes[MAX_LANES];
+    struct consent consent;
 };
 
 static struct session *sessions[MAX_SESSIONS];
@@ -99,6 +111,16 @@ struct heard *heard_of(int number)
 {
     struct session *session = session_of(number);
     return session == NULL ? NULL : &session->heard;
+}
+
+struct consent *consent_of(struct session *session)
+{
+    return &session->consent;
+}
+
+struct lane *lanes_of(struct session *session)
+{
+    return session->lanes;
 }
 
 static void forget_windows(struct table *table)
@@ -155,6 +177,7 @@ int packets_open(const uint8_t *keys, int key_length)
         }
     }
     session->flight.highest = -1;
+    session->consent.heard.nominated_at = -1;
     estimate_begin(&session->estimator);
     sessions[number] = session;
     return number;

@@ -10,11 +10,13 @@ from gateway.adapters.media_embedded.compiled.library import LONGEST, MAX_BATCH,
 from gateway.adapters.media_embedded.compiled.port import sockaddr
 from gateway.adapters.media_embedded.rules.estimate import REORDERED
 from gateway.adapters.media_embedded.rules.flight import Piece
+from gateway.adapters.media_embedded.rules.ice import Credentials
 from gateway.adapters.media_embedded.rules.line import Answer, Line
+from gateway.adapters.media_embedded.rules.rows import Lane
 from gateway.adapters.media_embedded.rules.rtp import Packet
 from gateway.adapters.media_embedded.rules.stun import TCP, Address
 from gateway.adapters.media_embedded.rules.transport_feedback import Run, TransportFeedback
-from gateway.adapters.media_embedded.srtp import SrtpError
+from gateway.adapters.media_embedded.srtp import Checked, SrtpError
 from gateway.adapters.media_embedded.srtp_gcm import GcmSrtp, SessionKeys
 
 _new = tuple.__new__
@@ -32,6 +34,7 @@ class CompiledSrtp(GcmSrtp):
             [(own.key, own.salt), (their.key, their.salt), (their.control_key, their.control_salt)]
         )
         self._heard_by: set[bytes] = set()
+        self._settled: tuple[Address, Credentials] | None = None
 
     def __del__(self) -> None:
         for address in self._heard_by:
@@ -69,6 +72,28 @@ class CompiledSrtp(GcmSrtp):
     @override
     def heard(self) -> tuple[int, int, list[Answer]]:
         return self._library.heard(self.number)
+
+    @override
+    def consent(self, settled: tuple[Address, Credentials] | None) -> None:
+        if settled == self._settled:
+            return
+        self._settled = settled
+        address, user, password = b"", b"", b""
+        if settled is not None and not settled[0][0].startswith(TCP) and (raw := sockaddr(settled[0])):
+            address, user, password = raw, settled[1].ufrag.encode("latin1"), settled[1].password.encode()
+        if not self._library.consent(self.number, address, user, password):
+            self._library.consent(self.number, b"", b"", b"")
+
+    @override
+    def consented(self) -> Checked | None:
+        count, at, nominated, priority = self._library.consented(self.number)
+        if not count or self._settled is None:
+            return None
+        return self._settled[0], at, priority, nominated if nominated >= 0 else None
+
+    @override
+    def follow(self, place: int, lane: Lane) -> None:
+        self._library.lane(self.number, place, lane)
 
     def noted(self, line: Line) -> None:
         """Take notes of packets that were sent beside plans."""

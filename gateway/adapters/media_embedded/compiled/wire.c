@@ -42,39 +42,52 @@ static int fill_slice(int socket, uint8_t *buffer, struct arrival *arrivals, int
     return recvmmsg(socket, slice.messages, (unsigned)most, MSG_DONTWAIT, NULL);
 }
 
+/* Where media of a slice is read to: payloads as they came, and those of rows one after the other. */
+struct media {
+    uint8_t *plain, *payloads;
+    struct packet *packets;
+    struct row *rows;
+    struct reading *readings;
+    int32_t used; /* bytes of `payloads`; no more than the datagrams have */
+};
+
 /* Read what one peer sent of the datagrams from `begin` up to `end`, in their order; returns how many packets. */
-static int read_peer(int begin, int end, const uint8_t *buffer, uint8_t *out, struct packet *packets,
-                     struct reading *reading)
+static int read_peer(int begin, int end, const uint8_t *buffer, struct media *media, struct reading *reading)
 {
     int32_t owner = slice.owners[begin];
+    struct session *session = session_of(owner);
     for (int place = begin; place < end; place++) {
         if (slice.owners[place] != owner)
             continue;
         size_t at = (size_t)place * LONGEST;
         int length = (int)slice.messages[place].msg_len;
-        struct packet *packet = &packets[reading->count++];
-        read_packet(owner, buffer + at, length, out + at, packet);
+        struct packet *packet = &media->packets[reading->first + reading->count++];
+        read_packet(owner, buffer + at, length, media->plain + at, packet);
         packet->payload_at = (uint32_t)at;
         packet->block_at += (uint32_t)at;
         reading->octets += length;
         reading->marked |= buffer[at + 1] > 127;
         slice.owners[place] = DONE;
     }
+    reading->at = media->used;
+    if (session != NULL)
+        lane_reads(session, media->packets + reading->first, buffer, media->plain, media->rows + reading->first,
+                   media->payloads + reading->at, reading);
+    media->used += reading->size;
     return reading->count;
 }
 
 /* Read all media of a slice, peer by peer; returns of how many peers it is. */
-static int read_media(int count, const uint8_t *buffer, uint8_t *out, const struct arrival *arrivals,
-                      struct packet *packets, struct reading *readings)
+static int read_media(int count, const uint8_t *buffer, const struct arrival *arrivals, struct media *media)
 {
     int peers = 0, read = 0;
     for (int place = 0; place < count; place++) {
         if (slice.owners[place] < 0)
             continue;
-        struct reading *reading = &readings[peers++];
+        struct reading *reading = &media->readings[peers++];
         *reading = (struct reading){.first = read, .address_length = (uint16_t)slice.messages[place].msg_hdr.msg_namelen};
         memcpy(reading->address, arrivals[place].address, MAX_ADDRESS);
-        read += read_peer(place, count, buffer, out, packets + read, reading);
+        read += read_peer(place, count, buffer, media, reading);
     }
     return peers;
 }
@@ -96,16 +109,28 @@ static int gather_left(int count, struct arrival *arrivals)
     return left;
 }
 
+/* Take a datagram that needs nobody else. */
+static int is_done(int socket, int place, const uint8_t *address, const uint8_t *data, double now, int32_t *failed)
+{
+    int length = (int)slice.messages[place].msg_len;
+    struct session *session = length && data[0] < 4 ? route_leads(address) : NULL; /* RFC 7983 */
+    if (session != NULL)
+        return consent_took(session, socket, address, slice.messages[place].msg_hdr.msg_namelen, data, length, now, failed);
+    return route_took(address, data, length, now);
+}
+
 /*
  * Take what waits at a socket, `most` datagrams at most, each into its own LONGEST bytes of `buffer`. Returns how many
  * there were, or the negative errno. `found[0]` of them are in `arrivals`. Media of known peers is read where `out`, as
- * large as `buffer`, is given: of `found[1]` peers, whose `packets` follow each other. The others were reports and
- * feedback, and are done.
+ * large as `buffer`, is given: of `found[1]` peers, whose `packets` follow each other. Where they are `rows` too, their
+ * payloads are in `payloads`, which is as large. The others were reports, feedback and consent checks, and are done:
+ * `found[2]` answers found the buffer full, `found[3]` could not be sent.
  */
 int packets_receive(int socket, uint8_t *buffer, size_t buffer_size, struct arrival *arrivals, int most, double now,
-                    uint8_t *out, struct packet *packets, struct reading *readings, int32_t *found)
+                    uint8_t *out, struct packet *packets, struct row *rows, uint8_t *payloads,
+                    struct reading *readings, int32_t *found)
 {
-    found[0] = found[1] = 0;
+    memset(found, 0, 4 * sizeof *found);
     if (most < 0 || most > MAX_ARRIVALS || (size_t)most * LONGEST > buffer_size)
         return -EINVAL;
     int count = fill_slice(socket, buffer, arrivals, most);
@@ -115,13 +140,13 @@ int packets_receive(int socket, uint8_t *buffer, size_t buffer_size, struct arri
     for (int place = 0; place < count; place++) {
         int length = (int)slice.messages[place].msg_len;
         const uint8_t *data = buffer + (size_t)place * LONGEST, *address = arrivals[place].address;
-        if (route_took(address, data, length, now))
+        if (is_done(socket, place, address, data, now, found + 2))
             slice.owners[place] = DONE;
         else
             slice.owners[place] = out == NULL ? NOBODYS : route_reads(address, data, length);
     }
     if (out != NULL)
-        found[1] = read_media(count, buffer, out, arrivals, packets, readings);
+        found[1] = read_media(count, buffer, arrivals, &(struct media){out, payloads, packets, rows, readings, 0});
     found[0] = gather_left(count, arrivals);
     return count;
 }
@@ -320,7 +345,7 @@ int packets_layout(int32_t *sizes, int room)
 {
     const size_t found[] = {sizeof(struct arrival), sizeof(struct packet), sizeof(struct row),
                             sizeof(struct leg), sizeof(struct outcome), sizeof(struct piece),
-                            sizeof(struct heard), sizeof(struct reading), LONGEST};
+                            sizeof(struct heard), sizeof(struct reading), sizeof(struct checked), LONGEST};
     const int count = sizeof found / sizeof *found;
     for (int place = 0; place < count && place < room; place++)
         sizes[place] = (int32_t)found[place];

@@ -6,7 +6,7 @@ recording shows a still picture there and never a false one.
 
 from typing import NamedTuple
 
-from gateway.adapters.media_embedded.rules import h264, vp8
+from gateway.adapters.media_embedded.rules import access_unit
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 from gateway.adapters.media_embedded.rules.tapping import VIDEO, Record
 
@@ -14,10 +14,12 @@ AHEAD = 512
 """As many packets may wait for a missing one."""
 WAIT_S = 1.2
 """And so long: the worker gives a packet up after 0.8 s."""
+MAX_OCTETS = 8 << 20
+"""Of packets that belong to one picture: a source that never ends one fills no memory."""
 
 
 class Frame(NamedTuple):
-    """One access unit (Annex B, VP8 frame or Opus packet); `at` is the arrival of its last packet."""
+    """One access unit (see `access_unit`) or Opus packet; `at` is the arrival of its last packet."""
 
     track: int
     codec: str
@@ -39,6 +41,7 @@ class Assembler:
         self._next: int | None = None
         self._waiting: dict[int, Record] = {}
         self._parts: list[Record] = []
+        self._octets = 0
         self._before: Record | None = None
         self._needs_key = track == VIDEO
 
@@ -105,40 +108,42 @@ class Assembler:
         if self._needs_key and not self._parts and not self._opens(record):
             self.left_out += record.marker
         else:
-            self._parts.append(record)
+            self._keep(record)
         self._before = record
         if record.marker and self._parts:
             self._finish(out)
+
+    def _keep(self, record: Record) -> None:
+        self._octets = len(record.payload) + (self._octets if self._parts else 0)
+        self._parts.append(record)
+        if self._octets > MAX_OCTETS:
+            self._parts = []
+            self._needs_key = True
 
     def _opens(self, record: Record) -> bool:
         """Tell whether a whole key frame begins here, and not the middle of one whose head is missing."""
         if not record.key:
             return False
-        if record.codec != "h264" or h264.SPS in h264.nal_types(record.payload):
+        if access_unit.opens(record.codec, record.payload):
             return True
         before = self._before
         return before is not None and (before.marker or before.timestamp != record.timestamp)
 
     def _finish(self, out: list[Frame]) -> None:
         parts, self._parts = self._parts, []
-        payloads = [part.payload for part in parts]
+        codec = parts[0].codec
         try:
-            data = _whole(parts[0].codec, payloads)
+            data = access_unit.joined(codec, [part.payload for part in parts])
+            key = any(part.key for part in parts) and access_unit.is_key(codec, data)
         except MalformedError:
             self.left_out += 1
             self._needs_key = True
             return
-        key = any(part.key for part in parts)
-        self._needs_key = self._needs_key and not key
+        if self._needs_key and not key:
+            self.left_out += 1
+            return
+        self._needs_key = False
         out.append(self._frame(parts[-1], data, key=key))
 
     def _frame(self, last: Record, data: bytes, *, key: bool) -> Frame:
         return Frame(self.track, last.codec, data, key, last.generation, last.timestamp, last.at)
-
-
-def _whole(codec: str, payloads: list[bytes]) -> bytes:
-    if codec == "vp8":
-        return vp8.frame(payloads)
-    if codec == "h264":
-        return h264.annex_b(payloads)
-    raise MalformedError("a codec that is only passed on")

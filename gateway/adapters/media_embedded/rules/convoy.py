@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from gateway.adapters.media_embedded.rules.ring import Planned, Recipe, Row, Sent
+from gateway.adapters.media_embedded.rules.ring import Planned, Recipe, Sent
+from gateway.adapters.media_embedded.rules.rows import Row
 from gateway.adapters.media_embedded.rules.run import Run
 from gateway.adapters.media_embedded.rules.transport import Transport
 

@@ -40,6 +40,11 @@ class Demux:
         found = self._by_source.get(packet.ssrc) or self._learned.get(packet.ssrc)
         return found or self._by_type.get(packet.payload_type)
 
+    def settled(self, packet: Packet) -> bool:
+        """Tell whether nothing that is learned later can change the track of packets like this one."""
+        mid = packet.extensions.get(self._extension) if self._extension else None
+        return packet.ssrc in self._by_source if mid is None else mid in self._by_mid
+
     def _learn(self, ssrc: int, name: str) -> None:
         if self._learned.get(ssrc) == name:
             return

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.adapters.media_embedded.rules.gop import KeyFrame
 from gateway.adapters.media_embedded.rules.ingest import Ingest
+from gateway.adapters.media_embedded.rules.rows import Steady
 from gateway.adapters.media_embedded.rules.rtp import Packet
 from gateway.adapters.media_embedded.rules.seat import Seat
 from gateway.adapters.media_embedded.rules.strand import STALLED_AFTER_S, Out, Strand
@@ -56,6 +57,8 @@ class Stream:
         self.unsettled = False
         self.restless = self.lonely = False
         """Whether the next tick matters at once: something changed that it looks at."""
+        self._tracks: tuple[Strand, ...] = ()
+        """The strands that the source has."""
         self._source_number = 0
         self._available: tuple[object, ...] = ()
         self._alone_since: float | None = None
@@ -87,6 +90,7 @@ class Stream:
         self._source_number += 1
         for name, strand in self.strands.items():
             strand.begin(ingests.get(name), self._source_number)
+        self._tracks = tuple(strand for strand in self.strands.values() if strand.ingest is not None)
         for tap in self.taps:
             self._lay(tap)
         self.unsettled = True
@@ -97,6 +101,7 @@ class Stream:
         self.source = None
         for strand in self.strands.values():
             strand.end()
+        self._tracks = ()
         self.unsettled = True
 
     def _retire_source(self) -> None:
@@ -121,6 +126,13 @@ class Stream:
             self.restless = True
         return out
 
+    def steady(self, track: str, steady: Steady, now: float) -> Out:
+        """Forward packets of one of the source's tracks that follow on (`ingest.Ingest.steady`)."""
+        strand = self.strands[track]
+        if not strand.live(now):
+            self.restless = True
+        return strand.steady(steady, now)
+
     @property
     def wishing(self) -> bool:
         """Whether a key frame is wished for that the source was not asked for yet."""
@@ -129,12 +141,13 @@ class Stream:
 
     def troubled(self) -> list[Strand]:
         """Return the strands that miss packets."""
-        return [s for s in self.strands.values() if s.ingest is not None and s.ingest.troubled]
+        return [s for s in self._tracks if s.ingest is not None and s.ingest.troubled]
 
     @property
     def catching(self) -> bool:
         """Whether a leg is catching up."""
-        return any(strand.catching for strand in self.pictures)
+        main, thumb = self.pictures
+        return main.catching or thumb.catching
 
     def catch_up(self, now: float) -> Out:
         """Send the next part to legs that are catching up; call every 2 ms while `catching`."""
@@ -159,7 +172,7 @@ class Stream:
 
     def tick(self, now: float) -> bool:
         """Watch the state; True if it changed. Call it every 100 ms, and every 20 ms while `restless`."""
-        for strand in self.strands.values():
+        for strand in self._tracks:
             strand.tick(now)
         available = tuple((strand.live(now), strand.codec) for strand in self.pictures)
         if available != self._available:

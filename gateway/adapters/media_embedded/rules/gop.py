@@ -4,10 +4,10 @@ Bounded in bytes and packets: a group that grows over the bound is forgotten, an
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.media_embedded.rules.ingest import Media
+from gateway.adapters.media_embedded.rules.run import Run
 
 MAX_BYTES = 4 << 20
 MAX_PACKETS = 4096
@@ -26,11 +26,25 @@ class Gop:
     """Feed `add` with every packet; read `packets` from the last key frame on, in order of `number`."""
 
     def __init__(self) -> None:
-        self.packets: list[Media] = []
         self.overflows = 0
-        self._bytes = 0
+        self._packets: list[Media] = []
+        self._runs: list[Run] = []
+        self._count = self._bytes = self._last = 0
         self._newest: KeyFrame | None = None
         self._found = False
+
+    @property
+    def packets(self) -> list[Media]:
+        """The kept packets; those of whole runs are made when somebody looks."""
+        if self._runs:
+            for run in self._runs:
+                self._packets.extend(run.packets)
+            self._runs = []
+        return self._packets
+
+    @packets.setter
+    def packets(self, packets: list[Media]) -> None:
+        self._packets, self._runs = packets, []
 
     def clear(self) -> None:
         """Forget the packets (the source changed); the newest key frame stays for stills until the next one."""
@@ -66,18 +80,24 @@ class Gop:
             self.overflows += 1
             self.clear()
 
-    def extend(self, media: Sequence[Media], octets: int) -> bool:
-        """Take packets of one generation in ascending order, no key frames, with so many octets: all at once.
+    def extend(self, run: Run) -> bool:
+        """Take a plain run without a key frame, all of it at once.
 
         False, and nothing taken, where that is not simply more of a group whose key frame is whole.
         """
-        kept, first = self.packets, media[0]
-        if not self._found or first.generation != kept[0].generation or first.number <= kept[-1].number:
+        kept, runs = self._packets, self._runs
+        if not self._found or run.kind[0] != kept[0].generation:
             return False
-        if self._bytes + octets > MAX_BYTES or len(kept) + len(media) > MAX_PACKETS:
+        if not runs:
+            self._count, self._last = len(kept), kept[-1].number
+        if run.first_number <= self._last:
             return False
-        kept.extend(media)
-        self._bytes += octets
+        if self._bytes + run.octets > MAX_BYTES or self._count + run.count > MAX_PACKETS:
+            return False
+        runs.append(run)
+        self._last = run.last_number
+        self._count += run.count
+        self._bytes += run.octets
         return True
 
     def _begins(self, media: Media) -> bool:

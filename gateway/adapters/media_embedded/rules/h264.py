@@ -1,10 +1,11 @@
 """H.264 in RTP (RFC 6184, packetization-mode 1): where a key frame starts, and one access unit put together again."""
 
 import struct
+from collections.abc import Iterator
 
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 
-IDR, SPS, STAP_A, FU_A = 5, 7, 24, 28
+IDR, SPS, PPS, STAP_A, FU_A = 5, 7, 8, 24, 28
 START_CODE = b"\0\0\0\1"
 MAX_UNIT = 4 << 20
 """Longest access unit that is put together, in bytes."""
@@ -84,3 +85,16 @@ def _aggregate(out: bytearray, payload: bytes) -> None:
             raise MalformedError("an aggregate is cut off")
         out += START_CODE + payload[at + 2 : at + 2 + size]
         at += 2 + size
+
+
+def units(data: bytes) -> Iterator[bytes]:
+    """Yield the NAL units of an Annex B byte stream, without start codes."""
+    for part in data.split(b"\0\0\1")[1:]:
+        unit = part.rstrip(b"\0")  # trailing zeros belong to the next start code (H.264 section B.1)
+        if unit:
+            yield unit
+
+
+def parameter_sets(data: bytes) -> bytes:
+    """Return SPS and PPS of an Annex B byte stream in that form; empty where there are none."""
+    return b"".join(START_CODE + unit for unit in units(data) if unit[0] & 31 in {SPS, PPS})

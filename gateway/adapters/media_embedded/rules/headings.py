@@ -15,12 +15,16 @@ NONE = -1
 
 
 class Known(NamedTuple):
-    """A head that was read: what stands before and behind the number, and the track under this state of the demux."""
+    """A head that was read: what stands before and behind the number, and the track under this state of the demux.
+
+    Where there is no number, all of it stands before.
+    """
 
     before: bytes
     behind: bytes
     track: str
     learned: int
+    counted: bool
 
 
 class Headings:
@@ -38,9 +42,27 @@ class Headings:
         known = self._known.get(key)
         if known is not None and known.learned == self._demux.learned:
             at = len(known.before)
-            if block[:at] == known.before and block[at + 2 :] == known.behind:
+            if not known.counted:
+                if block == known.before:
+                    return known.track, NONE
+            elif block[:at] == known.before and block[at + 2 :] == known.behind:
                 return known.track, block[at] << 8 | block[at + 1]
         return self._anew(packet, key)
+
+    def pattern(self, packet: Packet) -> tuple[str, int] | None:
+        """Return the track of a packet that was just read, and where its number stands (0: it has none).
+
+        Whatever has its SSRC, its payload type and the same block but for that number is of this track, and is counted
+        by the number at that place. None where that is not known, or may change.
+        """
+        block = packet.block
+        known = self._known.get((packet.ssrc, packet.payload_type, len(block)))
+        if known is None or known.learned != self._demux.learned or not self._demux.settled(packet):
+            return None
+        at = len(known.before)
+        if not known.counted:
+            return (known.track, 0) if block == known.before else None
+        return (known.track, at) if block[:at] == known.before and block[at + 2 :] == known.behind else None
 
     def _anew(self, packet: Packet, key: tuple[int, int, int]) -> tuple[str, int]:
         block = packet.block
@@ -48,13 +70,17 @@ class Headings:
         track = self._demux.track_of(packet, extensions) or ""
         value = extensions.get(self._counted_by, b"")
         if len(value) != 2:
+            self._keep(key, Known(block, b"", track, self._demux.learned, counted=False))
             return track, NONE
         at = self._place(block, value)
         if at >= 0:
-            if len(self._known) >= KEPT:
-                self._known.clear()
-            self._known[key] = Known(block[:at], block[at + 2 :], track, self._demux.learned)
+            self._keep(key, Known(block[:at], block[at + 2 :], track, self._demux.learned, counted=True))
         return track, value[0] << 8 | value[1]
+
+    def _keep(self, key: tuple[int, int, int], known: Known) -> None:
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        self._known[key] = known
 
     def _place(self, block: bytes, value: bytes) -> int:
         """Return where the number stands, proved by reading the block with another one there; -1 where that fails."""

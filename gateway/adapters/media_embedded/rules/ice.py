@@ -179,6 +179,26 @@ class LiteAgent:
         path.heard, path.priority, path.fresh = now, message.priority, True
         return effects
 
+    @property
+    def settled(self) -> tuple[Address, Credentials] | None:
+        """The selected address, and the credentials of checks from there that change nothing but when it was heard.
+
+        None while that is not so: nothing is selected, or a restart is on its way.
+        """
+        if self.selected is None or self._former is not None or not self._paths[self.selected].fresh:
+            return None
+        return self.selected, self.local
+
+    def checked(self, source: Address, heard: float, priority: int, nominated: float | None) -> None:
+        """Take note of checks from `source` that were answered elsewhere: the last one, and when one nominated."""
+        path = self._paths.get(source)
+        if path is None:
+            return
+        self._heard = path.heard = heard
+        path.priority = priority
+        if nominated is not None:
+            path.nominated = nominated
+
     def forget(self, source: Address) -> list[Effect]:
         """Take note that an address can no longer be reached: the path heard last of the others takes over."""
         if self._paths.pop(source, None) is None:

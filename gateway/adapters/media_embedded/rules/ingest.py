@@ -10,6 +10,7 @@ from typing import NamedTuple
 from gateway.adapters.media_embedded.rules import key_frames, level
 from gateway.adapters.media_embedded.rules.cadence import Cadence
 from gateway.adapters.media_embedded.rules.pin import Pin
+from gateway.adapters.media_embedded.rules.rows import Steady
 from gateway.adapters.media_embedded.rules.rtcp import Report, SenderInfo
 from gateway.adapters.media_embedded.rules.rtp import Packet, Unwrapper
 
@@ -152,6 +153,49 @@ class Ingest:
         self._received += 1
         return self._media(index, packet, payload, now)
 
+    def steady(self) -> tuple[int, int, int, str] | None:
+        """Return what lets the next packets be taken by `follow`: SSRC, number before them, payload type, codec.
+
+        None where they must be looked at one by one.
+        """
+        last, codec = self._unwrap.last, self.codec
+        if last is None or codec is None or self.ssrc is None or self._level_extension:
+            return None
+        return self.ssrc, last, self._steady, codec.name
+
+    def follow(self, steady: Steady, now: float) -> tuple[int, str]:
+        """Take packets that follow on what `steady` said, none of them empty or the beginning of a key frame.
+
+        It does what `take` does with each of them, and returns their generation and codec.
+        """
+        rows, counters, codec = steady.rows, self.counters, self.codec
+        counters.packets += rows.total
+        counters.octets += len(rows.payloads)
+        self._pin.heard(now)
+        self.last_at = now
+        self._unwrap.last = rows.last
+        self._received += rows.total
+        if steady.marked or self.kind == "audio":
+            counters.frame_at = now
+        if steady.alike:
+            self._newest = steady.newest
+            self._measure(steady.newest, now)
+            for _ in range(1, rows.total):  # they came at one moment: each is no step from the one before it
+                self._jitter -= self._jitter / 16
+            self._frame(steady.newest, now)
+        else:
+            for _, _, timestamp, _ in rows:
+                self._newest = timestamp
+                self._measure(timestamp, now)
+                self._frame(timestamp, now)
+        return self.generation, "" if codec is None else codec.name
+
+    def _frame(self, timestamp: int, now: float) -> None:
+        before = self._timestamp
+        if timestamp != before and (before is None or (timestamp - before) & 0xFFFFFFFF < 1 << 31):
+            self._timestamp = timestamp
+            self.cadence.frame(now)
+
     def receive(self, packet: Packet, now: float) -> Media | None:
         """Take one decrypted packet; None where it goes no further (counted)."""
         self.counters.packets += 1
@@ -261,10 +305,9 @@ class Ingest:
 
     def _media(self, index: int, packet: Packet, payload: bytes, now: float) -> Media:
         key = self._starts_key_frame(payload)
-        timestamp, marker, before = packet.timestamp, packet.marker, self._timestamp
-        if timestamp != before and payload and (before is None or (timestamp - before) & 0xFFFFFFFF < 1 << 31):
-            self._timestamp = timestamp
-            self.cadence.frame(now)
+        timestamp, marker = packet.timestamp, packet.marker
+        if payload and timestamp != self._timestamp:
+            self._frame(timestamp, now)
         if marker or self.kind == "audio":
             self.counters.frame_at = now
         if key and timestamp != self._key_timestamp:

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from gateway.adapters.media_embedded.rules import h264, vp8
+from gateway.adapters.media_embedded.rules import h264, h265, vp8
 
-_H265_AGGREGATE, _H265_FRAGMENT = 48, 49
 _H265_STARTS = frozenset({*range(16, 22), 32, 33})
 """Pictures that can be joined at (IRAP), and the parameter sets that stand before them."""
 
@@ -40,19 +39,7 @@ def _vp9(payload: bytes) -> bool:
 
 def _h265(payload: bytes) -> bool:
     """RFC 7798 section 4.4: single units, aggregates, the first fragment of a unit."""
-    if len(payload) < 3:
-        return False
-    kind = payload[0] >> 1 & 0x3F
-    if kind == _H265_FRAGMENT:
-        return bool(payload[2] & 0x80) and payload[2] & 0x3F in _H265_STARTS
-    if kind != _H265_AGGREGATE:
-        return kind in _H265_STARTS
-    at = 2
-    while at + 3 <= len(payload):
-        if payload[at + 2] >> 1 & 0x3F in _H265_STARTS:
-            return True
-        at += 2 + int.from_bytes(payload[at : at + 2], "big")
-    return False
+    return not _H265_STARTS.isdisjoint(h265.nal_types(payload))
 
 
 _LOOKS: dict[str, Callable[[bytes], bool]] = {

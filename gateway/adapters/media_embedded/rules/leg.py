@@ -15,7 +15,7 @@ from gateway.adapters.media_embedded.rules.convoy import Way as Alike
 from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Media
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
-from gateway.adapters.media_embedded.rules.repair import ASKED_AT_ONCE, Allowance, Repeater, Rtx
+from gateway.adapters.media_embedded.rules.repair import ASKED_AT_ONCE, TWICE_FROM, Allowance, Repeater, Rtx
 from gateway.adapters.media_embedded.rules.ring import Planned, Recipe, Ring, Sent
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.run import Run
@@ -119,8 +119,8 @@ class Leg:
                 rows, malformed = run.moved(self._picture_steps)
                 if malformed:
                     self._drop("malformed", malformed)
-            self._last_vp8 = rows[-1][3]
-        tail = self._tail_of(run.first.loudness) if self._levelled else self._tail
+            self._last_vp8 = run.last_payload if rows is run.rows else rows[-1][3]
+        tail = self._tail_of(run.loudness) if self._levelled else self._tail
         if transport is None:
             recipe = _new(Recipe, (rows, step, later, payload_type, 0, tail))
         else:
@@ -217,12 +217,13 @@ class Leg:
 
     def _settle(self, run: Run) -> None:
         """Note that what follows like this run can go the fast way."""
-        payload_type = self.payload_type(run.last.codec)
+        codec = run.packets[-1].codec
+        payload_type = self.payload_type(codec)
         if self._generation is None or self.catching_up or self.starved or payload_type is None:
             self._live = None
         else:
             source, generation = self._generation
-            self._live = (source, (generation, run.last.codec), payload_type)
+            self._live = (source, (generation, codec), payload_type)
 
     def _take_one(self, media: Media, now: float) -> list[Sent]:
         if self._squeezed and media.number > self._cursor + VIDEO_RING:
@@ -395,8 +396,13 @@ class Leg:
         own = self.plan.payload_types
         return own.get(codec, own.get(codec.partition("/")[0]))
 
-    def resend(self, sequences: tuple[int, ...], rtt_s: float | None, now: float) -> list[tuple[int, list[Sent]]]:
-        """Answer a NACK: packets with the SSRC that they go under; what is too old or asked too often is counted."""
+    def resend(
+        self, sequences: tuple[int, ...], rtt_s: float | None, now: float, *, lost: float | None = None
+    ) -> list[tuple[int, list[Sent]]]:
+        """Answer a NACK: packets with the SSRC that they go under; what is too old or asked too often is counted.
+
+        `lost` is the share of packets that the viewer's line loses, None where it is not known.
+        """
         self.settle()
         plain: list[Sent] = []
         wrapped: list[Sent] = []
@@ -408,6 +414,9 @@ class Leg:
                 self._drop(self._allowance.refused)
             elif self._repeater is not None and (again := self._repeater.wrap(sent, now)) is not None:
                 wrapped.append(again)
+                twice = lost is not None and lost >= TWICE_FROM and self._allowance.spare()
+                if twice and (again := self._repeater.wrap(sent, now)) is not None:
+                    wrapped.append(again)
             else:
                 plain.append(sent)
         repair_ssrc = 0 if self._repeater is None else self._repeater.ssrc

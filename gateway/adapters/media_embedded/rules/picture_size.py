@@ -1,19 +1,25 @@
-"""Width and height of a coded picture, read from its head: containers want to know them (H.264 section 7.3.2.1)."""
+"""Width and height of a coded picture, read from its head: containers want to know them."""
 
+from gateway.adapters.media_embedded.rules import av1, vp9
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
 
 HIGH = {44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244}
 """Profiles whose parameter set has chroma format and scaling matrices."""
 LONGEST_SET = 1024
+VP9_SYNC, VP9_RGB = 0x498342, 7
 
 
 class _Bits:
-    """Bits of a NAL unit without its emulation prevention bytes."""
+    """Bits from the first one on; raises MalformedError behind the last."""
 
-    def __init__(self, unit: bytes) -> None:
-        data = unit.replace(b"\0\0\3", b"\0\0")
+    def __init__(self, data: bytes) -> None:
         self._value = int.from_bytes(data, "big")
         self._left = len(data) * 8
+
+    @classmethod
+    def of_unit(cls, unit: bytes) -> "_Bits":
+        """Return the bits of a NAL unit without its emulation prevention bytes."""
+        return cls(unit.replace(b"\0\0\3", b"\0\0"))
 
     def take(self, count: int) -> int:
         """Return the next bits."""
@@ -38,10 +44,13 @@ class _Bits:
 
 
 def of_h264(parameter_set: bytes) -> tuple[int, int]:
-    """Return width and height of an SPS, with its NAL header and without a start code; raises MalformedError."""
+    """Return width and height of an SPS (H.264 section 7.3.2.1.1), with its NAL header and without a start code.
+
+    Raises MalformedError.
+    """
     if not 4 <= len(parameter_set) <= LONGEST_SET:
         raise MalformedError("a parameter set of this length cannot be")
-    bits = _Bits(parameter_set[1:])
+    bits = _Bits.of_unit(parameter_set[1:])
     profile = bits.take(8)
     bits.take(16)
     bits.unsigned()
@@ -105,6 +114,97 @@ def of_vp8(frame: bytes) -> tuple[int, int]:
     if len(frame) < 10 or frame[0] & 1 or frame[3:6] != b"\x9d\x01\x2a":
         raise MalformedError("not the head of a VP8 key frame")
     return _checked(int.from_bytes(frame[6:8], "little") & 0x3FFF, int.from_bytes(frame[8:10], "little") & 0x3FFF)
+
+
+def of_h265(parameter_set: bytes) -> tuple[int, int]:
+    """Return width and height of an SPS (H.265 section 7.3.2.2.1), with its NAL header and without a start code.
+
+    Raises MalformedError.
+    """
+    if not 4 <= len(parameter_set) <= LONGEST_SET:
+        raise MalformedError("a parameter set of this length cannot be")
+    bits = _Bits.of_unit(parameter_set[2:])
+    bits.take(4)
+    layers = bits.take(3)
+    bits.take(1)
+    bits.take(88 + 8)
+    told = [(bits.take(1), bits.take(1)) for _ in range(layers)]
+    bits.take(2 * (8 - layers) if layers else 0)
+    for profile, level in told:
+        bits.take(88 * profile + 8 * level)
+    bits.unsigned()
+    chroma = bits.unsigned()
+    if chroma == 3:
+        bits.take(1)
+    width, height = bits.unsigned(), bits.unsigned()
+    crop = [bits.unsigned() for _ in range(4)] if bits.take(1) else [0, 0, 0, 0]
+    step_x, step_y = 2 if chroma in {1, 2} else 1, 2 if chroma == 1 else 1
+    return _checked(width - (crop[0] + crop[1]) * step_x, height - (crop[2] + crop[3]) * step_y)
+
+
+def of_vp9(frame: bytes) -> tuple[int, int]:
+    """Return width and height of a VP9 key frame (VP9 section 6.2), of the lowest layer of several.
+
+    Raises MalformedError, also on what is no key frame.
+    """
+    if not vp9.is_key(frame):
+        raise MalformedError("not the head of a VP9 key frame")
+    bits = _Bits(frame[:16])
+    bits.take(2)
+    profile = bits.take(1) | bits.take(1) << 1
+    bits.take(5 if profile == 3 else 4)
+    if bits.take(24) != VP9_SYNC:
+        raise MalformedError("a VP9 key frame without its sync code")
+    if profile >= 2:
+        bits.take(1)
+    if bits.take(3) != VP9_RGB:
+        bits.take(4 if profile & 1 else 1)
+    elif profile & 1:
+        bits.take(1)
+    return _checked(bits.take(16) + 1, bits.take(16) + 1)
+
+
+def of_av1(unit: bytes) -> tuple[int, int]:
+    """Return the largest width and height of a coded video sequence, by its header (AV1 section 5.5.1).
+
+    `unit` is a temporal unit whose OBUs tell their size; raises MalformedError, also where it has no sequence header.
+    """
+    header = next((body for kind, body, _ in av1.obus(unit) if kind == av1.SEQUENCE_HEADER), b"")
+    bits = _Bits(header[:LONGEST_SET])
+    bits.take(3 + 1)
+    if bits.take(1):
+        bits.take(5)
+    else:
+        _operating_points(bits)
+    across, down = bits.take(4) + 1, bits.take(4) + 1
+    return _checked(bits.take(across) + 1, bits.take(down) + 1)
+
+
+def _operating_points(bits: _Bits) -> None:
+    delay = _av1_timing(bits)
+    display = bits.take(1)
+    for _ in range(bits.take(5) + 1):
+        bits.take(12)
+        if bits.take(5) > 7:
+            bits.take(1)
+        if delay and bits.take(1):
+            bits.take(2 * delay + 1)
+        if display and bits.take(1):
+            bits.take(4)
+
+
+def _av1_timing(bits: _Bits) -> int:
+    """Return the length of a buffer's delay in bits, 0 where no decoder model is told."""
+    if not bits.take(1):
+        return 0
+    bits.take(32 + 32)
+    if bits.take(1):
+        bits.unsigned()
+    if not bits.take(1):
+        return 0
+    delay = bits.take(5) + 1
+    bits.take(32 + 5 + 5)
+    return delay
 
 
 def _checked(width: int, height: int) -> tuple[int, int]:

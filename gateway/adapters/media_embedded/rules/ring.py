@@ -11,13 +11,13 @@ from typing import NamedTuple, overload
 
 from typing_extensions import override
 
+from gateway.adapters.media_embedded.rules.rows import Row
+
 Sent = tuple[int, bytes, bytes]
 """A packet of a leg: its number (the SRTP index: sequence number and rollovers), its header with extensions, the rest.
 
 Header and rest stay apart until they are encrypted: the rest is the same object for every leg.
 """
-Row = tuple[int, int, int, bytes]
-"""A packet of the source: number, marker as the header's bit, timestamp, payload; legs share it."""
 
 
 class Recipe(NamedTuple):
@@ -117,7 +117,9 @@ class Ring:
         return last - (last - place & self._mask)
 
     def _here(self, number: int) -> bool:
-        return self._number_at(number & self._mask) == number
+        # A number that was never used leaves the slot of an older one alone: what is too old is gone all the same.
+        recent = self.highest is not None and number > self.highest - len(self._slots)
+        return recent and self._number_at(number & self._mask) == number
 
     def _sent(self, number: int) -> Sent | None:
         """Return the packet of a number that is here."""
@@ -153,7 +155,7 @@ class Ring:
         for slot in self._slots:
             if isinstance(slot, Recipe):
                 recipes[id(slot)] = slot
-            elif slot is not None and slot[0] >= number:
+            elif slot is not None and slot[0] >= number and self._here(slot[0]):
                 found.append(slot)
         for recipe in recipes.values():
             found += [sent for sent in self._make(recipe) if sent[0] >= number and self._here(sent[0])]

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 
 from gateway.adapters.media_embedded.rules.convoy import Convoy, Fan, Way
 from gateway.adapters.media_embedded.rules.gop import Gop
-from gateway.adapters.media_embedded.rules.ingest import Ingest, Media
+from gateway.adapters.media_embedded.rules.ingest import Ingest
 from gateway.adapters.media_embedded.rules.leg import Leg
 from gateway.adapters.media_embedded.rules.ring import Planned, Sent
+from gateway.adapters.media_embedded.rules.rows import Steady
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.rtp import Packet
-from gateway.adapters.media_embedded.rules.run import Run
+from gateway.adapters.media_embedded.rules.run import Run, SteadyRun
 from gateway.adapters.media_embedded.rules.tapping import Tap
 from gateway.adapters.media_embedded.rules.wish import KeyFrameWish
 
@@ -91,7 +92,13 @@ class Strand:
     def packets(self, packets: Iterable[Packet], now: float) -> Out:
         """Forward packets of the track, in the order they came."""
         media = [] if self.ingest is None else self.ingest.take(packets, now)
-        return self._forward(media, now) if media else []
+        return self._forward(Run(media), now) if media else []
+
+    def steady(self, steady: Steady, now: float) -> Out:
+        """Forward packets that follow on (`ingest.Ingest.steady`)."""
+        if self.ingest is None:
+            return []
+        return self._forward(SteadyRun(steady, self.ingest.follow(steady, now), now), now)
 
     def repairs(self, now: float) -> tuple[list[int], Out]:
         """Return the numbers to ask the source for again, and fillers for what will not come."""
@@ -99,15 +106,15 @@ class Strand:
             return [], []
         asked = self.ingest.missing(now)
         fillers = self.ingest.given_up()
-        return asked, self._forward(fillers, now, lost=True) if fillers else []
+        return asked, self._forward(Run(fillers), now, lost=True) if fillers else []
 
-    def _forward(self, packets: Sequence[Media], now: float, *, lost: bool = False) -> Out:
-        gop, source, run = self.gop, self._source, Run(packets)
+    def _forward(self, run: Run, now: float, *, lost: bool = False) -> Out:
+        gop, source = self.gop, self._source
         if self.video:
             self._keep(run)
-            self.whole = run.last.marker
+            self.whole = run.marked
         for tap in self.taps:
-            tap.take(self.name, packets, source, lost=lost)
+            tap.take(self.name, run.packets, source, lost=lost)
         out: Out = []
         if not self.legs:
             return out
@@ -149,7 +156,7 @@ class Strand:
         leg.follow(self._convoys.setdefault(way, Convoy(way)), run)
 
     def _keep(self, run: Run) -> None:
-        if run.plain and not run.keyed and self.gop.extend(run.packets, run.octets):
+        if run.plain and not run.keyed and self.gop.extend(run):
             return
         for media in run.packets:
             self.gop.add(media)

@@ -15,7 +15,7 @@ from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 
 VIDEO, AUDIO = 0, 1
 TRACKS = {"main": VIDEO, "thumb": VIDEO, "audio": AUDIO}
-CODECS = ("other", "vp8", "h264", "opus")
+CODECS = ("other", "vp8", "h264", "opus", "vp9", "av1", "h265")
 _MARKER, _KEY, _LOST, _REPORT = 1, 2, 4, 8
 _HEAD = struct.Struct("!BBBQIQId")
 HEAD = _HEAD.size

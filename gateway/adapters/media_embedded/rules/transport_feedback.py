@@ -60,69 +60,109 @@ class TransportFeedback:
 
 
 class Arrivals:
-    """Feed `add` with every packet that bears a number; when `due`, send what `build` returns."""
+    """Feed `add` with every packet that bears a number; when `due`, send what `build` returns.
+
+    Numbers that follow on one another are kept as `runs`: first one, how many, when they came. What does not follow on
+    is kept number by number, and what waits then is too, until it was told of.
+    """
 
     def __init__(self) -> None:
         self._unwrap = Unwrapper(16)
-        self._waiting: dict[int, float] = {}
+        self._runs: list[tuple[int, int, float]] = []
+        self._many: dict[int, float] = {}
+        self._count = 0
         self._since: float | None = None
         self._next: int | None = None
         self._sequence = 0
 
+    @property
+    def waiting(self) -> dict[int, float]:
+        """Return all numbers that were not told of yet, not wrapped, and when they came."""
+        return self._many | {number: at for first, count, at in self._runs for number in range(first, first + count)}
+
     def add(self, number: int, now: float) -> None:
         """Note the arrival of a 16-bit number; the first one of a number counts."""
         last = self._unwrap.last
+        if last is not None and number == last + 1 & 0xFFFF and not self._many and self._count < KEPT:
+            self._follow(last + 1, 1, now)
+            return
         if last is not None and JUMP < (number - last) & 0xFFFF < 0x10000 - JUMP:
             self._unwrap = Unwrapper(16)
-            self._waiting.clear()
+            self._forget()
             self._next = None
         index = self._unwrap.unwrap(number)
-        if index in self._waiting or len(self._waiting) >= KEPT:
+        if self._runs:
+            self._many, self._runs = self.waiting, []
+        if index in self._many or len(self._many) >= KEPT:
             return
-        self._waiting[index] = now
+        self._many[index] = now
+        self._count = len(self._many)
         if self._since is None:
             self._since = now
 
+    def add_run(self, first: int, count: int, now: float) -> None:
+        """Note the arrival of `count` numbers from `first` on, at one moment."""
+        last = self._unwrap.last
+        if last is None or first != last + 1 & 0xFFFF or self._many or self._count + count > KEPT:
+            for number in range(first, first + count):
+                self.add(number & 0xFFFF, now)
+            return
+        self._follow(last + 1, count, now)
+
+    def _follow(self, first: int, count: int, now: float) -> None:
+        self._unwrap.last = first + count - 1
+        self._runs.append((first, count, now))
+        self._count += count
+        if self._since is None:
+            self._since = now
+
+    def _forget(self) -> None:
+        self._runs, self._many, self._count = [], {}, 0
+
     def due(self, now: float) -> bool:
         """Tell whether it is time for feedback."""
-        return self._since is not None and (now - self._since >= EVERY_S or len(self._waiting) >= EVERY_PACKETS)
+        return self._since is not None and (now - self._since >= EVERY_S or self._count >= EVERY_PACKETS)
 
     def build(self, own: int, ssrc: int) -> list[bytes]:
         """Return RTCP packets about all that was noted since the last call; empty if that was nothing."""
-        out: list[bytes] = []
-        numbers = sorted(self._waiting)  # nearly sorted already, and then it costs next to nothing
-        if (plain := self._plain(own, ssrc, numbers)) is not None:
+        if (plain := self._plain(own, ssrc)) is not None:
             return [plain]
+        out: list[bytes] = []
+        waiting = self.waiting
+        numbers = sorted(waiting)  # nearly sorted already, and then it costs next to nothing
         while numbers:
             begin = numbers[0] if self._next is None else min(self._next, numbers[0])
             taken = [n for n in numbers if n < begin + LONGEST]
             if not taken:  # nothing but losses up to here: they are the next packet's beginning
                 begin = numbers[0]
                 taken = [n for n in numbers if n < begin + LONGEST]
-            taken = _within_reach(taken, self._waiting)
-            out.append(self._packet(own, ssrc, begin, [(n, self._waiting[n]) for n in taken]))
+            taken = _within_reach(taken, waiting)
+            out.append(self._packet(own, ssrc, begin, [(n, waiting[n]) for n in taken]))
             numbers = numbers[len(taken) :]
             self._next = max(self._next or 0, taken[-1] + 1)
-        self._waiting.clear()
+        self._forget()
         self._since = None
         return out
 
-    def _plain(self, own: int, ssrc: int, numbers: list[int]) -> bytes | None:
+    def _plain(self, own: int, ssrc: int) -> bytes | None:
         """Return the one packet about numbers that came without a gap and soon after another, as nearly always."""
-        count = len(numbers)
-        if not 0 < count <= LONGEST or numbers[-1] - numbers[0] >= count or self._next not in {None, numbers[0]}:
+        runs, count = self._runs, self._count
+        if not runs or self._many or count > LONGEST or self._next not in {None, runs[0][0]}:
             return None
-        waiting = self._waiting
-        ticks = [round(waiting[number] / TICK_S) for number in numbers]
-        reference = int(waiting[numbers[0]] / TICK_S) // REFERENCE_TICKS
-        steps = list(map(sub, ticks, [reference * REFERENCE_TICKS, *ticks]))
-        if min(steps) < 0 or max(steps) > 0xFF:
-            return None
-        self._next = numbers[-1] + 1
-        self._waiting.clear()
+        reference = int(runs[0][2] / TICK_S) // REFERENCE_TICKS
+        before, deltas = reference * REFERENCE_TICKS, bytearray()
+        for _, size, at in runs:  # runs follow on one another: what does not is kept number by number
+            ticks = round(at / TICK_S)
+            if not 0 <= ticks - before <= 0xFF:
+                return None
+            deltas.append(ticks - before)
+            deltas += bytes(size - 1)
+            before = ticks
+        first = runs[0][0]
+        self._next = first + count
+        self._forget()
         self._since = None
-        told = (_SMALL << 13 | count).to_bytes(2, "big") + bytes(steps)
-        return self._write((own, ssrc), numbers[0], count, reference, told)
+        return self._write((own, ssrc), first, count, reference, (_SMALL << 13 | count).to_bytes(2, "big") + deltas)
 
     def _packet(self, own: int, ssrc: int, begin: int, taken: list[tuple[int, float]]) -> bytes:
         reference = int(taken[0][1] / TICK_S) // REFERENCE_TICKS

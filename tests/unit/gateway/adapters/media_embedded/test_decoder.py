@@ -16,7 +16,7 @@ def unit(codec: str) -> bytes:
     return bytes(packet)
 
 
-@pytest.mark.parametrize(("codec", "name"), [("H264", "h264"), ("VP8", "vp8")])
+@pytest.mark.parametrize(("codec", "name"), [(name, name.lower()) for name in ("H264", "VP8", "VP9", "AV1", "H265")])
 def test_a_key_frame_becomes_a_jpeg_with_its_figures(codec: str, name: str) -> None:
     look, jpeg = decoder.decode(name, unit(codec))
     assert (look.width, look.height, len(bytes.fromhex(look.thumb))) == (WIDTH, HEIGHT, 32 * 18)

@@ -65,7 +65,7 @@ class Inlet:
 
 @pytest.fixture
 async def inlet() -> Iterator[Inlet]:
-    hub = Hub(None, BatchedPath(), lambda _: None)  # type: ignore[arg-type] - nobody shakes hands here
+    hub = Hub(None, BatchedPath(), lambda _: None)  # None: nobody shakes hands here
     made = Inlet(hub)
     yield made
     hub.close("camera", EndReason.SHUTDOWN)

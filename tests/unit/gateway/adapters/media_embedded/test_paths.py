@@ -44,7 +44,7 @@ class Bench:
 
     def __init__(self, path: PacketPath, profile: bytes = GCM) -> None:
         self.path = path
-        self.hub = Hub(None, path, lambda _: None)  # type: ignore[arg-type] - nobody shakes hands here
+        self.hub = Hub(None, path, lambda _: None)  # None: nobody shakes hands here
         self.port = path.port("127.0.0.1", 0, lambda *_: None, lambda _: None)
         self.ears: dict[str, socket.socket] = {}
         length = PROFILES[profile][1] + PROFILES[profile][2]

@@ -3,8 +3,10 @@
 import ctypes
 import errno
 import os
+import shutil
 import socket
 import struct
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,16 @@ from gateway.adapters.media_embedded.compiled import build, library
 from gateway.adapters.media_embedded.compiled.build import CompiledError
 from gateway.adapters.media_embedded.compiled.library import ADDRESS, LEG, MAX_TAIL, PACKET, ROW, Library
 
-LIBRARY = Library(Path(os.environ["PACKETS"]) if "PACKETS" in os.environ else build.ensure(build.HERE))
+
+
+def own_library() -> Library:
+    """Load a copy: these tests use any numbers, and those of another test's sessions must not be among them."""
+    path = Path(os.environ["PACKETS"]) if "PACKETS" in os.environ else build.ensure(build.HERE)
+    with tempfile.TemporaryDirectory() as folder:
+        return Library(Path(shutil.copy(path, folder)))
+
+
+LIBRARY = own_library()
 KEYS = [(bytes(16), 1), (bytes(16), 2), (bytes(16), 3)]
 NUMBERS = st.one_of(st.integers(-3, 3), st.sampled_from([-(2**31), 2**31 - 1, 16383, 16384, 70]))
 TAIL = bytes(4)

@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.adapters.media_embedded.rules.assembly import AHEAD, WAIT_S, Assembler, Frame
+from gateway.adapters.media_embedded.rules.assembly import AHEAD, MAX_OCTETS, WAIT_S, Assembler, Frame
 from gateway.adapters.media_embedded.rules.h264 import START_CODE
 from gateway.adapters.media_embedded.rules.tapping import AUDIO, VIDEO, Record
 
@@ -95,6 +95,31 @@ def test_another_source_begins_at_its_key_frame_and_the_former_one_is_over() -> 
     assert assembler.feed(group(17)[0]) == []
 
 
+def test_a_picture_without_end_is_left_out_and_fills_no_memory() -> None:
+    assembler = Assembler(VIDEO)
+    octets = bytes([0x41]) + bytes(60_000)
+    endless = MAX_OCTETS // len(octets) + 100
+    frames = feed(assembler, group(10)[:3] + [
+        record(13 + n, octets, timestamp=11, marker=False) for n in range(endless)
+    ])  # fmt: skip
+    assert [frame.timestamp for frame in frames] == [10]
+    assert sum(len(part.payload) for part in assembler._parts) <= MAX_OCTETS
+    assert feed(assembler, group(13 + endless))[0].timestamp == 13 + endless
+
+
+def test_what_looks_like_a_key_frame_and_is_none_begins_nothing() -> None:
+    """VP9 tells in its descriptor that no other picture is needed, which is true of intra-only frames too."""
+    assembler = Assembler(VIDEO)
+    key, intra, delta = b"\x0c\x82", b"\x0c\x86", b"\x4c\x86"
+    frames = [
+        (1, intra, True), (2, delta, False), (3, key, True), (4, delta, False), (5, intra, True),
+        (6, b"\x48\x86", False),
+    ]  # fmt: skip
+    found = feed(assembler, [record(n, data, timestamp=n, key=key_, codec="vp9") for n, data, key_ in frames])
+    assert [(frame.timestamp, frame.key) for frame in found] == [(3, True), (4, False), (5, False)]
+    assert assembler.left_out == 3
+
+
 def test_sound_has_no_key_frames_and_goes_on_over_a_hole() -> None:
     assembler = Assembler(AUDIO)
     records = [record(n, b"opus", timestamp=n * 960, codec="opus") for n in (1, 2, 4, 5)]
@@ -103,9 +128,14 @@ def test_sound_has_no_key_frames_and_goes_on_over_a_hole() -> None:
     assert assembler.lost == 1
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.binary(max_size=4), st.booleans(), st.booleans()), max_size=60))
-def test_whatever_comes_it_never_fails_and_frames_keep_their_order(told: list[tuple[int, bytes, bool, bool]]) -> None:
+@given(
+    st.sampled_from(["h264", "h265", "vp8", "vp9", "av1", "other"]),
+    st.lists(st.tuples(st.integers(0, 40), st.binary(max_size=4), st.booleans(), st.booleans()), max_size=60),
+)
+def test_whatever_comes_it_never_fails_and_frames_keep_their_order(
+    codec: str, told: list[tuple[int, bytes, bool, bool]]
+) -> None:
     assembler = Assembler(VIDEO)
     for number, payload, marker, key in told:
-        assembler.feed(record(number, payload, timestamp=number // 3, marker=marker, key=key))
+        assembler.feed(record(number, payload, timestamp=number // 3, marker=marker, key=key, codec=codec))
     assembler.drain()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gateway.adapters.media_embedded.rules import gop as rule
 from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Media
+from gateway.adapters.media_embedded.rules.run import Run
 
 
 def media(number: int, frame: int, *, key: bool = False, marker: bool = False, generation: int = 1) -> Media:
@@ -106,20 +107,26 @@ def test_packets_taken_at_once_are_packets_taken_one_by_one(runs: list[int], los
     for frame, size in enumerate(runs, 1):
         run = [media(at + place, frame, marker=place == size - 1) for place in range(size)]
         at += size
-        if not together.extend(run, sum(len(packet.payload) for packet in run)):
+        if not together.extend(Run(run)):
             for packet in run:
                 together.add(packet)
         for packet in run:
             singly.add(packet)
-    assert vars(together) == vars(singly)
+    assert together.packets == singly.packets
+    assert (together.key_frame(), together.whole, together._bytes) == (singly.key_frame(), singly.whole, singly._bytes)
 
 
 def test_what_is_not_simply_more_of_the_group_is_not_taken_at_once() -> None:
     gop = Gop()
-    assert not gop.extend([media(1, 0)], 3), "there is no group"
+    assert not gop.extend(Run([media(1, 0)])), "there is no group"
     gop.add(media(5, 1, key=True, marker=True))
     gop.add(media(7, 2, marker=True))
-    assert not gop.extend([media(6, 2)], 3), "late"
-    assert not gop.extend([media(8, 3, generation=2)], 3), "another source"
-    assert not gop.extend([media(8, 3)], rule.MAX_BYTES), "too much"
-    assert numbers(gop) == [5, 7]
+    assert not gop.extend(Run([media(6, 2)])), "late"
+    assert not gop.extend(Run([media(8, 3, generation=2)])), "another source"
+    assert gop.extend(Run([media(8, 3)]))
+    assert not gop.extend(Run([media(8, 3)])), "it came already"
+    many = [media(9 + place, 4) for place in range(rule.MAX_PACKETS - 2)]
+    assert not gop.extend(Run(many)), "too many"
+    large = media(9, 4)._replace(payload=bytes(rule.MAX_BYTES))
+    assert not gop.extend(Run([large])), "too much"
+    assert numbers(gop) == [5, 7, 8]

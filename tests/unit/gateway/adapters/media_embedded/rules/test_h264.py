@@ -37,6 +37,14 @@ def test_real_pictures_and_their_key_frames() -> None:
     assert sum(keys) >= 2
 
 
+def test_parameter_sets_are_found_in_annex_b() -> None:
+    sps, pps, idr = b"\x67sps", b"\x68pps", b"\x65idr"
+    data = b"".join(start + unit for start, unit in zip((b"\0\0\0\1", b"\0\0\1"), (sps, pps), strict=True))
+    assert list(h264.units(data + b"\0\0\0\0\1" + idr + b"\0")) == [sps, pps, idr]
+    assert h264.parameter_sets(data + b"\0\0\1" + idr) == h264.START_CODE + sps + h264.START_CODE + pps
+    assert h264.parameter_sets(b"rubbish") == h264.parameter_sets(b"") == b""
+
+
 @pytest.mark.parametrize(
     ("payload", "key"),
     [

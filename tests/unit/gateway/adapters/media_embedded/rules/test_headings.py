@@ -64,3 +64,30 @@ def test_what_is_remembered_is_bounded() -> None:
     for ssrc in range(200, 200 + KEPT + MAX_LEARNED + 5):
         assert headings.read(packet(111, ssrc, rtp.extension_block({COUNTED: b"\0\7"}))) == ("audio", 7)
     assert len(headings._known) <= KEPT
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([96, 97, 111, 5]), st.integers(69, 73), BLOCKS), max_size=30),
+    st.integers(0, 0xFFFF),
+)
+def test_what_has_the_same_pattern_is_read_alike(script: list[tuple[int, int, bytes]], number: int) -> None:
+    headings, patterns = Headings(demux(), COUNTED), []
+    for payload_type, ssrc, block in script:
+        one = packet(payload_type, ssrc, block)
+        said = headings.read(one)
+        pattern = headings.pattern(one)
+        if pattern is None:
+            continue
+        assert (pattern[0], pattern[1] > 0) == (said[0], said[1] != NONE)
+        patterns.append((one, pattern))
+    for one, (track, at) in patterns:
+        block = one.block if not at else one.block[:at] + number.to_bytes(2, "big") + one.block[at + 2 :]
+        assert headings.read(one._replace(block=block)) == (track, number if at else NONE)
+
+
+def test_a_track_that_is_told_by_its_type_alone_has_no_pattern() -> None:
+    headings = Headings(demux(), COUNTED)
+    one, other = packet(111, 99, b""), packet(96, 70, b"")
+    assert (headings.read(one), headings.read(other)) == (("audio", NONE), ("main", NONE))
+    assert (headings.pattern(one), headings.pattern(other)) == (None, ("main", 0))
+    assert headings.pattern(packet(96, 70, b"unread")) is None

@@ -256,3 +256,28 @@ def test_roles_in_conflict_are_refused_by_both_sides() -> None:
     )
     (answer,) = sent(full.handle(stun.parse(claims), GATEWAY, 0.0))
     assert stun.parse(answer.data).error_code() == 487
+
+
+def test_checks_answered_elsewhere_are_as_good_as_heard() -> None:
+    one, other = LiteAgent(OURS, 0.0), LiteAgent(OURS, 0.0)
+    assert one.settled is None
+    for agent in (one, other):
+        agent.handle(check(), BROWSER, 1.0)
+    assert one.settled == (BROWSER, OURS)
+    other.handle(check(nominate=True, priority=7), BROWSER, 20.0)
+    one.checked(BROWSER, 20.0, 7, 20.0)
+    one.checked(ELSEWHERE, 40.0, 7, None)
+    assert vars(one) == vars(other)
+    assert one.tick(49.0) == []
+    assert one.tick(51.0) == [Lost(consent=True)]
+
+
+def test_during_a_restart_every_check_matters() -> None:
+    agent = LiteAgent(OURS, 0.0)
+    agent.handle(check(), BROWSER, 1.0)
+    agent.restart(Credentials("again", "r" * 22), 2.0)
+    assert agent.settled is None
+    agent.handle(check(local=agent.local), ELSEWHERE, 3.0)
+    agent.handle(check(local=agent.local), BROWSER, 7.0)
+    assert agent.settled is not None
+    assert agent.settled[1] == agent.local

@@ -9,6 +9,7 @@ from gateway.adapters.media_embedded.rules.ingest import Codec, Ingest
 from gateway.adapters.media_embedded.rules.pin import QUIET_S, STEADY
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.rtp import Packet
+from tests.unit.gateway.adapters.media_embedded.rules.test_rows import PACKETS, steady
 
 VP8, RTX = 96, 97
 KEY, DELTA = b"\x10\x00key", b"\x10\x01delta"
@@ -220,3 +221,36 @@ def test_batches_are_taken_as_packets_one_by_one(steps: list[tuple[int, int, boo
     assert whole.counters == singly.counters
     assert whole.report(9.0) == singly.report(9.0)
     assert whole.cadence.frames == singly.cadence.frames
+
+
+@given(st.lists(PACKETS, max_size=5), st.sampled_from(["video", "audio"]))
+def test_what_follows_on_is_taken_as_packet_by_packet(runs: list[list[tuple[int, bool, bytes]]], kind: str) -> None:
+    one, other = (Ingest(kind, {VP8: Codec("opus" if kind == "audio" else "av2", 90000)}, {}) for _ in range(2))
+    assert one.steady() is None
+    for track in (one, other):
+        track.receive(packet(65530), 1.0)
+    now = 1.0
+    for run in runs:
+        now += 0.04
+        said = one.steady()
+        assert said is not None
+        ssrc, last, payload_type, codec = said
+        assert one.follow(steady(run, last + 1), now) == (1, codec)
+        packets = [Packet(payload_type, marker, last + place & 0xFFFF, timestamp, ssrc, payload)
+                   for place, (timestamp, marker, payload) in enumerate(run, 1)]  # fmt: skip
+        assert [media.number for media in other.take(packets, now)] == [
+            last + place for place in range(1, len(run) + 1)
+        ]
+        assert state(one) == state(other)
+
+
+def state(track: Ingest) -> dict[str, object]:
+    apart = {"_unwrap", "_pin", "cadence", "meter", "_codecs", "_starts_key_frame"}
+    kept = {name: value for name, value in vars(track).items() if name not in apart}
+    return kept | {"cadence": vars(track.cadence), "last": track._unwrap.last, "pin": vars(track._pin)}
+
+
+def test_loudness_is_read_packet_by_packet() -> None:
+    track = Ingest("audio", {VP8: Codec("opus", 48000)}, {}, level_extension=4)
+    track.receive(packet(1), 0.0)
+    assert track.steady() is None

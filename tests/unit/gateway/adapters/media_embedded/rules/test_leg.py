@@ -12,7 +12,7 @@ from gateway.adapters.media_embedded.rules import rtp, vp8
 from gateway.adapters.media_embedded.rules.gop import Gop
 from gateway.adapters.media_embedded.rules.ingest import Media
 from gateway.adapters.media_embedded.rules.leg import Leg, Plan
-from gateway.adapters.media_embedded.rules.repair import Rtx
+from gateway.adapters.media_embedded.rules.repair import TWICE_FROM, Rtx
 from gateway.adapters.media_embedded.rules.ring import Sent
 from gateway.adapters.media_embedded.rules.rtcp import SenderInfo
 from gateway.adapters.media_embedded.rules.run import Run
@@ -195,6 +195,26 @@ def test_nacks_are_answered_by_rtx_where_it_was_agreed() -> None:
     assert (second.marker, second.extensions[4]) == (original.marker, b"0")
     assert [p.extensions[3] for p in (original, first, second)] == [b"\0\1", b"\0\2", b"\0\3"]
     assert transport.next == 4
+
+
+def test_a_repetition_goes_out_twice_on_a_line_that_loses_much_and_the_share_holds_for_both() -> None:
+    leg, gop = Leg(replace(plan(), rtx=Rtx(99, {106: 107}, 5)), "viewer", None), Gop()
+    for number in range(1, 9):
+        gop.add(media(number, key=number == 1))
+        leg.take(Run([media(number, key=number == 1)]), gop, 1, 0.0)
+    while leg.catching_up:
+        leg.due(gop, 0.0)
+
+    def repeated(sequence: int, lost: float | None) -> list[int]:
+        return [number for _, sent in leg.resend((sequence,), 0.02, 1.0, lost=lost) for number, _, _ in sent]
+
+    assert repeated(65000, None) == [5]
+    assert repeated(65001, TWICE_FROM / 2) == [6]
+    assert repeated(65002, TWICE_FROM) == [7, 8]
+    leg._allowance._left = 1
+    assert repeated(65003, 0.1) == [9], "both count towards what a leg repeats at most"
+    assert repeated(65004, 0.1) == []
+    assert leg.dropped == {"nack_too_many": 1}
 
 
 def test_a_fresh_join_is_repeated_for_a_while() -> None:

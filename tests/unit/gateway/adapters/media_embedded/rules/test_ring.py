@@ -67,3 +67,11 @@ def test_holes_bear_the_head_before_them_and_old_runs_are_forgotten() -> None:
     assert (ring.get(101), ring.get(102), ring.get(104)) == (None, None, (104, b"h7", b"4"))
     assert [sent[0] for sent in ring.since(0)] == [104, 109, 110, 111]
     assert ring.holes(104, 110) == [(number, b"h7") for number in range(105, 109)]
+
+
+def test_what_is_too_old_is_gone_though_its_slot_was_never_used_again() -> None:
+    ring = Ring(8, made)
+    for number in (1, 2, 3, 4, 5, 6, 7, 8, 10):  # 9 was lost: its slot still bears 1
+        assert ring.put((number, b"head", b"%d" % number))
+    assert ring.get(1) is None
+    assert [sent[0] for sent in ring.since(0)] == [3, 4, 5, 6, 7, 8, 10]

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.adapters.media_embedded.rules.ingest import Media
-from gateway.adapters.media_embedded.rules.run import SPAN, Run
+from gateway.adapters.media_embedded.rules.run import SPAN, Run, SteadyRun
+from tests.unit.gateway.adapters.media_embedded.rules.test_rows import PACKETS, newest_of, steady
 
 
 def media(number: int, *, codec: str = "vp8", generation: int = 1, payload: bytes = b"x", timestamp: int = 0) -> Media:
@@ -45,3 +46,18 @@ def readable(payload: bytes) -> bool:
             return False
         length += 2 if payload[2] & 0x80 else 1
     return len(payload) >= length
+
+
+@given(PACKETS)
+def test_a_run_of_rows_is_the_run_of_their_packets(packets: list[tuple[int, bool, bytes]]) -> None:
+    made = [
+        Media(3, number, "vp8", marker, timestamp, payload, False, 5.0)
+        for number, (timestamp, marker, payload) in enumerate(packets, 7)
+    ]
+    one, other = SteadyRun(steady(packets), (3, "vp8"), 5.0), Run(made)
+    assert one.newest == newest_of(packets)
+    names = ("plain", "keyed", "kind", "loudness", "count", "octets", "first_number", "last_number", "newest", "marked",
+             "last_payload", "lengths", "stamps", "at")  # fmt: skip
+    assert [getattr(one, name) for name in names] == [getattr(other, name) for name in names]
+    assert (list(one.packets), list(one.rows)) == (list(other.packets), list(other.rows))
+    assert one.moved((3, 1)) == other.moved((3, 1))

@@ -127,3 +127,18 @@ def test_rubbish_is_refused_or_small(data: bytes) -> None:
 def test_what_does_not_fit_is_refused(tail: bytes) -> None:
     with pytest.raises(MalformedError):
         rule.parse(struct.pack("!IIHHI", 1, 2, 0, 9, 0) + tail)
+
+
+@given(st.integers(0, 0xFFFF), st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), max_size=60))
+def test_numbers_noted_together_are_numbers_noted_one_by_one(first: int, runs: list[tuple[int, int]]) -> None:
+    one, other = Arrivals(), Arrivals()
+    now, number = 5.0, first
+    for gap, count in runs:
+        now += 0.01
+        number += gap - 1  # some came before
+        one.add_run(number & 0xFFFF, count, now)
+        for place in range(count):
+            other.add(number + place & 0xFFFF, now)
+        number += count
+        assert (one.waiting, one._since, one._unwrap.last) == (other.waiting, other._since, other._unwrap.last)
+    assert one.build(1, 2) == other.build(1, 2)
