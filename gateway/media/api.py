@@ -15,6 +15,7 @@ from gateway.media.cameras_api import publisher_routes
 from gateway.media.cameras_api import routes as camera_routes
 from gateway.media.ice_servers import IceServer, link_headers
 from gateway.media.service import MediaService, Session
+from gateway.media.snapshot_api import posting
 from gateway.ports.media import SessionAnswer
 from gateway.web.media_tokens import MediaDirection
 from gateway.web.problems import of_error, problem
@@ -68,6 +69,7 @@ def routes(service: MediaService, ice_servers: Sequence[IceServer] = ()) -> APIR
     def told(session_id: str) -> list[str]:
         return link_headers(ice_servers, session_id, service.now())
 
+    router.include_router(posting(service.snapshots, MediaRoute, bearer))  # before sessions: their names are ids
     router.include_router(_endpoint(service, "/whip", MediaDirection.PUBLISH, service.publish_offer, told))
     router.include_router(_endpoint(service, "/whep", MediaDirection.PLAY, service.play_offer, told))
     router.include_router(camera_routes(service))

@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 from gateway.media.machine import Trouble
 from gateway.media.needs import KnownCamera
 from gateway.media.service import MediaService
+from gateway.media.snapshot_api import WATCHERS, SnapshotView, showing, snapshot_view
 from gateway.ports.media import StreamState, StreamStats
-from gateway.web.auth import EVERYBODY, Caller, Role, require
+from gateway.web.auth import EVERYBODY, Caller, require
 from gateway.web.journal import name_watched
 from protocols.command import HopTiming
 from protocols.health import Verdict
@@ -21,7 +22,6 @@ from protocols.sharing import Share
 STILL_WITHIN_S = 5.0
 WIDTH_STEP = 80
 """Widths are rounded up to these, so that clients of all sizes share decoded pictures."""
-WATCHERS = (Role.CALLER, Role.DISPATCHER, Role.DUTY_OFFICER, Role.OPERATIONS)
 
 
 class Picture(BaseModel):
@@ -34,7 +34,10 @@ class Picture(BaseModel):
 
 
 class StreamView(BaseModel):
-    """The stream here. `trouble` says why a wanted stream does not come; `since` dates its state or trouble."""
+    """The stream here. `trouble` says why a wanted stream does not come; `since` dates its state or trouble.
+
+    `snapshot`: a still that its owner posts in its place, because no media passes.
+    """
 
     state: StreamState
     viewers: int
@@ -42,6 +45,7 @@ class StreamView(BaseModel):
     frame_rate: float
     trouble: Trouble | None
     since: datetime | None = None
+    snapshot: SnapshotView | None = None
 
 
 class CameraView(BaseModel):
@@ -111,6 +115,7 @@ def routes(service: MediaService) -> APIRouter:
         base = str(request.base_url).rstrip("/")
         return PlayView(whep_url=f"{base}{granted.path}", token=granted.token, expires_at=granted.expires_at)
 
+    showing(service.snapshots, api)
     return _pictures(service, api)
 
 
@@ -180,6 +185,7 @@ def _stream_view(service: MediaService, stream: str, stats: StreamStats | None) 
         frame_rate=round(stats.frame_rate, 1) if stats is not None else 0.0,
         trouble=service.trouble(stream),
         since=service.since(stream),
+        snapshot=snapshot_view(service.snapshots.get(stream)),
     )
 
 

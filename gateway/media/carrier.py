@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -71,6 +71,10 @@ class Carrier:
         """Return the standing session of a stream."""
         relay = self._relays.get(stream)
         return relay.session_id if relay is not None else None
+
+    def leases(self) -> Iterator[tuple[str, Relay]]:
+        """Yield the streams that are leased, with their machines."""
+        return ((stream, relay) for stream, relay in tuple(self._relays.items()) if not relay.over)
 
     def holds(self, stream: str) -> bool:
         """Tell whether a lease of the stream runs."""

@@ -13,8 +13,8 @@ MOST = 3
 HYSTERESIS_S = 1.0
 SILENCE_S = 3.0
 """Who has said nothing for this long gives the place back."""
-SPEECH = 0.2
-"""Level (0 silence, 1 full scale, see `StreamStats.audio_level`) below which nobody speaks."""
+SPEECH = 0.01
+"""Level (0 silence, 1 full scale, see `StreamStats.audio_level`) below which nobody speaks: -40 dBov."""
 
 
 @dataclass(frozen=True, slots=True)

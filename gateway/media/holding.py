@@ -1,5 +1,6 @@
 """The media room as other rooms see it: each holds streams in its own kind of demand."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,14 @@ class Holding:
     def publish_pass(self, stream: str, holder: str, life: timedelta | None = None) -> "Pass":
         """Let `holder` publish a stream."""
         return self._media.publish_pass(stream, holder, life)
+
+    def converse(self, key: str, voices: Sequence[str]) -> None:
+        """Tell consoles from now on who of these speaks, until `part`."""
+        self._media.floors.converse(key, voices)
+
+    def part(self, key: str) -> None:
+        """End what `converse` began; an unknown key is ignored."""
+        self._media.floors.part(key)
 
     def keep_pulled(self, stream: str, whep_url: str, token: str) -> None:
         """Fetch a stream from another gateway, again and again, until `drop_pulled`."""

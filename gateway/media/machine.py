@@ -343,6 +343,16 @@ class Relay:
         return self.phase is RelayPhase.OFF
 
     @property
+    def address(self) -> tuple[str, str]:
+        """Where the tier above takes the stream, and the token that opens it."""
+        return self._whip_url, self._token
+
+    @property
+    def failing(self) -> bool:
+        """Tell whether no session stands and making one has failed."""
+        return self.phase in {RelayPhase.IDLE, RelayPhase.CONNECTING} and self._attempt > 0
+
+    @property
     def deadline(self) -> float | None:
         """Monotonic time of the next `tick`, or None."""
         if self.phase is RelayPhase.OFF or self._over:

@@ -1,6 +1,7 @@
 """What the media room needs of others; `gateway.app` supplies it."""
 
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from gateway.events import EventBus
 from gateway.metrics import Metrics
 from gateway.ports.media import MediaEngine
+from gateway.ports.store import Store
 from gateway.web.media_tokens import MediaTokens
 from protocols.aio.clock import Clock
 from protocols.command import Reply
@@ -131,3 +133,6 @@ class MediaNeeds:
     clock: Clock
     bus: EventBus
     metrics: Metrics
+    store: Store
+    trust: Callable[[], ssl.SSLContext | None] = lambda: None
+    """Trust for requests to the tier above; None where it is reached without TLS."""

@@ -1,7 +1,7 @@
 """Drives demands and relays: asks next hops, keeps sessions in mind, follows the engine's events.
 
-All methods are called in the gateway's loop. Nothing here is stored: a gateway that restarts has no sessions, its
-viewers come again, and the tier above renews its leases within 20 s.
+All methods are called in the gateway's loop. Of all this only who is muted is stored (`mutes.py`): a gateway that
+restarts has no sessions, its viewers come again, and the tier above renews its leases within 20 s.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from gateway.events import CameraChanged, LinkChanged, MediaRestarted, Overflowe
 from gateway.media.asking import Answered, Asker
 from gateway.media.carrier import Carrier
 from gateway.media.chains import Chains, Stage, traceparent
+from gateway.media.floors import Floors
 from gateway.media.holding import Holding
 from gateway.media.judging import Judging
 from gateway.media.layers import MAIN_ONLY
@@ -33,6 +34,7 @@ from gateway.media.machine import (
     Trouble,
 )
 from gateway.media.needs import KnownCamera, MediaNeeds
+from gateway.media.snapshots import Snapshots
 from gateway.media.walls import Walls
 from gateway.ports.media import (
     EndReason,
@@ -129,14 +131,21 @@ class MediaService:
         self.pulls = carry("pull", needs.engine.pull, needs.engine)
         self.judging = Judging(needs.engine.still, self._foreign, self._changed, needs.clock)
         self.walls = Walls(self, needs.engine, needs.clock, needs.bus)
+        self.floors = Floors(self, needs.clock, needs.bus, needs.metrics, needs.store)
         self.asker = Asker(needs, node=node, base_url=base_url, pulled=self.pulls.holds)
+        self.snapshots = Snapshots(
+            needs, wanted=self._is_wanted, state=self.state, hop=self.asker.hop, relays=self.relays
+        )
 
     async def __aenter__(self) -> Self:
         self._supervisor.start("engine events", self._follow_engine)
         self._supervisor.start("links", self._follow_links)
         self._supervisor.start("verdicts", self._follow_pictures)
         self._supervisor.start("judging", self.judging.run)
+        self._supervisor.start("floors", self.floors.run)
+        self._supervisor.start("mutes", self.floors.mutes.run)
         self._supervisor.start("timer", self._keep_time)
+        self._supervisor.start("snapshots", self.snapshots.run)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -175,6 +184,10 @@ class MediaService:
         demand = self._demands.get(stream)
         return demand.trouble if demand is not None else None
 
+    def _is_wanted(self, stream: str) -> bool:
+        demand = self._demands.get(stream)
+        return demand is not None and demand.wanted
+
     def since(self, stream: str) -> datetime | None:
         """Return since when the stream has been in its present state or trouble, None where nothing changed yet."""
         return self._since.get(stream)
@@ -187,6 +200,11 @@ class MediaService:
     def state(self, stream: str) -> StreamState:
         """Return the stream's state in the engine."""
         return self._states.get(stream, StreamState.ABSENT)
+
+    def stands(self, stream: str) -> bool:
+        """Tell whether a stream is an announced camera's, is here, or is fetched from another gateway."""
+        here = self.state(stream) is not StreamState.ABSENT
+        return here or self._ways.owner(stream) is not None or self.pulls.holds(stream)
 
     async def still(
         self, stream: str, *, newer_than: float | None = None, timeout_s: float = 3.0, width: int = 0
@@ -433,6 +451,8 @@ class MediaService:
             self._states.pop(event.stream, None)
         else:
             self._states[event.stream] = event.state
+        if event.state is StreamState.LIVE:
+            self.snapshots.live(event.stream)
         if event.first_frame_s is not None:
             self._metrics.observe("media_time_to_first_frame_seconds", event.first_frame_s)
         for stage in _stages(event):
@@ -529,6 +549,7 @@ class MediaService:
     def _forget(self, session_id: str) -> None:
         session = self._sessions.pop(session_id, None)
         self.walls.forget(session_id)
+        self.floors.part(session_id)
         if session is not None:
             self.release(session.stream, session_id)
 
@@ -540,6 +561,7 @@ class MediaService:
 
     def _dialled(self, kind: str, outcome: str) -> None:
         self._metrics.count("media_dials_total", kind=kind, outcome=outcome)
+        self._wake.set()  # one that failed has a time at which it is due again
 
     def _spawn(self, name: str, work: Work) -> None:
         self._works += 1

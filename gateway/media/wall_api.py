@@ -23,9 +23,11 @@ from gateway.media.api import (
     text_of,
     trickled,
 )
-from gateway.media.cameras_api import WATCHERS
+from gateway.media.floor_api import FloorView, FloorWish, floor_view
+from gateway.media.floor_api import routes as floor_routes
 from gateway.media.ice_servers import IceServer, link_headers
 from gateway.media.service import MediaService, Session
+from gateway.media.snapshot_api import WATCHERS
 from gateway.media.wall import MAX_SLOTS, SlotState
 from gateway.ports.media import Layer, Showing, Slot
 from gateway.web.auth import Authenticator, Caller, require
@@ -81,6 +83,7 @@ def routes(service: MediaService, ice_servers: Sequence[IceServer] = ()) -> APIR
     router.include_router(_passes(service))
     router.include_router(_sessions(service, ice_servers))
     router.include_router(_slots(service))
+    router.include_router(floor_routes(service))
     return router
 
 
@@ -103,6 +106,7 @@ def _sessions(service: MediaService, ice_servers: Sequence[IceServer]) -> APIRou
     @router.options("", operation_id="wall_options")
     @router.options("/{session_id}", operation_id="wall_session_options")
     @router.options("/{session_id}/slots", operation_id="wall_slots_options")
+    @router.options("/{session_id}/floor", operation_id="wall_floor_options")
     async def options() -> Response:
         return Response(status_code=204, headers=OFFERED)
 
@@ -147,6 +151,16 @@ def _slots(service: MediaService) -> APIRouter:
         fresh = await service.walls.assign(session.session_id, slots)
         name_watched(request, service.walls.holder(session_id) or "", sorted(fresh))
         return _list(service.walls.states(session_id))
+
+    @router.put("/{session_id}/floor", operation_id="wall_floor")
+    async def floor(request: Request, session_id: str, wish: FloorWish) -> FloorView:
+        """Hear those who speak, of these streams, in the first sound slots; the event `floor.changed` says who does."""
+        session = await _session(request, service, session_id)
+        for stream in wish.voices:
+            if not service.asker.is_own(stream):
+                service.camera(stream)
+        await service.floors.listen(session.session_id, wish.voices, wish.own, wish.places)
+        return floor_view(service, session_id)
 
     @router.get("/{session_id}/slots", operation_id="wall_slots")
     async def slots(request: Request, session_id: str) -> SlotList:

@@ -352,8 +352,8 @@ class MediaEngine(Protocol):
     async def record(self, stream: str, path: Path, *, layer: Layer = Layer.MAIN) -> str:
         """Record a stream into new files beside `path`; returns the recording's name.
 
-        `path` without its suffix is the stem: the first part is `stem.mp4` (fragmented MP4: H.264, Opus) or `stem.mkv`
-        (Matroska: VP8, Opus), further ones `stem.2.mp4` and so on. A new part begins where the codec or the parameters
+        `path` without its suffix is the stem: the first part is `stem.mp4` (fragmented MP4) or, for VP8, `stem.mkv`
+        (Matroska), further ones `stem.2.mp4` and so on. A new part begins where the codec or the parameters
         of the picture change, where sound joins that was not there, and after the death of the recording process.
 
         It begins at the kept group of pictures, or when the stream comes; it goes on over changes and gaps of the
@@ -378,8 +378,11 @@ class MediaEngine(Protocol):
         """End a session; ending an unknown one raises NotFoundError."""
         ...
 
-    async def relay(self, stream: str, whip_url: str, token: str) -> str:
-        """Publish `stream` to another gateway; returns the session id once connected. Raises LinkError."""
+    async def relay(self, stream: str, whip_url: str, token: str, *, near: bool = False) -> str:
+        """Publish `stream` to another gateway; returns the session id once connected. Raises LinkError.
+
+        `near`: to another replica of this gateway. That is no relay in the figures, and no line that is thin.
+        """
         ...
 
     async def carry(self, session_id: str, layers: frozenset[Layer]) -> None:

@@ -1,6 +1,6 @@
 """Every engine behind the `media` port, one after the other."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from gateway.adapters.media_embedded.backends import BACKENDS
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.ports.media import MediaEngine
+from tests.support import passed_on
 from tests.support.janus_stage import inside, janus_engine
 
 PAIR = "pair"
@@ -26,3 +27,10 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         made.workers, made.legs_per_worker = 2, 0
     async with made:
         yield made
+
+
+@pytest.fixture
+def all_codecs() -> Iterator[None]:
+    """Publishers may offer VP9, AV1 and H.265 too."""
+    with passed_on.taught():
+        yield

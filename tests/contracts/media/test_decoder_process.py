@@ -103,3 +103,29 @@ async def test_who_waits_while_it_is_closed_is_told() -> None:
     for one in waiting:
         with pytest.raises(BadMediaError, match="closed"):
             await one
+
+
+async def test_the_next_picture_is_fetched_while_one_is_decoded_and_no_more_than_that() -> None:
+    decoder, fetched = Stills(), list[str]()
+
+    def noting(name: str) -> stills.Fetch:
+        async def fetch() -> tuple[str, bytes]:
+            fetched.append(name)
+            return "h264", unit()
+
+        return fetch
+
+    try:
+        await decoder.decode(bring(unit()))
+        assert decoder._process is not None
+        os.kill(decoder._process.pid, signal.SIGSTOP)
+        asked = [asyncio.ensure_future(decoder.decode(noting(name))) for name in ("first", "next", "later")]
+        await until(lambda: len(fetched) == 2)
+        assert fetched == ["first", "next"], "what is fetched too early is old when its turn comes"
+        assert not asked[0].done()
+        os.kill(decoder._process.pid, signal.SIGCONT)
+        assert all(picture.jpeg for picture in await asyncio.gather(*asked))
+        assert fetched == ["first", "next", "later"]
+        assert decoder.started == 1
+    finally:
+        await decoder.close()

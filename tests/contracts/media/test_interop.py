@@ -11,11 +11,11 @@ import pytest
 from playwright.async_api import async_playwright
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
+from gateway.bench.chromium import CHROMIUM, FLAGS, MARK
 from gateway.ports.media import MediaEngine
 from tests.support.engine_front import TOKEN, EngineFront
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
-from tests.support.screen import CHROMIUM, FLAGS, MARK
 
 ROOM = "320623/room"
 INTEROP = Path(__file__).resolve().parents[2] / "support" / "interop"

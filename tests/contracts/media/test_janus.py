@@ -3,6 +3,7 @@
 The outer test runs the others in a network namespace of their own, for Janus takes no part in loopback media.
 """
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -26,7 +27,7 @@ from gateway.ports.media import (
 )
 from protocols.errors import BadMediaError, LinkError, NeedsError, NotFoundError, WrongMomentError
 from tests.support.engine_front import TOKEN, EngineFront
-from tests.support.janus_stage import ADDRESS, inside, missing, namespaced
+from tests.support.janus_stage import ADDRESS, inside, janus_engine, missing, namespaced
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
 
@@ -178,3 +179,47 @@ async def test_a_janus_that_runs_elsewhere_is_met_by_its_address(tmp_path: Path)
             await until(lambda: not back(engine))
             with pytest.raises(LinkError, match="away"):
                 await publisher(whip(engine, ROOM)).__aenter__()
+
+
+@within
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_a_chain_of_three_goes_through_janus_at_every_gateway(
+    engine: JanusMediaEngine, tmp_path: Path, codec: str
+) -> None:
+    """Three Januses, a relay by WHIP between each two: what comes out at the end is what the county sent."""
+    relays = []
+    async with (
+        janus_engine(tmp_path / "city") as city,
+        janus_engine(tmp_path / "province") as province,
+        EngineFront(city) as at_city,
+        EngineFront(province) as at_province,
+        publisher(whip(engine, ROOM), "320623", codec, audio=True),
+        viewer(whep(province, ROOM), audio=True) as seen,
+    ):
+        for lower in (engine, city):  # so that the relay of each knows what it will carry
+            await lower.still(ROOM, timeout_s=20)
+            up = await lower.relay(ROOM, (at_city if lower is engine else at_province).whip(ROOM), TOKEN)
+            relays.append((lower, up))
+        await seen.sees("320623", 10)
+        await seen.hears()
+        assert (await province.stats()).streams[0].codec == codec.lower()
+        for lower, up in relays:
+            await lower.end(up)
+
+
+@within
+async def test_a_relay_that_janus_took_for_another_codec_is_ended_so_that_it_is_made_anew(
+    engine: JanusMediaEngine, tmp_path: Path
+) -> None:
+    """Dialled before its source was there it offered H.264 first, and Janus takes one codec: then VP8 came."""
+    events = engine.events()
+    async with janus_engine(tmp_path / "city") as city, EngineFront(city) as at_city:
+        first = await engine.relay(ROOM, at_city.whip(ROOM), TOKEN)
+        async with publisher(whip(engine, ROOM), "320623", "VP8"), viewer(whep(city, ROOM)) as seen:
+            async with asyncio.timeout(30):
+                async for event in events:
+                    if isinstance(event, SessionEnded) and event.session_id == first:
+                        break
+            assert event.reason is EndReason.REFUSED
+            await engine.relay(ROOM, at_city.whip(ROOM), TOKEN)
+            await seen.sees("320623", 5)

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.parametrize("engine", ["compiled"], indirect=True)  # n
 ROOM = "320623/room"
 
 
-@pytest.mark.parametrize("codec", ["H264", "VP8"])
+@pytest.mark.parametrize("codec", ["H264", "VP8", "VP9", "AV1", "H265"])
+@pytest.mark.usefixtures("all_codecs")
 async def test_a_still_shows_what_the_camera_sees(engine: MediaEngine, codec: str) -> None:
     async with publisher(whip(engine, ROOM), "320623", codec):
         still = await engine.still(ROOM, timeout_s=10)

@@ -8,11 +8,11 @@ import pytest
 from playwright.async_api import async_playwright
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
+from gateway.bench.chromium import CHROMIUM, FLAGS, MARK
 from gateway.ports.media import MediaEngine
 from tests.support.engine_front import TOKEN, EngineFront
 from tests.support.peers import publisher, viewer
 from tests.support.posts import whep, whip
-from tests.support.screen import CHROMIUM, FLAGS, MARK
 from tests.support.tcp_bridge import by_tcp, without_udp
 
 ROOM = "320623/room"

@@ -229,6 +229,14 @@ async def _bound(hung: Wall, bitrate: int) -> None:
     await transport._send_rtp(rtcp.receiver_report(rtcp.ReceiverInfo(1, ())) + rtcp.estimate(1, [1], bitrate))
 
 
+async def _both_layers(engine: EmbeddedMediaEngine) -> None:
+    """Wait until every camera has been heard with both its layers."""
+    deadline = time.monotonic() + 20
+    while any(stream.layers != (Layer.MAIN, Layer.THUMB) for stream in (await engine.stats()).streams):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
 async def test_a_thin_line_is_shared_by_priority(engine: EmbeddedMediaEngine) -> None:
     """Two cameras of two layers each: the stage keeps its main picture as long as one fits, the other gives way."""
     async with AsyncExitStack() as stack:
@@ -242,8 +250,7 @@ async def test_a_thin_line_is_shared_by_priority(engine: EmbeddedMediaEngine) ->
         await hung.show(0, room(CODES[0]), priority=0, kind="audio")
         for place in (0, 1):
             await hung.says(place, Showing.MAIN)
-        rates = (await engine.stats()).streams
-        assert all(stream.layers == (Layer.MAIN, Layer.THUMB) for stream in rates)
+        await _both_layers(engine)
         for bitrate, stage, other in [
             (100_000, Showing.SAVED, Showing.SAVED),
             (40_000_000, Showing.MAIN, Showing.MAIN),

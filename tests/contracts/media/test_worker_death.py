@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
+from gateway.adapters.media_embedded.lineage import BEFORE_OTHERS
 from gateway.ports.media import EndReason, EngineRestarted, SessionEnded
 from protocols.errors import ConfigError
 from tests.support.house import ROOT
@@ -20,6 +22,15 @@ from tests.support.posts import whep, whip
 once = pytest.mark.parametrize("engine", ["compiled"], indirect=True)  # no matter of the packet path
 
 ROOM = "320623/room"
+
+
+@once
+async def test_pictures_go_before_whoever_computes(engine: EmbeddedMediaEngine) -> None:
+    pid = engine.worker_pid
+    assert pid is not None
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    allowed = os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_NICE)[0] >= 20 - BEFORE_OTHERS
+    assert os.getpriority(os.PRIO_PROCESS, pid) == (BEFORE_OTHERS if allowed else own)
 
 
 @once

@@ -20,6 +20,7 @@ from gateway.web.media_tokens import MediaDirection, MediaTokens
 from protocols.aio.clock import ManualClock
 from protocols.errors import LinkError, NotAuthenticatedError
 from protocols.health import CameraHealth, Verdict
+from tests.support.databases import unopened
 from tests.support.engines import PaperEngine
 from tests.support.rooms import Commands, Ways
 
@@ -67,7 +68,7 @@ async def site():
     clock, engine = ManualClock(), PaperEngine()
     tokens = MediaTokens(Ed25519PrivateKey.generate(), "320600")
     ways = Ways.city(("320612",))
-    needs = MediaNeeds(engine, ways, Commands("320600", clock), tokens, clock, EventBus(), Metrics())
+    needs = MediaNeeds(engine, ways, Commands("320600", clock), tokens, clock, EventBus(), Metrics(), unopened(clock))
     async with MediaService(needs, node="320600", base_url=lambda: "http://city") as media:
         made = build_site(
             Site(

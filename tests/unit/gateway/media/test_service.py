@@ -18,6 +18,7 @@ from protocols.command import Command, MediaPublish, MediaUnpublish
 from protocols.errors import ExpiredError, NotFoundError, RefusedError
 from protocols.health import LinkStatus
 from protocols.sharing import Share
+from tests.support.databases import unopened
 from tests.support.engines import PaperEngine
 from tests.support.rooms import Commands, OneLink, Ways, until
 
@@ -34,7 +35,7 @@ class Gateway:
         self.commands = Commands(ways.here, clock)
         self.tokens = MediaTokens(Ed25519PrivateKey.generate(), ways.here)
         self.bus = EventBus()
-        needs = MediaNeeds(self.engine, ways, self.commands, self.tokens, clock, self.bus, Metrics())
+        needs = MediaNeeds(self.engine, ways, self.commands, self.tokens, clock, self.bus, Metrics(), unopened(clock))
         self.media = MediaService(needs, node=ways.here, base_url=lambda: f"http://{ways.here}", chance=lambda: 0.5)
         self.published: list[MediaPublish] = []
         self.given_back: list[str] = []
@@ -373,3 +374,17 @@ async def test_a_camera_that_is_not_shown_upward_crosses_no_link(two, enforced_b
     assert two.city.engine.of(SessionKind.RELAY) == []
     await two.city.view()
     await until(lambda: two.city.published)
+
+
+async def test_a_relay_that_could_not_be_made_is_dialled_again_when_its_pause_is_over(city):
+    city.engine.reachable = False
+    until_ = city.clock.now() + timedelta(seconds=60)
+    args = MediaPublish(stream=STREAM, whip_url="http://province/whip/x", token="t", until=until_)
+    command = Command(
+        command_id=new_ulid(city.clock), name="media.publish", target="320600", origin="320000",
+        deadline=until_, args=args.model_dump(mode="json"),
+    )  # fmt: skip
+    await city.media.on_publish(command)
+    await until(lambda: city.engine.dialled)
+    await city.pass_time(8)  # with nothing else happening
+    assert len(city.engine.dialled) >= 3

@@ -20,6 +20,7 @@ from gateway.web.journal import AuditEntry
 from gateway.web.media_tokens import MediaTokens
 from protocols.aio.clock import ManualClock
 from protocols.errors import NotAuthenticatedError
+from tests.support.databases import unopened
 from tests.support.engines import PaperEngine
 from tests.support.rooms import Commands, Ways, until
 
@@ -48,7 +49,9 @@ class City:
         self.ways = Ways.city(("320612", "320623"))
         self.commands = Commands("320600", self.clock)
         tokens = MediaTokens(Ed25519PrivateKey.generate(), "320600")
-        needs = MediaNeeds(self.engine, self.ways, self.commands, tokens, self.clock, self.bus, Metrics())
+        needs = MediaNeeds(
+            self.engine, self.ways, self.commands, tokens, self.clock, self.bus, Metrics(), unopened(self.clock)
+        )
         self.media = MediaService(needs, node="320600", base_url=lambda: "http://city")
         self.told: list[WallSlotChanged] = []
         self.bus.listen(WallSlotChanged, self.told.append)
