@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.rollcall.ledger import BEFORE
 from gateway.rollcall.records import RollCall
-from gateway.rollcall.rules.profiles import Profile
+from gateway.rollcall.rules.profiles import Order, Profile
 from gateway.rollcall.service import PAGE, Planned, RollCallService
 from gateway.rollcall.verdicts import Change
 from gateway.rollcall.views import RollCallView, view
@@ -36,6 +36,7 @@ class StartBody(BaseModel):
 
     `count` draws so many by lot. `through`: `straight` asks the counties from here, `lanes` has the gateways between
     ask theirs at the same time; `auto` takes lanes for scored calls of several counties. `excused`: code and reason.
+    `order`: another than the profile's; `rainfall` takes what alarms and warnings tell when the call is planned.
     """
 
     kind: Annotated[RollCallKind, AfterValidator(_plannable)] = RollCallKind.DAILY
@@ -46,6 +47,7 @@ class StartBody(BaseModel):
     drill: bool = False
     count: int | None = Field(default=None, ge=1, le=4000)
     through: Literal["auto", "straight", "lanes"] = "auto"
+    order: Order | None = None
     excused: dict[CentreCode, Why] = Field(default_factory=dict, max_length=4000)
 
 

@@ -7,6 +7,7 @@ this one was. One thing happens at a time: people's deeds, ends of rounds and th
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import fields
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -14,14 +15,15 @@ from typing import Final
 from gateway.rollcall import phrases
 from gateway.rollcall.ledger import Ledger
 from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.pace import Pace
 from gateway.rollcall.records import PointRecord, RollCall
-from gateway.rollcall.rules import holds
+from gateway.rollcall.rules import holds, steps
 from gateway.rollcall.rules import session as rules
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.rules.score import score
 from gateway.rollcall.rules.session import Seat, Session
 from gateway.rollcall.rules.verdict import at_the_end
-from gateway.rollcall.runner import UNDER_WAY, PointRunner, Tools
+from gateway.rollcall.runner import GATHER_S, UNDER_WAY, PointRunner, Tools
 from gateway.rollcall.side import Side
 from gateway.rollcall.verdicts import Change, change_verdict, put_aside
 from gateway.rollcall.ways import probe
@@ -42,11 +44,17 @@ from protocols.rollcall import (
 
 logger = logging.getLogger(__name__)
 CAUSE_S: Final = 10.0
+PROBES: Final = 4
+"""So many points are probed at the same time: probing must not be what makes a line look thin."""
 CALLING: Final = frozenset({SessionState.RUNNING, SessionState.MAKEUP})
 HELD: Final = frozenset({SessionState.PAUSED, SessionState.PREEMPTED})
 LANE_SLACK_S: Final = 60.0
 """A gateway below may tell its results so much later than its points may come."""
-Deed = Callable[[Session, float], list[rules.Effect]]
+HEARD: Final = tuple(
+    one.name for one in fields(PointRecord) if one.name not in {"holds", "roster", "precheck", "delegate"}
+)
+"""What the gateway below that asks a point may change of it; the rest is written here."""
+Deed = Callable[[Session, float], list[steps.Effect]]
 
 
 class Conductor:
@@ -60,10 +68,13 @@ class Conductor:
         self._ledger = ledger
         self._side = side
         self._session = session_of(call, self.profile, needs.clock)
-        self._tools = Tools(needs, self.profile, self._save, call.record, needs.ways.own().code)
+        self._pace = Pace(needs.clock, self.profile.connecting)
+        self._tools = Tools(needs, self.profile, self._save, call.record, needs.ways.own().code, self._pace)
         self._rounds: dict[str, asyncio.Task[None]] = {}
         self._runners: dict[str, PointRunner] = {}
         self._before: dict[str, PointState] = {}
+        self._began: dict[str, datetime] = {}
+        """When the round of each point began that is open, or was broken off just now."""
         self._results: dict[str, asyncio.Event] = {}
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -120,7 +131,8 @@ class Conductor:
             return False
         times = [p_at for p in self.points.values() for p_at in (p.rung_at, p.answered_at, p.settled_at) if p_at]
         newest = max([self.record.started_at, *times])
-        return (self._needs.clock.now() - newest).total_seconds() > self.profile.presence_s + LANE_SLACK_S
+        waited = holds.went_on_s(self.record.holds, newest, self._needs.clock.now())
+        return waited > self.profile.presence_s + LANE_SLACK_S
 
     def _give_up(self) -> None:
         for point in self.points.values():
@@ -150,9 +162,9 @@ class Conductor:
             if self._over:
                 return
             effects = deed(self._session, self._needs.clock.monotonic())
-            for effect in effects:
-                if isinstance(effect, rules.Stop):
-                    await self._stop(effect.centre)
+            # Beside each other: what each gathered is kept first.
+            mine, stops = asyncio.current_task(), [one.centre for one in effects if isinstance(one, steps.Stop)]
+            await asyncio.gather(*(self._stop(centre, mine) for centre in stops))
             if between is not None:
                 await between()
             await self._perform(effects)
@@ -164,8 +176,22 @@ class Conductor:
         at = self._session.gives_way_at
         return None if at is None else max(0.0, at - self._needs.clock.monotonic())
 
+    @property
+    def giving_way(self) -> tuple[str, ...]:
+        """Return the points that a higher tier takes over then."""
+        return self._session.giving_way
+
+    @property
+    def lends(self) -> frozenset[str]:
+        """Return the points that a higher tier asks, and those that it takes over when their notice ends."""
+        lent = (code for code, seat in self._session.seats.items() if seat.lent_at is not None)
+        return frozenset([*lent, *self._session.giving_way])
+
     def asks_for_number(self, centre: str) -> bool:
         """Tell whether a challenge number is out for a point."""
+        point = self.points.get(centre)
+        if point is not None and point.delegate is not None:
+            return point.challenge_at is not None and not point.settled
         runner = self._runners.get(centre)
         return runner is not None and runner.asks_for_number
 
@@ -178,12 +204,12 @@ class Conductor:
 
     # effects
 
-    async def _perform(self, effects: Sequence[rules.Effect]) -> None:
+    async def _perform(self, effects: Sequence[steps.Effect]) -> None:
         """Do what the rule says, in its order; rounds begin when all else is stored. Stops are done already."""
         before = self.record.row()
-        opened = [effect for effect in effects if isinstance(effect, rules.Open)]
+        opened = [effect for effect in effects if isinstance(effect, steps.Open)]
         for effect in effects:
-            if not isinstance(effect, rules.Open | rules.Stop):
+            if not isinstance(effect, steps.Open | steps.Stop):
                 await self._one(effect)
         if self.record.row() != before:
             await self._ledger.save_call(self.record)
@@ -192,37 +218,48 @@ class Conductor:
         if self._over:
             self._side.ended(self.record, self.points)
 
-    async def _one(self, effect: rules.Effect) -> None:
+    async def _one(self, effect: steps.Effect) -> None:
         match effect:
-            case rules.Moved(state):
+            case steps.Moved(state):
                 self._moved(state)
-            case rules.Probe(silent):
+            case steps.Probe(silent):
                 self._group.create_task(self._probe(silent=silent), name=f"rollcall probe[{self.record.id}]")
-            case rules.Freeze():
+            case steps.Freeze():
                 await self._freeze()
-            case rules.Stage(centre, upcoming):
+            case steps.Stage(centre, upcoming):
                 self.record.stage, self.record.upcoming = centre, upcoming
-            case rules.Notice(seconds):
-                self._side.gives_way(self.record, seconds)
-            case rules.Close(centre):
+            case steps.Notice(seconds, centres):
+                self._side.gives_way(self.record, seconds, centres)
+            case steps.Lent(centre, over):
+                await self._lent(self.points[centre], over=over)
+            case steps.Close(centre):
                 await self._close(self.points[centre])
-            case rules.Ended():
+            case steps.Ended():
                 self.record.ended_at, self._over = self._needs.clock.now(), True
             case _:
                 pass
 
     def _moved(self, state: SessionState) -> None:
         logger.info("roll call moved", extra={"roll_call": self.record.id, "state": state.value})
-        if self.record.state is SessionState.PREEMPTED:
-            self.record.why = ""
         self.record.state = state
         keep = holds.held if state in HELD else holds.freed
         self.record.holds = keep(self.record.holds, self._needs.clock.now())
         if state is SessionState.RUNNING:
             self._side.figures.show(self.points)
 
+    async def _lent(self, point: PointRecord, *, over: bool) -> None:
+        now = self._needs.clock.now()
+        # The round that was broken off for it counts as lent time, too (see `steps.Lent`).
+        since = self._began.pop(point.centre, now)
+        point.holds = holds.freed(point.holds, now) if over else holds.held(point.holds, since)
+        await self._save(point)
+        extra = {"roll_call": self.record.id, "centre": point.centre, "over": over}
+        logger.info("point lent to a higher tier", extra=extra)
+
     async def _freeze(self) -> None:
         self.record.started_at = self._needs.clock.now()
+        if self.record.kind is RollCallKind.TEST:  # a rehearsal tries all that a planned call would
+            self._group.create_task(self._probe(silent=False), name=f"rollcall probe[{self.record.id}]")
         if self._needs.rosters is None:
             return
         frozen = await self._needs.rosters.frozen(list(self.points), self.record.started_at)
@@ -231,7 +268,7 @@ class Conductor:
                 self.points[centre].roster = roster
                 await self._save(self.points[centre])
 
-    async def _open_all(self, opened: Sequence[rules.Open]) -> None:
+    async def _open_all(self, opened: Sequence[steps.Open]) -> None:
         lanes = [self.points[one.centre] for one in opened if self.points[one.centre].delegate is not None]
         if lanes:
             await self._side.delegate(self.record, self.profile, lanes)
@@ -240,20 +277,29 @@ class Conductor:
 
     def _open(self, point: PointRecord, *, late: bool) -> None:
         fresh = point.state not in UNDER_WAY | {PointState.RINGING}
-        if fresh:
+        # What a gateway below found while nobody here waited for it, because the point was lent, stands.
+        if fresh and not (point.delegate is not None and point.settled):
             self._before[point.centre] = point.state
             point.challenge, point.challenge_at, point.settled_at = None, None, None
             if late:
                 point.makeup_at = self._needs.clock.now()
+        now = self._needs.clock.now()
+        self._began[point.centre] = now if fresh or point.ring_at is None else min(now, point.ring_at)
         work = self._lane(point.centre) if point.delegate is not None else self._round(point, late=late)
         self._rounds[point.centre] = self._group.create_task(work, name=f"rollcall round[{point.centre}]")
 
     async def _round(self, point: PointRecord, *, late: bool) -> None:
-        runner = self._runners[point.centre] = PointRunner(self._tools, point, late=late)
+        # Who was under way when the gateway stopped is looked at at once: it has been rung already.
+        turn = None if point.state in UNDER_WAY | {PointState.RINGING} else await self._pace.turn()
+        if turn is not None:
+            self._group.create_task(self._pace.give_up(turn), name=f"rollcall turn[{point.centre}]")
+        runner = self._runners[point.centre] = PointRunner(self._tools, point, late=late, turn=turn)
         try:
             await runner.run()
         finally:
             self._runners.pop(point.centre, None)
+            if turn is not None:
+                turn.leave()
         if point.first_state is None and point.state is PointState.NO_ANSWER:
             self._side.unanswered(self.record, point)
         point.first_state = point.first_state or point.state
@@ -268,18 +314,24 @@ class Conductor:
         if self.points[centre].rung_at is None:
             self.points[centre].rung_at = self._needs.clock.now()
             await self._save(self.points[centre])
-        began = self.points[centre].rung_at or self._needs.clock.now()
         while (point := self.points[centre]).settled_at is None:
             bell.clear()
-            waited = (self._needs.clock.now() - began).total_seconds()
-            left = self.profile.presence_s + LANE_SLACK_S - waited
-            if left <= 0 or not await self._needs.clock.wait(bell, left):
+            left = self.profile.presence_s + LANE_SLACK_S - self._waited_s(point)
+            if left <= 0:
                 point.state, point.reason = PointState.LINK_LOST, AbsenceReason.NO_LINK
                 break
+            await self._needs.clock.wait(bell, left)
         await self._round_ended(self.points[centre])
+
+    def _waited_s(self, point: PointRecord) -> float:
+        """Return for how long a gateway below has been asking a point; the time that it stood still is not counted."""
+        now = self._needs.clock.now()
+        stood = holds.together(self.record.holds, point.holds)
+        return holds.went_on_s(stood, point.rung_at or now, now)
 
     async def _round_ended(self, point: PointRecord) -> None:
         self._rounds.pop(point.centre, None)
+        self._began.pop(point.centre, None)
         if point.delegate is not None and point.settled_at is not None:
             await self._act(lambda session, now: session.told(point.centre, point.state, now))
             return
@@ -287,22 +339,39 @@ class Conductor:
             await self._settle(point, point.state)
         await self._act(lambda session, now: session.ended(point.centre, point.state, now))
 
-    async def _stop(self, centre: str) -> None:
+    async def _stop(self, centre: str, mine: asyncio.Task[object] | None) -> None:
         task = self._rounds.pop(centre, None)
-        if task is not None and task is not asyncio.current_task():
+        if task is not None and task is not mine:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         point = self.points[centre]
+        if point.delegate is None:
+            await self._broken_off(point)
         if point.state not in FINAL or point.settled_at is None:
             point.state = self._before.get(centre, PointState.PENDING)
             await self._save(point)
+
+    async def _broken_off(self, point: PointRecord) -> None:
+        """Have nobody look at a point any more whose round was stopped, and keep what was seen."""
+        try:
+            async with asyncio.timeout(GATHER_S):
+                await self._needs.gathering.broken_off(point)
+        except (SilianError, TimeoutError) as error:
+            extra = {"roll_call": self.record.id, "centre": point.centre, "error": str(error) or "no end in time"}
+            logger.warning("evidence of a round that was broken off not kept", extra=extra)
+            self._needs.metrics.count("rollcall_evidence_failed_total", step="broken_off")
 
     async def _close(self, point: PointRecord) -> None:
         if point.delegate is not None and point.settled_at is None:
             point.state, point.reason = PointState.LINK_LOST, AbsenceReason.NO_LINK
             point.note = self._side.lane_note(point)
-        point.cause = point.cause or await self._cause(point)
-        await self._settle(point, at_the_end(point.state, point.cause))
+        if point.lent:  # the caller ended the call while a higher tier had the county
+            point.holds = holds.freed(point.holds, self._needs.clock.now())
+            point.why = phrases.LENT
+            await self._settle(point, PointState.SKIPPED)
+        else:
+            point.cause = point.cause or await self._cause(point)
+            await self._settle(point, at_the_end(point.state, point.cause))
         self._session.closed(point.centre, point.state)
 
     async def _settle(self, point: PointRecord, state: PointState) -> None:
@@ -346,13 +415,18 @@ class Conductor:
     # before the call
 
     async def _probe(self, *, silent: bool) -> None:
-        for point in self.points.values():
-            found = probe(self._needs.ways, point, self._needs.clock.now())
-            if not silent and found["ready"]:
-                found |= await self._side.look(self.record, point)
+        places = asyncio.Semaphore(PROBES)
+
+        async def one(point: PointRecord) -> None:
+            async with places:
+                found = probe(self._needs.ways, point, self._needs.clock.now())
+                if not silent and found["ready"]:
+                    found |= await self._side.look(self.record, point)
             point.precheck = found
             await self._save(point)
             await self._act(partial(_probed, point.centre))
+
+        await asyncio.gather(*(one(point) for point in list(self.points.values())))
 
     # people
 
@@ -394,13 +468,19 @@ class Conductor:
     def heard(self, point: PointRecord) -> None:
         """Take what a gateway below told of a point: it is stored already."""
         mine = self.points.get(point.centre)
-        if mine is None:
-            return
-        self.points[point.centre] = point
+        if mine is None or mine.delegate is None:
+            return  # it was taken over meanwhile and is asked from here
+        rung_at = point.rung_at or mine.rung_at
+        for name in HEARD:  # what this call itself notes of the point may not be on the disk yet
+            setattr(mine, name, getattr(point, name))
+        mine.rung_at = rung_at
         self._results.setdefault(point.centre, asyncio.Event()).set()
+        if mine.settled and mine.lent and self._ready.is_set() and not self._over:
+            # It was seen before the gateway below heard that it is lent: nobody needs to ask it again.
+            self._group.create_task(self._round_ended(mine), name=f"rollcall told[{point.centre}]")
 
 
-def _probed(centre: str, session: Session, _now: float) -> list[rules.Effect]:
+def _probed(centre: str, session: Session, _now: float) -> list[steps.Effect]:
     return session.probed(centre)
 
 
@@ -413,16 +493,20 @@ def session_of(call: RollCall, profile: Profile, clock: Clock) -> Session:
 
     record = call.record
 
-    def rung(at: datetime | None) -> float | None:
-        began = mono(at)
-        return None if began is None or at is None else began + holds.stood_still_s(record.holds, at)
+    def rung(point: PointRecord) -> float | None:
+        began, at = mono(point.rung_at), point.rung_at
+        stood = holds.together(record.holds, point.holds)
+        return None if began is None or at is None else began + holds.stood_still_s(stood, at)
 
     if any(point.delegate is not None for point in call.points):
         # Who is asked by a gateway below takes no place here.
         profile = profile.model_copy(update={"parallel": max(profile.parallel, len(call.points))})
     made = Session(
         profile,
-        {point.centre: seat_of(point, rung(point.rung_at)) for point in call.points},
+        {
+            point.centre: seat_of(point, rung(point), mono(holds.open_since(point.holds)), mono(point.ring_at))
+            for point in call.points
+        },
         record.mode,
         record.state,
         planned_at=mono(record.planned_at),
@@ -436,7 +520,11 @@ def session_of(call: RollCall, profile: Profile, clock: Clock) -> Session:
     return made
 
 
-def seat_of(point: PointRecord, rung_at: float | None) -> Seat:
-    """Return a point as the session sees it after a restart."""
-    asked = point.state not in {PointState.PENDING, PointState.RINGING} | UNDER_WAY
-    return Seat(point.centre, point.state, rung_at, visited=asked or point.first_state is not None)
+def seat_of(
+    point: PointRecord, rung_at: float | None, lent_at: float | None = None, opened_at: float | None = None
+) -> Seat:
+    """Return a point as the session sees it after a restart; `opened_at`: when its newest ring began."""
+    in_round = point.state in {PointState.RINGING} | UNDER_WAY
+    visited = point.first_state is not None or not (in_round or point.state is PointState.PENDING)
+    opened = opened_at if in_round and lent_at is None else None
+    return Seat(point.centre, point.state, rung_at, visited=visited, lent_at=lent_at, opened_at=opened)

@@ -37,6 +37,7 @@ from protocols.errors import SilianError
 from protocols.rollcall import Check, CheckName, PointState
 
 logger = logging.getLogger(__name__)
+WARM_AFTER_S = 3.0
 LOOK_S = 1.5
 RETRY_S = 0.3
 STILL_WITHIN_S = 3.0
@@ -124,12 +125,17 @@ class Gatherer:
     async def __aenter__(self) -> "Gatherer":
         for path in await asyncio.to_thread(_left, self._folder):
             await self._keep_left(path)
-        await asyncio.to_thread(import_module, "numpy")  # half a second that no first picture shall wait for
+        self._tasks.start("warm", self._warm)
         self._tasks.start("retention", self._evidence.keep_tidy)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._tasks.stop()
+
+    async def _warm(self) -> None:
+        """Load what pictures are judged with: half a second that neither a start nor a first picture shall wait for."""
+        await self._clock.sleep(WARM_AFTER_S)
+        await asyncio.to_thread(import_module, "numpy")
 
     async def _keep_left(self, path: Path) -> None:
         """Keep the clip that a gateway was recording when it was killed: it ends there, and says so."""
@@ -211,6 +217,19 @@ class Gatherer:
             await self._close_clip(found)
             await self._keep_rest(found, point)
             return self._checks(found, point)
+        finally:
+            await self._drop(point)
+
+    async def broken_off(self, point: PointRecord) -> None:
+        """Look and record no more, and keep what there is."""
+        found = self._rounds.get(_key(point))
+        if found is None:
+            return
+        try:
+            await self._tasks.cancel(f"looks {found.name}")
+            await self._close_clip(found)
+            if found.first is not None:
+                await self._keep_rest(found, point)
         finally:
             await self._drop(point)
 

@@ -31,5 +31,8 @@ class NoGathering:
         """Return no checks."""
         return ()
 
+    async def broken_off(self, point: "PointRecord") -> None:
+        """Do nothing."""
+
 
 NO_GATHERING = NoGathering()

@@ -19,19 +19,23 @@ from gateway.rollcall import phrases
 from gateway.rollcall.ledger import Ledger, stands
 from gateway.rollcall.needs import RollCallNeeds, Ways
 from gateway.rollcall.records import PointRecord, RollCallRecord, told_of
+from gateway.rollcall.rules.claims import standing_of
 from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.tables import INSPECTIONS
 from gateway.rollcall.ways import gateways_on_way, way_to
 from protocols.command import (
     CommandName,
+    Outcome,
+    RollCallChallenge,
     RollCallInspect,
     RollCallOrder,
     RollCallSteer,
 )
 from protocols.envelope import Event
-from protocols.errors import LinkError, NotAllowedError
+from protocols.errors import LinkError, NotAllowedError, WrongMomentError
 from protocols.ids import centre_of
 from protocols.rollcall import (
+    ASIDE,
     AUTO,
     CALL_RESULT,
     MISSING,
@@ -40,12 +44,14 @@ from protocols.rollcall import (
     call_result,
     point_result,
 )
+from protocols.tiers import ORDER
 
 logger = logging.getLogger(__name__)
 INSPECT_S: Final = 3600.0
 """An inspection whose end nobody told is over after this time."""
 INSPECT_WITHIN_S: Final = 60.0
 STEER_WITHIN_S: Final = 600.0
+CHALLENGE_WITHIN_S: Final = 10.0
 
 
 class Arrived(Protocol):
@@ -100,6 +106,7 @@ class TierLanes:
                 caller_centre=self._needs.ways.own().code,
                 rules=profile.model_dump(mode="json"),
                 drill=call.drill,
+                root_centre=call.root_centre or self._needs.ways.own().code,
             )
             await self._owe(call, node, CommandName.ROLLCALL_ORDER, order, profile.presence_s or 60.0, members)
 
@@ -108,6 +115,22 @@ class TierLanes:
         args = RollCallSteer.model_validate({"roll_call_id": call.root_id, "deed": deed, "why": why})
         for node in sorted({point.delegate for point in points if point.delegate is not None}):
             await self._owe(call, node, CommandName.ROLLCALL_STEER, args, STEER_WITHIN_S, ())
+
+    async def challenge(self, call: RollCallRecord, point: PointRecord, *, confirmed: bool | None, by: str) -> None:
+        """Have the number shown, or confirmed, by the gateway that asks a point for us.
+
+        Raises LinkError, WrongMomentError with what that gateway says.
+        """
+        node = point.delegate
+        if node is None:
+            raise AssertionError("a point that is asked from here has a runner")
+        who = by if "/" in by else f"{self._needs.ways.own().code}/{by}"
+        args = RollCallChallenge(roll_call_id=call.root_id, centre=point.centre, confirmed=confirmed, by=who[:64])
+        within = CHALLENGE_WITHIN_S
+        reply = await self._needs.commands.ask(node, CommandName.ROLLCALL_CHALLENGE, args, within_s=within)
+        if reply.outcome is not Outcome.DONE:
+            why = reply.detail or reply.code or reply.outcome.value
+            raise WrongMomentError(phrases.LANE_REFUSES.format(node=node, why=why))
 
     async def inspect(self, call: RollCallRecord, points: Sequence[PointRecord], *, over: bool = False) -> None:
         """Tell each gateway on the way to a point that is asked straight through, or that it is over."""
@@ -192,7 +215,9 @@ class Results:
             return
         change = {name: value for name, value in told_of(told).items() if name != "rung_at" or value is not None}
         if stands(point):
-            if point.decided_by not in {None, AUTO} or (point.state in PRESENT and told.state not in PRESENT | MISSING):
+            says_less = point.state in PRESENT and told.state not in PRESENT | MISSING
+            says_the_same = point.state in ASIDE and told.state is point.state  # lent there as it is lent here
+            if point.decided_by not in {None, AUTO} or says_less or says_the_same:
                 point.heard = told.number
                 await self._ledger.write_point(uow, call.record, point)
                 return
@@ -240,8 +265,13 @@ class Inspections:
         return sorted(found, key=lambda one: one.began_at, reverse=True)
 
     def of(self, centre: str) -> Inspection | None:
-        """Return the inspection under way at a centre, if there is one."""
-        return next((one for one in self.standing() if centre in one.centres), None)
+        """Return the inspection under way at a centre, if there is one: that of the highest tier."""
+        found = [one for one in self.standing() if centre in one.centres]
+        return min(found, key=self._height, default=None)
+
+    def _height(self, one: Inspection) -> int:
+        ways = self._needs.ways
+        return ORDER.index(standing_of(ways.tier(one.by_centre), ways.own().tier))
 
     async def take(self, told: RollCallInspect) -> Inspection:
         """Take the word of the tier above, and tell the screens."""

@@ -19,6 +19,8 @@ from protocols.rollcall import CALL_RESULT, POINT_RESULT, UNDER_WAY, CallResult,
 
 VERDICT = ("state", "reason", "cause", "score", "why", "late")
 """What a revision keeps of a point, before and after."""
+TOLD = ("state", "reason", "cause", "score", "why", "settled_at", "answer", "challenge_at")
+"""A change of any of these is told to the tier that ordered the call."""
 BEFORE = (SessionState.DRAFT, SessionState.SCHEDULED, SessionState.PRECHECKING, SessionState.READY)
 
 
@@ -123,7 +125,7 @@ class Ledger:
         uow.tell(RollCallChanged(point.roll_call_id))
 
     async def _tell_above(self, uow: UnitOfWork, call: RollCallRecord, point: PointRecord) -> None:
-        said = (point.state, point.reason, point.cause, point.score, point.why, point.settled_at, point.answer)
+        said = tuple(getattr(point, name) for name in TOLD)
         key = (call.id, point.centre)
         if self._told.get(key) == said:
             return

@@ -17,7 +17,7 @@ ringing      link down                     link_lost    Settled (no_link)
 ringing      answered                      connecting   Look
 connecting   picture                       verifying    Keep, Look
 connecting   no picture in time            failed       Settled (no_picture)
-verifying    picture                       verifying    Look
+verifying    picture                       verifying    Look; Challenge too where it is in doubt already
 verifying    window over, seen alive       verifying    Weigh
 verifying    window over, seen dead        failed       Settled (frozen, black, covered, no_picture)
 verifying    window over, unproven         verifying    Challenge (once), else failed (unproven)
@@ -37,6 +37,7 @@ verifying    grace
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.rollcall.rules import verdict
 from gateway.rollcall.rules.profiles import Profile
@@ -44,12 +45,23 @@ from protocols.health import Verdict
 from protocols.picture import PictureJudge, Sample
 from protocols.rollcall import PRESENT, AbsenceReason, Check, PointState
 
+RING_LEAST_S: Final = 2.0
+"""A county that answered while the gateway was away says so as soon as it is rung again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Ring the owner of the camera and report with `answered` or `unanswered`."""
+    """Ring the owner of the camera and report with `answered` or `unanswered`.
+
+    `spent_s`: it rang so long already before a restart, and has that much less time.
+    """
 
     attempt: int
+    spent_s: float = 0.0
+
+    def left_s(self, within_s: float) -> float:
+        """Return how long it may still ring; never so short that an answer given meanwhile is not heard."""
+        return max(min(RING_LEAST_S, within_s), within_s - self.spent_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,10 @@ _REASONS = {
     Verdict.NO_PICTURE: AbsenceReason.NO_PICTURE,
     Verdict.UNPROVEN: AbsenceReason.UNPROVEN,
 }
+CREDIT_S = 30.0
+"""A round lasts at most so much longer because its gateway is slow."""
+_DOUBT_LOOKS = 3
+"""Two pictures that are alike are not yet a doubt."""
 _PROOFS = (Verdict.FROZEN, Verdict.BLACK, Verdict.COVERED)
 
 
@@ -143,6 +159,7 @@ class Point:
     _demanded: bool = False
     """Nothing but the number counts: a person asked for it, or the evidence as a whole left life open."""
     _proven: bool = False
+    _credit_s: float = CREDIT_S
 
     def __post_init__(self) -> None:
         self._watch_anew()
@@ -181,15 +198,15 @@ class Point:
     def _grace_ends(self) -> float | None:
         return None if self._lost_at is None else self._lost_at + self.profile.grace_s
 
-    def start(self, *, link_up: bool, camera_known: bool) -> list[Effect]:
-        """Begin with a point that was never asked."""
+    def start(self, *, link_up: bool, camera_known: bool, rang_s: float = 0.0) -> list[Effect]:
+        """Begin with a point that was never asked, or with a ring that had rung so long before a restart."""
         if self.settled:
             return []
         if not link_up:
             return self._miss(AbsenceReason.NO_LINK)
         if not camera_known:
             return self._miss(AbsenceReason.NO_PICTURE)
-        return self._ring()
+        return self._ring(rang_s)
 
     def resume(self, told: Verdict | None, *, link_up: bool, now: float) -> list[Effect]:
         """Go on after a restart with a point that had answered: it is not rung again, only looked at anew."""
@@ -241,15 +258,38 @@ class Point:
             self.state = PointState.VERIFYING
             self._deadline = now + 2 * self.profile.observe_s + self.profile.look_every_s
             return [Keep(), next_look]
+        # At its arrival: how long this gateway took to decode it says nothing of the county.
         if self._challenged:
-            return self._meanwhile(now) or [next_look]
-        if sample.at - self._first_at < self.profile.observe_s or self._looks < self.profile.least_looks:
-            return [next_look]
-        return self._finish(now)
+            return self._meanwhile(sample.at) or [next_look]
+        if self._watched:
+            return self._finish(now, seen_at=sample.at)
+        return self._challenge(now) if self._in_doubt(now) else [next_look]
 
-    def _meanwhile(self, now: float) -> list[Effect]:
+    @property
+    def _watched(self) -> bool:
+        """Tell whether the picture was watched long enough for a verdict."""
+        if self._first_at is None or self._last_at is None:
+            return False
+        return self._last_at - self._first_at >= self.profile.observe_s and self._looks >= self.profile.least_looks
+
+    def _in_doubt(self, now: float) -> bool:
+        """Tell half-way whether the number will be needed: asked for now, it is back the sooner.
+
+        A recording that came back is in doubt whatever the owner says; a picture that stands still only where the owner
+        could not prove it either, so that nobody in a quiet room is troubled for nothing.
+        """
+        if self._looks < _DOUBT_LOOKS or not self.profile.challenge_within_s or self.told in _PROOFS:
+            return False
+        if self._judge.replayed:
+            return True
+        stands = self._judge.alike_for_s >= self.profile.observe_s / 2
+        return stands and self.told is not Verdict.LIVE and self._judge.verdict(now) is Verdict.UNPROVEN
+
+    def _meanwhile(self, seen_at: float) -> list[Effect]:
         """Take what a picture proves while the number is awaited: a camera that passes packets cannot draw it."""
-        reason = judge(self._judge.verdict(now), self.told, repeats=self._judge.repeats)
+        if not self._watched:
+            return []
+        reason = judge(self._judge.verdict(seen_at), self.told, repeats=self._judge.repeats)
         if reason is None:
             return self._weigh()
         return [] if reason is AbsenceReason.UNPROVEN else self._miss(reason)
@@ -259,6 +299,12 @@ class Point:
         if not self.watching:
             return []
         return self.tick(now) or [Look(now)]
+
+    def delayed(self, seconds: float) -> None:
+        """Take that this gateway itself lost so much time over a picture: the county has it in addition, to a limit."""
+        given = min(seconds, self._credit_s)
+        if self._deadline is not None and not self._still and given > 0:
+            self._deadline, self._credit_s = self._deadline + given, self._credit_s - given
 
     def tick(self, now: float) -> list[Effect]:
         """Let time pass."""
@@ -316,19 +362,22 @@ class Point:
         self._lost_at = None
         return []
 
-    def _ring(self) -> list[Effect]:
+    def _ring(self, spent_s: float = 0.0) -> list[Effect]:
         self.state, self.attempts = PointState.RINGING, self.attempts + 1
-        return [Ring(self.attempts)]
+        return [Ring(self.attempts, spent_s)]
 
-    def _finish(self, now: float) -> list[Effect]:
-        if contradict(self._judge.verdict(now), self.told) and not self._asked_again:
+    def _finish(self, now: float, seen_at: float | None = None) -> list[Effect]:
+        at = now if seen_at is None else seen_at
+        if contradict(self._judge.verdict(at), self.told) and not self._asked_again:
             self._asked_again, self._deadline = True, None
             return [Ring(self.attempts)]
-        return self._decide(now)
+        return self._decide(now, seen_at)
 
-    def _decide(self, now: float) -> list[Effect]:
+    def _decide(self, now: float, seen_at: float | None = None) -> list[Effect]:
         # After a second question to the owner the samples are some seconds old: judge them at their own time.
-        at = self._last_at if self._asked_again and self._last_at is not None else now
+        at = now if seen_at is None else seen_at
+        if self._asked_again and self._last_at is not None:
+            at = self._last_at
         reason = judge(self._judge.verdict(at), self.told, repeats=self._judge.repeats)
         if reason is None:
             return self._weigh()

@@ -1,6 +1,6 @@
 """What the roll-call room needs of others; `gateway.app` supplies it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,14 +10,15 @@ from pydantic import BaseModel
 from gateway.metrics import Metrics
 from gateway.ports.blob import BlobStore
 from gateway.ports.media import Still
-from gateway.ports.store import Store, UnitOfWork
+from gateway.ports.store import Reader, Store, UnitOfWork
 from gateway.rollcall.gathering import NO_GATHERING
+from gateway.rollcall.rules.rainfall import Signal
 from protocols.aio.clock import Clock
 from protocols.command import Reply, RollCallAnswer
 from protocols.envelope import Event, Lane
 from protocols.health import BoxHealth, LinkReason, LinkStatus
 from protocols.rollcall import Cause, Check
-from protocols.tiers import Centre
+from protocols.tiers import Centre, Tier
 
 if TYPE_CHECKING:
     from gateway.rollcall.records import PointRecord, RollCallRecord
@@ -108,6 +109,10 @@ class Ways(Protocol):
         """Return the direct child node on the way to a centre, or None."""
         ...
 
+    def tier(self, node: str) -> Tier | None:
+        """Return the tier of a node's or centre's code, None where it is in no table."""
+        ...
+
     def clock_offset(self, node: str) -> float | None:
         """Return the clock of a direct child minus ours in seconds, None where it is not known."""
         ...
@@ -126,6 +131,20 @@ class Links(Protocol):
 
     async def emit(self, uow: UnitOfWork, event: Event, lane: Lane) -> None:
         """Store an event of this gateway and owe it to the tier above."""
+        ...
+
+
+class Granted(Protocol):
+    """Where and with which token one stream may be opened."""
+
+    @property
+    def path(self) -> str:
+        """Path below the gateway's own address."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """Bearer token."""
         ...
 
 
@@ -148,13 +167,18 @@ class Pictures(Protocol):
         """Name the trouble that keeps a wanted stream away, None while there is none."""
         ...
 
+    def play_pass(self, stream: str, holder: str) -> Granted:
+        """Let `holder` view a stream."""
+        ...
+
 
 class Gathering(Protocol):
     """Whoever gathers the evidence of a point (`gateway.rollcall.gathering` has the one that gathers nothing).
 
     All methods may raise SilianError: that is logged, counted and never changes a verdict. The calls for one point come
     one after the other in this order, the middle three possibly never; after a restart `begin` comes again for a point
-    that had no end, and `end` comes twice where a challenge followed it. `point` is the core's record: only read it.
+    that had no end, and `end` comes twice where a challenge followed it. A round that is stopped ends by `broken_off`.
+    `point` is the core's record: only read it.
     """
 
     async def begin(self, point: "PointRecord", *, drill: bool) -> None:
@@ -184,6 +208,13 @@ class Gathering(Protocol):
         """
         ...
 
+    async def broken_off(self, point: "PointRecord") -> None:
+        """End a round that has no end of its own: a higher tier took the point, a person decided, the call ended.
+
+        Keep what was gathered, and look no more; a point without a round that runs is fine.
+        """
+        ...
+
 
 class Causes(Protocol):
     """Whoever knows why a point is missing (责任归因)."""
@@ -205,6 +236,23 @@ class Rosters(Protocol):
         ...
 
 
+class Standing(Signal, Protocol):
+    """An alarm or a warning that stands."""
+
+    @property
+    def drill(self) -> bool:
+        """Whether it is an exercise."""
+        ...
+
+
+class Signals(Protocol):
+    """The alarms room."""
+
+    async def active(self, uow: Reader) -> Sequence[Standing]:
+        """Return all alarms and warnings whose condition stands."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RollCallNeeds:
     """All that the room stands on."""
@@ -219,3 +267,6 @@ class RollCallNeeds:
     gathering: Gathering = NO_GATHERING
     causes: Causes | None = None
     rosters: Rosters | None = None
+    signals: Signals | None = None
+    base_url: Callable[[], str] | None = None
+    """Where nodes below reach this gateway; None: the media path is not tried in both directions."""

@@ -11,6 +11,7 @@ from gateway.rollcall.causes import Causes, HeardWays, Verdicts
 from gateway.rollcall.evidence import Evidence
 from gateway.rollcall.gatherer import Engine, Gatherer
 from gateway.rollcall.needs import Pictures
+from gateway.rollcall.recall import Recall
 from gateway.settings import RollCallSection
 from protocols.aio.clock import Clock
 from protocols.aio.tasks import Supervisor
@@ -45,6 +46,7 @@ class Proofs:
             needs.folder,
             demanding=wanted.demand_proof,
         )
+        self.recall = Recall(self.gatherer, needs.store, needs.clock, keep_days=days)
         self.causes = Causes(needs.store, needs.ways, self.evidence, needs.clock, needs.metrics, wanted.carriers)
         self._tasks = Supervisor("proofs", clock=needs.clock)
 

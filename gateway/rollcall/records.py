@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from gateway.rollcall.rules.holds import Hold
+from gateway.rollcall.rules.holds import Hold, open_since, read, told
 from protocols.health import Verdict
 from protocols.rollcall import (
     ASIDE,
@@ -31,7 +31,9 @@ class PointRecord:
     changed. `makeup_at` is when the point was rung again in the make-up, `first_state` how its first round ended.
     `delegate` is the gateway below that asks it for us, `heard` the number of that gateway's newest record, `late`
     tells that its result came after this call had ended. `answer` is what the county said, `precheck` what was probed
-    before, `roster` the duty roster frozen at the start.
+    before, `roster` the duty roster frozen at the start. `challenge_at` is since when the number `challenge` is out,
+    `holds` the times in which a higher tier asked the point itself. `rung_at` is when the point was first rung,
+    `ring_at` when the newest ring began.
     """
 
     roll_call_id: str
@@ -69,6 +71,13 @@ class PointRecord:
     answer: dict[str, Any] | None = None
     precheck: dict[str, Any] | None = None
     roster: dict[str, Any] | None = None
+    holds: list[Hold] = field(default_factory=list)
+    ring_at: datetime | None = None
+
+    @property
+    def lent(self) -> bool:
+        """Tell whether a higher tier asks it now."""
+        return open_since(self.holds) is not None
 
     @property
     def stream(self) -> str | None:
@@ -84,7 +93,7 @@ class PointRecord:
         """Return the columns."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         values["checks"] = [check.model_dump(mode="json") for check in self.checks]
-        return values
+        return values | {"holds": told(self.holds)}
 
     @classmethod
     def read(cls, row: Any) -> "PointRecord":
@@ -94,6 +103,7 @@ class PointRecord:
             if name in values:
                 values[name] = kind(values[name])
         values["checks"] = tuple(Check.model_validate(check) for check in values.get("checks", ()))
+        values["holds"] = read(values.get("holds", ()))
         return cls(**values)
 
 
@@ -112,8 +122,10 @@ class RollCallRecord:
 
     `rules` is the profile as it stood at the start, under its name and version. `draw` proves a random choice (seed,
     pool and number), `trigger` names the alarm or warning that gave the reason. `upper_id` is the call of the tier
-    above that this one carries out, `upper_node` its gateway. `stage` is the centre that is named now (逐一点名),
+    above that this one carries out, `upper_node` the gateway that ordered it, `root_centre` the centre whose people
+    began it. `stage` is the centre that is named now (逐一点名),
     `upcoming` the next one, `seat` the person who conducts, `holds` the times in which the call stood still.
+    `ordered` tells what the order rests on: by rainfall, `mm` by centre.
     """
 
     id: str
@@ -140,6 +152,8 @@ class RollCallRecord:
     seat: str | None = None
     seat_at: datetime | None = None
     holds: list[Hold] = field(default_factory=list)
+    ordered: dict[str, Any] | None = None
+    root_centre: str | None = None
 
     @property
     def root_id(self) -> str:
@@ -148,8 +162,7 @@ class RollCallRecord:
 
     def row(self) -> dict[str, Any]:
         """Return the columns."""
-        holds = [[began.isoformat(), None if ended is None else ended.isoformat()] for began, ended in self.holds]
-        return asdict(self) | {"holds": holds}
+        return asdict(self) | {"holds": told(self.holds)}
 
     @classmethod
     def read(cls, row: Any) -> "RollCallRecord":
@@ -157,12 +170,8 @@ class RollCallRecord:
         values = {one.name: row[one.name] for one in fields(cls) if row[one.name] is not None}
         values["kind"], values["state"] = RollCallKind(values["kind"]), SessionState(values["state"])
         values["mode"] = Mode(values.get("mode", Mode.PARALLEL))
-        values["holds"] = [(_time(began), _time(ended)) for began, ended in values.get("holds", ())]
+        values["holds"] = read(values.get("holds", ()))
         return cls(**values)
-
-
-def _time(told: str | None) -> datetime | None:
-    return None if told is None else datetime.fromisoformat(told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from gateway.ports.media import Still
 from gateway.rollcall import phrases
 from gateway.rollcall.machine import Challenge, Effect, Keep, Look, Point, Ring, Settled, Weigh
 from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.pace import Pace, Turn
 from gateway.rollcall.records import PointRecord, RollCallRecord
 from gateway.rollcall.rules import checks as rules
 from gateway.rollcall.rules.profiles import Profile
@@ -33,6 +34,8 @@ from protocols.rollcall import AbsenceReason, Check, PointState
 logger = logging.getLogger(__name__)
 LINK_LOOK_S = 1.0
 RETRY_LOOK_S = 0.3
+SLOW_LOOK_S = 1.0
+"""A picture that was there and took longer to decode is late for this gateway's own fault."""
 GATHER_S = 15.0
 """Whoever gathers evidence has so long for one step; a verdict does not wait for it any longer."""
 STAGE_WITHIN_S = 20.0
@@ -43,25 +46,30 @@ Event = Callable[[float], list[Effect]]
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a runner works with. `own` is the code of this gateway's centre."""
+    """What a runner works with. `own` is the code of this gateway's centre, `pace` is told how soon pictures come."""
 
     needs: RollCallNeeds
     profile: Profile
     save: Save
     call: RollCallRecord
     own: str
+    pace: Pace | None = None
 
 
 class PointRunner:
     """Runs one round to its end. Cancelling is safe: the record says where to go on."""
 
-    def __init__(self, tools: Tools, record: PointRecord, *, late: bool = False) -> None:
+    def __init__(self, tools: Tools, record: PointRecord, *, late: bool = False, turn: Turn | None = None) -> None:
+        """`turn` is told when the round has its first picture (see `pace`)."""
+        self._turn = turn
         self._tools = tools
         self._needs = tools.needs
         self.record = record
         self._point = Point(tools.profile, late=late)
         self._reader: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._ours_since: float | None = None
+        """From then on a look that is under way waits for this gateway, not for the county."""
         self._inbox: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,7 +123,7 @@ class PointRunner:
             effects = await self._next()
 
     def _begin(self) -> list[Effect]:
-        record, now = self.record, self._needs.clock.monotonic()
+        record, now, rang_s = self.record, self._needs.clock.monotonic(), 0.0
         if record.camera is None:  # a county that came first after the call had begun
             stand_for(record, self._needs.ways.cameras())
         self._break = self._find_break()
@@ -124,10 +132,12 @@ class PointRunner:
             self._earlier = record.attempts
             return self._point.resume(record.told, link_up=self._break is None, now=now)
         if record.state is PointState.RINGING:
-            # A ring that was under way when the gateway stopped is repeated, not counted twice.
+            # A ring that was under way when the gateway stopped is repeated, not counted twice, and no longer for it.
+            began = record.ring_at or self._needs.clock.now()
+            rang_s = max(0.0, (self._needs.clock.now() - began).total_seconds())
             self._point.attempts = (record.attempts - 1) % self._tools.profile.attempts
             self._earlier = record.attempts - 1 - self._point.attempts
-        return self._point.start(link_up=self._break is None, camera_known=record.camera is not None)
+        return self._point.start(link_up=self._break is None, camera_known=record.camera is not None, rang_s=rang_s)
 
     async def _next(self) -> list[Effect]:
         clock = self._needs.clock
@@ -136,12 +146,19 @@ class PointRunner:
             if self._inbox:
                 return self._inbox.popleft()(clock.monotonic())
             now = clock.monotonic()
+            self._give_time(now)
             effects = self._look_at_link(now) or self._point.tick(now)
             if effects or self._point.settled:
                 return effects
             deadline = self._point.deadline
             left = LINK_LOOK_S if deadline is None else min(LINK_LOOK_S, max(0.01, deadline - now))
             await clock.wait(self._wake, left)
+
+    def _give_time(self, now: float) -> None:
+        """Give the county the time that a look has waited for nobody but this gateway."""
+        if self._ours_since is not None and now > self._ours_since:
+            self._point.delayed(now - self._ours_since)
+            self._ours_since = now
 
     def _look_at_link(self, now: float) -> list[Effect]:
         was_up = self._break is None
@@ -160,9 +177,11 @@ class PointRunner:
 
     async def _perform(self, effect: Effect) -> None:
         match effect:
-            case Ring(attempt):
-                self.record.rung_at = self.record.rung_at or self._needs.clock.now()
-                self._spawn(self._ring(self._earlier + attempt), "ring")
+            case Ring() as ring:
+                now = self._needs.clock.now()
+                self.record.rung_at = self.record.rung_at or now
+                self.record.ring_at = now - timedelta(seconds=ring.spent_s)
+                self._spawn(self._ring(ring), "ring")
             case Look(not_before):
                 if self.record.answered_at is None:
                     self.record.answered_at = self._needs.clock.now()
@@ -178,7 +197,7 @@ class PointRunner:
             case Settled(state, reason):
                 await self._settle(state, reason)
 
-    async def _ring(self, attempt: int) -> None:
+    async def _ring(self, ring: Ring) -> None:
         record, tools = self.record, self._tools
         if record.owner is None or record.camera is None:
             raise AssertionError("a point without a camera is settled before it is rung")
@@ -195,9 +214,9 @@ class PointRunner:
             kind=tools.call.kind.value,
             roster=names_of(record.roster),
             people_due=read(record.roster).required or tools.profile.required_people,
-            attempt=attempt,
+            attempt=self._earlier + ring.attempt,
         )
-        within = tools.profile.answer_within_s
+        within = ring.left_s(tools.profile.answer_within_s)
         try:
             reply = await self._needs.commands.ask(record.owner, CommandName.ROLLCALL_RING, args, within_s=within)
             self._take_reply(reply)
@@ -232,11 +251,8 @@ class PointRunner:
             await self._gather("answered", self._needs.gathering.answered(self.record, answer))
         await self._needs.clock.sleep(not_before - self._needs.clock.monotonic())
         asked = self._needs.clock.monotonic()
-        try:
-            still = await self._needs.pictures.still(
-                stream, newer_than=self._newer_than, timeout_s=2 * tools.profile.look_every_s
-            )
-        except SilianError:
+        still = await self._fetched(stream, asked, 2 * tools.profile.look_every_s)
+        if still is None:
             await self._needs.clock.sleep(RETRY_LOOK_S)
             self._post(self._point.unseen)
             return
@@ -247,10 +263,33 @@ class PointRunner:
             return
         if self._first_still is None:
             self._first_still = still
+            if self._turn is not None:
+                self._turn.seen.set()
         else:
             await self._gather("seen", self._needs.gathering.seen(self.record, still))
         sample = still.sample
         self._post(lambda now: self._point.picture(sample, now))
+
+    async def _fetched(self, stream: str, asked: float, within_s: float) -> Still | None:
+        """Return the next picture, None where none comes; whatever this gateway itself loses is the county's."""
+        self._ours_since = asked + within_s
+        try:
+            still = await self._needs.pictures.still(stream, newer_than=self._newer_than, timeout_s=within_s)
+        except SilianError:
+            if self._tools.pace is not None and self._tools.pace.slow:
+                self._point.delayed(min(within_s, self._needs.clock.monotonic() - asked))
+            return None
+        finally:
+            self._give_time(self._needs.clock.monotonic())
+            self._ours_since = None
+        # Since the first picture that would have done: while it waited its turn, newer ones took its place.
+        there = max(asked, still.first_arrival)
+        lag_s = self._needs.clock.monotonic() - there
+        if self._tools.pace is not None:
+            self._tools.pace.tell(lag_s)
+        if lag_s > SLOW_LOOK_S:
+            self._point.delayed(min(lag_s, asked + within_s - there))
+        return still
 
     async def _keep(self) -> None:
         still, record = self._first_still, self.record
@@ -281,11 +320,13 @@ class PointRunner:
         record = self.record
         if record.owner is None or record.camera is None:
             raise AssertionError("a point without a camera is settled before it is challenged")
+        staged = self._tools.call.stage == record.centre
         args = RollCallStage(
             roll_call_id=record.roll_call_id,
             centre=record.centre,
             camera=record.camera,
-            stage="on" if self._tools.call.stage == record.centre else "off",
+            stage="on" if staged else "off",
+            muted=not staged,
             challenge=number,
         )
         try:
@@ -372,6 +413,7 @@ class PointRunner:
         record, point = self.record, self._point
         record.state, record.reason = point.state, point.reason
         record.attempts = self._earlier + point.attempts
+        record.challenge_at = record.challenge_at if point.challenged_now else None
         row = record.row()
         if row != self._saved:
             self._saved = row

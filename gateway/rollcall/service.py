@@ -21,10 +21,12 @@ from gateway.rollcall.details import CountyDetails, take_in
 from gateway.rollcall.figures import Figures
 from gateway.rollcall.lanes import Inspection, Inspections, Results, TierLanes
 from gateway.rollcall.ledger import Ledger
+from gateway.rollcall.lending import Lending
 from gateway.rollcall.needs import RollCallNeeds
+from gateway.rollcall.ordering import Ordering
 from gateway.rollcall.records import PointRecord, Revision, RollCall, RollCallRecord
-from gateway.rollcall.rules.draw import Draw, order
-from gateway.rollcall.rules.profiles import Profile
+from gateway.rollcall.rules.draw import Draw
+from gateway.rollcall.rules.profiles import Order, Profile
 from gateway.rollcall.side import Side
 from gateway.rollcall.verdicts import Change, change_verdict
 from gateway.rollcall.ways import delegate_of, due_centres, point_of, way_to
@@ -32,9 +34,11 @@ from protocols.aio.clock import new_ulid
 from protocols.aio.tasks import Supervisor
 from protocols.command import (
     Command,
+    RollCallChallenge,
     RollCallInspect,
     RollCallOrder,
     RollCallOrdered,
+    RollCallProbe,
     RollCallSteer,
     parse_args,
 )
@@ -56,7 +60,10 @@ Verdicts = Literal["pause", "resume", "next", "finish", "cancel", "start"]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a person, a schedule or the tier above wants. `at` None: now. `count`: draw so many of the centres."""
+    """What a person, a schedule or the tier above wants.
+
+    `at` None: now. `count`: draw so many of the centres. `order` None: that of the profile.
+    """
 
     by: str
     kind: RollCallKind = RollCallKind.DAILY
@@ -73,7 +80,9 @@ class Planned:
     makeup_of: str | None = None
     upper_id: str | None = None
     upper_node: str | None = None
+    root_centre: str | None = None
     rules: dict[str, Any] | None = None
+    order: Order | None = None
     excused: dict[str, str] = field(default_factory=dict)
 
 
@@ -88,6 +97,7 @@ class RollCallService:
         self._clock = needs.clock
         self._default = profile or Profile()
         self.ledger = Ledger(needs.store, needs.commands, needs.ways.own().code)
+        self._ordering = Ordering(needs.store, self.ledger, needs.signals)
         self._tasks = Supervisor("rollcall", clock=needs.clock)
         self._figures = Figures(needs.metrics)
         self._lanes = TierLanes(needs, self.ledger)
@@ -98,10 +108,9 @@ class RollCallService:
         self._conductors: dict[str, Conductor] = {}
         self._taken_up = asyncio.Event()
         self._beside: dict[str, Callable[[], Awaitable[None]]] = {}
-        self._passing: dict[str, str] = {}
-        """Centres that higher tiers call through here, by call."""
+        self.lending = Lending(needs, self.inspections, self._conductors, self.side)
         if bus is not None:
-            bus.listen(CallPasses, self.call_passes)
+            bus.listen(CallPasses, self.lending.call_passes)
 
     async def __aenter__(self) -> Self:
         await self.inspections.load()
@@ -135,9 +144,7 @@ class RollCallService:
         """Give way or go on where a gateway that was killed could not do so any more."""
         for conductor in list(self._conductors.values()):
             await conductor.begun()
-        for one in self.inspections.standing():
-            await self.preempt(one.centres)
-        await self.free({code for one in self._conductors.values() for code in one.points})
+        await self.lending.settle()
 
     async def _tell_again(self) -> None:
         for call in await self.ledger.page(None, TOLD_AGAIN):
@@ -161,9 +168,7 @@ class RollCallService:
         """Plan a call, or begin it at once. Raises NotFoundError, BadInputError, WrongMomentError."""
         now = self._clock.now()
         self._refuse_past(wanted, now)
-        version, profile = await self.profile(wanted.profile)
-        if wanted.rules is not None:
-            version, profile = 0, Profile.model_validate(wanted.rules)
+        version, profile = await self._rules(wanted)
         chosen, draw = self._drawn(self._chosen(wanted.centres), wanted)
         unknown = set(wanted.excused) - {centre.code for centre in chosen}
         if unknown:
@@ -185,9 +190,10 @@ class RollCallService:
             trigger=wanted.trigger,
             upper_id=wanted.upper_id,
             upper_node=wanted.upper_node,
+            root_centre=wanted.root_centre,
             makeup_of=wanted.makeup_of,
         )
-        points = self._points(record, await self._ordered(chosen, record, profile), wanted)
+        points = self._points(record, await self._ordering.put(chosen, record, profile), wanted)
         async with self._store.unit() as uow:
             if wanted.at is None:
                 await self._refuse_overlap(uow, {point.centre for point in points}, wanted)
@@ -199,6 +205,12 @@ class RollCallService:
             await conductor.begun()
             self.side.start(f"inspect[{record.id}]", lambda: self._lanes.inspect(record, points))
         return await self.ledger.get(record.id)
+
+    async def _rules(self, wanted: Planned) -> tuple[int, Profile]:
+        version, profile = await self.profile(wanted.profile)
+        if wanted.rules is not None:
+            version, profile = 0, Profile.model_validate(wanted.rules)
+        return version, profile if wanted.order is None else profile.model_copy(update={"order": wanted.order})
 
     @staticmethod
     def _refuse_past(wanted: Planned, now: datetime) -> None:
@@ -236,24 +248,6 @@ class RollCallService:
         by_code = {centre.code: centre for centre in pool}
         proof = {"seed": seed, "commitment": draw.commitment, "pool": list(draw.pool), "count": draw.count}
         return [by_code[code] for code in draw.drawn], proof
-
-    async def _ordered(self, chosen: list[Centre], record: RollCallRecord, profile: Profile) -> list[Centre]:
-        """Put the centres into the profile's order; a draw and a person's own list keep theirs."""
-        if record.draw is not None or profile.order == "code":
-            return chosen
-        if profile.order == "random":
-            by_code = {centre.code: centre for centre in chosen}
-            return [by_code[code] for code in order(record.id, by_code)]
-        scores = await self._last_scores(record)
-        return sorted(chosen, key=lambda centre: scores.get(centre.code, 100.0))
-
-    async def _last_scores(self, record: RollCallRecord) -> dict[str, float]:
-        scores: dict[str, float] = {}
-        for call in await self.ledger.page(record.id, 10):
-            for point in call.points:
-                if point.score is not None:
-                    scores.setdefault(point.centre, point.score)
-        return scores
 
     def _points(self, record: RollCallRecord, chosen: list[Centre], wanted: Planned) -> tuple[PointRecord, ...]:
         cameras = self._ways.cameras()
@@ -361,15 +355,24 @@ class RollCallService:
         logger.info("point tested again", extra={"roll_call": roll_call_id, "centre": centre, "by": by})
 
     async def challenge(self, roll_call_id: str, centre: str, *, confirmed: bool | None, by: str) -> None:
-        """Ask for the challenge number, or say whether it came back. Raises NotFoundError, WrongMomentError."""
+        """Ask for the challenge number, or say whether it came back; where a gateway below asks the point, through it.
+
+        Raises NotFoundError, WrongMomentError, LinkError.
+        """
         extra = {"roll_call": roll_call_id, "centre": centre, "by": by, "confirmed": confirmed}
         logger.info("challenge", extra=extra)
-        runner = (await self._conductor(roll_call_id)).runner(centre)
+        conductor = await self._conductor(roll_call_id)
+        point = conductor.points.get(centre)
+        if point is not None and point.delegate is not None:
+            await self._lanes.challenge(conductor.record, point, confirmed=confirmed, by=by)
+            return
+        runner = conductor.runner(centre)
         if confirmed is None:
             runner.challenge()
         elif not runner.asks_for_number:
             raise WrongMomentError(f"no number is out for {centre}")
         else:
+            runner.record.answer = (runner.record.answer or {}) | {"number_by": by}
             runner.confirm(confirmed=confirmed)
 
     async def answered(self, roll_call_id: str, centre: str, said: dict[str, Any], *, by: str) -> None:
@@ -383,48 +386,6 @@ class RollCallService:
         point.answer = (point.answer or {}) | said | {"noted_by": by}
         point.answered_by = said.get("answered_by", point.answered_by)
         await self.ledger.save_point(call.record, point)
-
-    async def preempt(self, centres: Collection[str]) -> list[str]:
-        """Have the calls that ask these centres give way; returns their ids."""
-        async with self._store.reading() as reader:
-            ids = {busy[0] for busy in await self.ledger.busy(reader, centres)}
-        gone = []
-        for roll_call_id in sorted(ids):
-            conductor = self._conductors.get(roll_call_id)
-            if conductor is not None and conductor.record.upper_id is None:
-                await conductor.do(lambda session, now: session.preempt(now))
-                gone.append(roll_call_id)
-        return gone
-
-    async def free(self, centres: Collection[str]) -> None:
-        """Let calls that gave way for these centres go on, unless a higher tier still needs one of theirs."""
-        for conductor in list(self._conductors.values()):
-            mine = set(conductor.points)
-            if conductor.spent or conductor.record.upper_id is not None:
-                continue
-            if mine & set(centres) and not self._needed_above(mine):
-                await conductor.do(lambda session, now: session.free(now))
-
-    def _needed_above(self, centres: Collection[str]) -> bool:
-        """Tell whether a higher tier calls one of these centres, itself or through us."""
-        relayed = [one for one in self._conductors.values() if one.record.upper_id is not None and not one.spent]
-        asked = {code for one in relayed if one.record.ended_at is None for code in one.points}
-        return bool((asked | set(self._passing.values())) & set(centres)) or any(
-            self.inspections.of(code) for code in centres
-        )
-
-    def call_passes(self, told: CallPasses) -> None:
-        """Give way to a dispatch call of a higher tier, and go on when it is over (domain.md 11, scenario 12)."""
-        if told.over and self._passing.pop(told.call_id, None) is not None:
-            self.side.start(f"freed[{told.call_id}]", lambda: self.free([told.centre]))
-        elif not told.over:
-            self._passing[told.call_id] = told.centre
-            self.side.start(f"gives way[{told.call_id}]", lambda: self._yield_to(told))
-
-    async def _yield_to(self, told: CallPasses) -> None:
-        for roll_call_id in await self.preempt([told.centre]):
-            extra = {"roll_call": roll_call_id, "call": told.call_id, "centre": told.centre}
-            logger.info("gives way to a call from above", extra=extra)
 
     def conducted(self, roll_call_id: str) -> Conductor | None:
         """Return who runs a call, None for one that has ended."""
@@ -452,7 +413,7 @@ class RollCallService:
         await conductor.run()
         self._conductors.pop(roll_call_id, None)
         if conductor.record.upper_id is not None:
-            await self.free(conductor.points)  # own calls that gave way to the tier above go on
+            await self.lending.settle()  # calls that gave way to the tier above go on
 
     # from other tiers
 
@@ -462,55 +423,62 @@ class RollCallService:
         async with self._store.reading() as reader:
             known = await self.ledger.of_root(reader, order_.roll_call_id)
         if known is None:
-            await self._give_way(order_.centres)
-            call = await self.plan(
-                Planned(
-                    f"{order_.caller_centre}/{order_.caller}"[:64],
-                    RollCallKind.RELAY,
-                    Mode(order_.mode),
-                    centres=order_.centres,
-                    drill=order_.drill,
-                    through="lanes",
-                    upper_id=order_.roll_call_id,
-                    upper_node=command.origin,
-                    rules=order_.rules,
-                )
+            root = order_.root_centre or order_.caller_centre
+            wanted = Planned(
+                f"{order_.caller_centre}/{order_.caller}"[:64],
+                RollCallKind.RELAY,
+                Mode(order_.mode),
+                centres=order_.centres,
+                drill=order_.drill,
+                through="lanes",
+                upper_id=order_.roll_call_id,
+                upper_node=command.origin,
+                root_centre=root,
+                rules=order_.rules,
             )
+            async with self.lending.ordered(order_.roll_call_id, root, order_.centres):
+                call = await self.plan(wanted)
             known = call.record.id
         return RollCallOrdered(roll_call_id=known).model_dump(mode="json")
-
-    async def _give_way(self, centres: Collection[str]) -> None:
-        """Let own calls of these centres end their notice before the higher tier's begins."""
-        for roll_call_id in await self.preempt(centres):
-            conductor = self._conductors.get(roll_call_id)
-            while conductor is not None and conductor.record.state in UNDER_WAY - {SessionState.PREEMPTED}:
-                await self._clock.sleep(0.1)
 
     async def on_steer(self, command: Command) -> dict[str, Any]:
         """Pause, resume, finish or cancel a call that the tier above ordered."""
         steer = parse_args(RollCallSteer, command.args)
-        async with self._store.reading() as reader:
-            known = await self.ledger.of_root(reader, steer.roll_call_id)
-        if known is None:
-            raise NotFoundError(f"no roll call {steer.roll_call_id} was ordered here")
+        known = await self._ordered_here(steer.roll_call_id)
         if known in self._conductors:
             await self.act(known, steer.deed, by=command.origin, why=steer.why)
         return {}
 
+    async def on_probe(self, command: Command) -> dict[str, Any]:
+        """Try a media path in both directions for the tier above. Raises NotFoundError, LinkError, WrongMomentError."""
+        asked = parse_args(RollCallProbe, command.args)
+        return (await self.side.echo(asked.stream)).model_dump(mode="json")
+
+    async def on_challenge(self, command: Command) -> dict[str, Any]:
+        """Show the number at a county that we ask for the tier above, or take that tier's word on it."""
+        told = parse_args(RollCallChallenge, command.args)
+        known = await self._ordered_here(told.roll_call_id)
+        await self.challenge(known, told.centre, confirmed=told.confirmed, by=told.by)
+        return {}
+
+    async def _ordered_here(self, root_id: str) -> str:
+        async with self._store.reading() as reader:
+            known = await self.ledger.of_root(reader, root_id)
+        if known is None:
+            raise NotFoundError(f"no roll call {root_id} was ordered here")
+        return known
+
     async def on_inspect(self, command: Command) -> dict[str, Any]:
-        """Take that a higher tier calls our counties itself: own calls give way to it until it is over."""
+        """Take that a higher tier calls our counties itself: calls from below it give way until it is over."""
         told = parse_args(RollCallInspect, command.args)
         await self.inspections.take(told)
-        if told.over:
-            await self.free(told.centres)
-        else:
-            await self.preempt(told.centres)
+        await self.lending.settle()
         return {}
 
     async def _expire(self) -> None:
         while True:
-            for gone in await self.inspections.expire(self._clock.now()):
-                await self.free(gone.centres)
+            await self.inspections.expire(self._clock.now())
+            await self.lending.settle()  # a planned call may have begun meanwhile
             await self._clock.sleep(EXPIRE_S)
 
     def heard(self, roll_call_id: str, point: PointRecord) -> None:

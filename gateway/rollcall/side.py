@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from gateway.events import EventBus, RollCallChanged
 from gateway.rollcall import phrases
@@ -13,13 +13,36 @@ from gateway.rollcall.needs import RollCallNeeds
 from gateway.rollcall.records import PointRecord, RollCallRecord
 from gateway.rollcall.rules.profiles import Profile
 from protocols.aio.tasks import Supervisor
-from protocols.command import CommandName, RollCallStage
-from protocols.errors import LinkError, SilianError
-from protocols.rollcall import ASIDE, PRESENT, Mode
+from protocols.command import (
+    CommandName,
+    MediaEcho,
+    MediaEchoed,
+    Outcome,
+    RollCallProbe,
+    RollCallStage,
+    parse_args,
+)
+from protocols.errors import LinkError, NotFoundError, SilianError, WrongMomentError
+from protocols.ids import is_gateway
+from protocols.rollcall import ASIDE, PRESENT, Mode, PointState
 
 logger = logging.getLogger(__name__)
 TELL_S: Final = 20.0
 LOOK_S: Final = 8.0
+ECHO_WITHIN_S: Final = 25.0
+TALKING: Final = frozenset({PointState.CONNECTING, PointState.VERIFYING})
+LOSS: Final = 0.02
+"""More than this is lost: the line is not fit for a call (domain.md 3.5, row 10)."""
+
+
+class NotCheckedError(SilianError):
+    """A node, or this gateway, cannot try it."""
+
+    code: ClassVar[str] = "not_checked"
+
+
+UNKNOWN: Final = frozenset({"unknown_command", NotCheckedError.code})
+"""What nodes say who cannot try it: older ones do not know the command."""
 
 
 class Lanes(Protocol):
@@ -54,9 +77,12 @@ class Side:
     # the stage
 
     def stage(self, call: RollCallRecord, points: Mapping[str, PointRecord]) -> None:
-        """Hold the pictures of who stands on stage and who comes next, and tell the counties."""
+        """Hold the pictures of who stands on stage and who comes next, and tell the counties.
+
+        Who was told so before a restart is not known after it: then all that are connected are told where they stand.
+        """
         now = (call.stage, call.upcoming)
-        before = self._staged.get(call.id, (None, None))
+        before = self._staged.get(call.id)
         if call.mode is not Mode.SEQUENTIAL or now == before:
             return
         self._staged[call.id] = now
@@ -67,10 +93,20 @@ class Side:
         for stream in sorted(wanted - held):
             self.needs.pictures.hold(stream, _holder(call))
         self._held[call.id] = wanted
-        if before[0] is not None and before[0] != now[0]:
-            self._tell(call, points[before[0]], "off")
-        if now[0] is not None and before[0] != now[0]:
-            self._tell(call, points[now[0]], "on")
+        self._tell_stage(call, points, before)
+
+    def _tell_stage(
+        self, call: RollCallRecord, points: Mapping[str, PointRecord], before: tuple[str | None, str | None] | None
+    ) -> None:
+        if before is None:
+            heard = [code for code, point in points.items() if point.state in TALKING]
+        else:
+            heard = [before[0]] if before[0] is not None else []
+        for code in heard:
+            if code != call.stage:
+                self._tell(call, points[code], "off")
+        if call.stage is not None and (before is None or before[0] != call.stage):
+            self._tell(call, points[call.stage], "on")
 
     def leave(self, call: RollCallRecord) -> None:
         """Let go of all pictures that the stage held."""
@@ -109,10 +145,10 @@ class Side:
 
     # around the call
 
-    def gives_way(self, call: RollCallRecord, seconds: float) -> None:
-        """Say that a higher tier takes over."""
-        call.why = phrases.GIVES_WAY.format(seconds=seconds)
-        logger.warning("roll call gives way", extra={"roll_call": call.id, "seconds": seconds})
+    def gives_way(self, call: RollCallRecord, seconds: float, centres: Sequence[str]) -> None:
+        """Say that a higher tier takes points over."""
+        extra = {"roll_call": call.id, "seconds": seconds, "centres": ",".join(centres)}
+        logger.warning("roll call gives way", extra=extra)
         if self.bus is not None:
             self.bus.publish(RollCallChanged(call.id))
 
@@ -165,9 +201,52 @@ class Side:
         except (SilianError, TimeoutError) as error:
             why = self.needs.pictures.why_not(stream) or str(error) or "timeout"
             return {"ready": False, "picture": False, "findings": [phrases.NO_PROBE_PICTURE.format(why=why)]}
+        else:
+            return {"picture": True} | await self._both_ways(stream)
         finally:
             self.needs.pictures.release(stream, holder)
-        return {"picture": True}
+
+    async def _both_ways(self, stream: str) -> dict[str, Any]:
+        """Tell whether media passes in both directions (domain.md 3.3: 2-way RTP test)."""
+        try:
+            found = await self.echo(stream)
+        except NotCheckedError:
+            return {"two_way": None}
+        except SilianError as error:
+            return {"ready": False, "two_way": None, "findings": [phrases.NO_ECHO.format(why=error)]}
+        told = {"two_way": {**found.model_dump(mode="json", include={"packets", "lost", "first_ms"})}}
+        if not found.packets:
+            return told | {"ready": False, "findings": [phrases.NO_ECHO.format(why=phrases.NOTHING_CAME)]}
+        if found.loss > LOSS:
+            return told | {"ready": False, "findings": [phrases.LOSSY_ECHO.format(loss=found.loss * 100)]}
+        return told
+
+    async def echo(self, stream: str) -> MediaEchoed:
+        """Have a county play its own picture back from the gateway that it is linked to.
+
+        Raises NotFoundError for an unknown camera, LinkError, WrongMomentError with what the node says, and
+        NotCheckedError where a node cannot do it.
+        """
+        ways, pictures = self.needs.ways, self.needs.pictures
+        camera = next((one for one in ways.cameras() if one.stream == stream), None)
+        if camera is None:
+            raise NotFoundError(f"no camera {stream}")
+        if self.needs.base_url is None:
+            raise NotCheckedError("this gateway has no address for nodes")
+        hop = ways.next_hop(camera.centre)
+        if hop is not None and hop != camera.owner and is_gateway(hop):
+            reply = await self.needs.commands.ask(
+                hop, CommandName.ROLLCALL_PROBE, RollCallProbe(stream=stream), within_s=ECHO_WITHIN_S
+            )
+        else:
+            granted = pictures.play_pass(stream, camera.owner)
+            asked = MediaEcho(stream=stream, whep_url=f"{self.needs.base_url()}{granted.path}", token=granted.token)
+            reply = await self.needs.commands.ask(camera.owner, CommandName.MEDIA_ECHO, asked, within_s=ECHO_WITHIN_S)
+        if reply.code in UNKNOWN:
+            raise NotCheckedError(reply.detail)
+        if reply.outcome is not Outcome.DONE:
+            raise WrongMomentError(reply.detail or reply.code or reply.outcome.value)
+        return parse_args(MediaEchoed, reply.result)
 
 
 def _holder(call: RollCallRecord) -> str:

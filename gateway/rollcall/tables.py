@@ -31,6 +31,8 @@ ROLL_CALLS = Table(
     Column("seat", String(64)),
     Column("seat_at", UtcTime),
     Column("holds", JSON),
+    Column("ordered", JSON),
+    Column("root_centre", String(6)),
 )
 PLANNED_ONCE = Index("roll_calls_planned", ROLL_CALLS.c.schedule_id, ROLL_CALLS.c.planned_at, unique=True)
 OF_UPPER = Index("roll_calls_upper", ROLL_CALLS.c.upper_id)
@@ -72,6 +74,8 @@ POINTS = Table(
     Column("answer", JSON),
     Column("precheck", JSON),
     Column("roster", JSON),
+    Column("holds", JSON),
+    Column("ring_at", UtcTime),
 )
 PROFILES = Table(
     "roll_call_profiles",
@@ -165,3 +169,11 @@ NODE_RECORDS = Table(
 )
 """What nodes observed while they were cut off (`protocols.diary`); `weighed_at`: its verdicts were looked at again."""
 NODE_RECORDS_OF = Index("roll_call_node_records_of", NODE_RECORDS.c.node, NODE_RECORDS.c.began_at)
+PRINTS = Table(
+    "roll_call_prints",
+    METADATA,
+    Column("stream", String(80), primary_key=True),
+    Column("exact", String(64), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+"""Pictures with visible grain, by their exact pixels, and when each was seen first (`rules.recall`)."""

@@ -24,6 +24,7 @@ class PointView(BaseModel):
 
     `answer` is what the county said, `why` a person's reason, `decided_by` is `auto` or a person, `revision` how often
     a standing verdict was changed, `delegate` the gateway that asks it for us, `late` a result that came after the end.
+    `lent` tells that a higher tier asks it itself just now.
     `challenge` is the number that is to come back, `asks_for_number` while it is out.
     """
 
@@ -55,6 +56,7 @@ class PointView(BaseModel):
     delegate: str | None
     challenge: str | None
     asks_for_number: bool = False
+    lent: bool = False
     answer: dict[str, Any] | None
     precheck: dict[str, Any] | None
     note: str
@@ -64,7 +66,8 @@ class RollCallView(BaseModel):
     """One roll call with its points in order.
 
     `stage` is the centre that is named now, `upcoming` the one whose picture is fetched already, `seat` who conducts,
-    `gives_way_at` when a higher tier takes over. `draw` proves a random choice: the seed is shown once it has begun.
+    `gives_way_in_s` when a higher tier takes the points `giving_way` over. `draw` proves a random choice: the seed is
+    shown once it has begun.
     """
 
     id: str
@@ -89,7 +92,9 @@ class RollCallView(BaseModel):
     upper_node: str | None
     makeup_of: str | None
     why: str
+    ordered: dict[str, Any] | None
     gives_way_in_s: float | None = None
+    giving_way: list[str] = Field(default_factory=list)
     due: int
     present: int
     absent: int
@@ -106,6 +111,7 @@ def view(call: RollCall, conductor: Conductor | None = None) -> RollCallView:
         presence_s=float(head.rules.get("presence_s", 0)),
         draw=_draw(call),
         gives_way_in_s=conductor.gives_way_in_s if conductor is not None else None,
+        giving_way=list(conductor.giving_way) if conductor is not None else [],
         due=call.due,
         present=call.present,
         absent=call.absent,

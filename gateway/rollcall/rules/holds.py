@@ -1,4 +1,4 @@
-"""When a call was held (paused or pre-empted): that time is taken from no point (domain.md 3.4, presence deadline).
+"""When a call was held, or one of its points lent: that time is taken from no point (domain.md 3.4, presence deadline).
 
 Times are UTC. The times of a call's holds are written down, so that a restart neither gives a point its whole time
 anew nor lets the time that the call stood still run against it.
@@ -32,3 +32,30 @@ def stood_still_s(holds: Sequence[Hold], since: datetime) -> float:
     return sum(
         (until - max(began, since)).total_seconds() for began, until in holds if until is not None and until > since
     )
+
+
+def went_on_s(holds: Sequence[Hold], since: datetime, now: datetime) -> float:
+    """Return the seconds from `since` to `now` in which nothing held it; a hold that is still open counts up to now."""
+    return (now - since).total_seconds() - stood_still_s(freed(holds, now), since)
+
+
+def together(first: Sequence[Hold], second: Sequence[Hold]) -> list[Hold]:
+    """Return the times in which either held, none of them twice; of those still open the earlier stays open."""
+    joined: list[Hold] = []
+    for began, until in sorted([*first, *second], key=lambda hold: hold[0]):
+        before = joined[-1] if joined else None
+        if before is None or (before[1] is not None and began > before[1]):
+            joined.append((began, until))
+        elif before[1] is not None:
+            joined[-1] = (before[0], None if until is None else max(before[1], until))
+    return joined
+
+
+def told(holds: Sequence[Hold]) -> list[list[str | None]]:
+    """Return them as JSON."""
+    return [[began.isoformat(), None if until is None else until.isoformat()] for began, until in holds]
+
+
+def read(rows: Sequence[Sequence[str]]) -> list[Hold]:
+    """Return them from JSON."""
+    return [(datetime.fromisoformat(began), datetime.fromisoformat(until) if until else None) for began, until in rows]

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from protocols.grain import FRESH_LOOKS
 
+Order = Literal["code", "random", "worst_first", "rainfall"]
+"""In which order the points are asked: by code, drawn, who had the lowest score last, who has the most rain."""
+
 
 class Weights(BaseModel):
     """Points of 100 that each check is worth (domain.md 3.6)."""
@@ -66,10 +69,11 @@ class Profile(BaseModel):
     precheck_s: float = Field(default=900.0, ge=0, description="Probes begin so long before a planned call")
     precheck_hidden_s: float = Field(default=120.0, ge=0, description="The same for a random call")
     preempt_notice_s: float = Field(default=5.0, ge=0)
-    parallel: int = Field(default=50, ge=1, description="Points rung at the same moment; the next follow as they end")
+    parallel: int = Field(default=100, ge=1, description="Points rung at the same moment; the next follow as they end")
+    connecting: int = Field(default=12, ge=1, description="Points on their way to a first picture at the same moment")
     confirm: bool = Field(default=False, description="A planned call waits for the caller's word")
     auto_next: bool = Field(default=False, description="逐一点名 goes on by itself after a verdict")
-    order: Literal["code", "random", "worst_first"] = "code"
+    order: Order = "code"
     required_people: int = Field(default=2, ge=0)
     objections_h: float = Field(default=24.0, ge=0)
     incident_counties: int = Field(default=3, ge=2, description="So many counties with one cause are one incident")

@@ -1,19 +1,22 @@
 """A call under a person's hands: one after the other, held, overruled, taken over, and on after a death."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import groupby
 
 import pytest
 
-from gateway.events import CallPasses
 from gateway.rollcall.rules.draw import Draw
 from gateway.rollcall.service import Planned
 from gateway.rollcall.verdicts import Change
-from protocols.command import RollCallInspect
-from protocols.errors import NotFoundError, WrongMomentError
+from protocols.aio.clock import new_ulid
+from protocols.command import Command
+from protocols.errors import NotFoundError, RefusedError, WrongMomentError
 from protocols.health import BoxHealth, LinkStatus, Verdict
 from protocols.rollcall import (
+    POINT_RESULT,
     AbsenceReason,
     Cause,
     Check,
@@ -25,10 +28,12 @@ from protocols.rollcall import (
     RollCallKind,
     SessionState,
 )
-from tests.support.rollcall_stage import COUNTIES, PROFILE, ended, roll_call_stage
-from tests.support.rooms import until
+from tests.support.rollcall_stage import COUNTIES, PROFILE, Gatherer, ended, reached, roll_call_stage, state_of
+from tests.support.rooms import OneLink, until
 
 FIRST, SECOND, THIRD = COUNTIES[:3]
+ABOVE = "01JD8Z5W3K4M5N6P7Q8R9S0T1V"
+"""A call of the tier above."""
 
 
 @pytest.fixture
@@ -37,23 +42,16 @@ async def stage(tmp_path):
         yield made
 
 
-async def reached(service, roll_call_id, holds):
-    async with asyncio.timeout(30):
-        while not holds(call := await service.get(roll_call_id)):
-            await asyncio.sleep(0.02)
-    return call
-
-
-def state_of(call, centre):
-    return next(point.state for point in call.points if point.centre == centre)
-
-
 def sequential(*centres):
     return Planned("zhang", mode=Mode.SEQUENTIAL, centres=centres or COUNTIES[:3])
 
 
 def stages(stage, where):
     return [c.args["centre"] for c in stage.commands.asked if c.name == "rollcall.stage" and c.args["stage"] == where]
+
+
+def told_on_stage(stage):
+    return [c.args for c in stage.commands.asked if c.name == "rollcall.stage" and c.args["stage"] == "on"]
 
 
 async def test_one_after_the_other_holds_the_stage_and_the_next_and_unmutes_one(stage):
@@ -172,39 +170,28 @@ async def test_a_restart_holds_the_pictures_of_the_stage_again(stage):
         await service.act(call.record.id, "cancel", by="zhang")
 
 
-async def test_what_gave_way_goes_on_though_the_gateway_was_killed_when_the_check_from_above_ended(stage):
-    slow = PROFILE.model_copy(update={"parallel": 1})
-    now = stage.clock.now()
-
-    def told(**more):
-        return RollCallInspect(
-            roll_call_id="01JD8Z5W3K4M5N6P7Q8R9S0T1V", caller_centre="320000", centres=(FIRST,), kind="random",
-            until=now + timedelta(minutes=5), **more,
-        )  # fmt: skip
-
+async def test_a_restart_tells_again_who_is_heard_and_who_left_the_stage_is_not(stage):
+    slow = PROFILE.model_copy(update={"observe_s": 600.0, "picture_within_s": 900.0})
     async with stage.service(slow) as service:
-        call = await service.start(by="zhang", centres=[FIRST, SECOND])
-        await service.inspections.take(told())  # killed before own calls were told
+        call = await service.plan(sequential())
+        await reached(service, call.record.id, lambda c: state_of(c, FIRST) is PointState.VERIFYING)
+        await service.act(call.record.id, "next", by="zhang")
+        await reached(service, call.record.id, lambda c: state_of(c, SECOND) is PointState.VERIFYING)
+    stage.commands.asked.clear()  # as if the gateway had been killed before it told the first county
     async with stage.service(slow) as service:
-        await reached(service, call.record.id, lambda c: c.record.state is SessionState.PREEMPTED)
-        await service.inspections.take(told(over=True))  # killed before they were let go on
-    async with stage.service(slow) as service:
-        over = await ended(service, call.record.id)
-        assert over.present == 2, [(one.centre, one.state, one.reason, one.note) for one in over.points]
+        await until(lambda: stages(stage, "on") == [SECOND])
+        await until(lambda: stages(stage, "off") == [FIRST])
+        await service.act(call.record.id, "cancel", by="zhang")
 
 
-async def test_a_call_from_above_takes_its_county_and_the_roll_call_goes_on_afterwards(stage):
-    slow = PROFILE.model_copy(update={"parallel": 1})
-    async with stage.service(slow) as service:
-        call = await service.start(by="zhang", centres=[FIRST, SECOND])
-        service.call_passes(CallPasses("call-1", SECOND))
-        await reached(service, call.record.id, lambda c: c.record.state is SessionState.PREEMPTED)
-        await service.free([SECOND])
-        assert (await service.get(call.record.id)).record.state is SessionState.PREEMPTED, "the call goes on"
-        service.call_passes(CallPasses("another", SECOND, over=True))
-        service.call_passes(CallPasses("call-1", SECOND, over=True))
-        call = await ended(service, call.record.id)
-    assert [point.state for point in call.points] == [PointState.PASSED, PointState.PASSED]
+async def test_a_number_that_comes_late_leaves_the_county_on_stage_heard(stage):
+    stage.pictures.stories[f"{FIRST}/room"] = "frozen"
+    stage.answer(FIRST, told=Verdict.UNPROVEN)
+    async with stage.service(PROFILE.model_copy(update={"challenge_within_s": 30.0})) as service:
+        call = await service.plan(sequential())
+        await until(lambda: any(one["challenge"] for one in told_on_stage(stage)))
+        await service.act(call.record.id, "cancel", by="zhang")
+    assert [one["muted"] for one in told_on_stage(stage)] == [False] * len(told_on_stage(stage))
 
 
 async def test_a_verdict_that_is_put_aside_stays_readable(stage):
@@ -278,32 +265,33 @@ async def test_the_number_saves_a_picture_that_proves_nothing(stage):
     assert call.points[0].state is PointState.PASSED
 
 
-class Gatherer:
-    """Finds what it is told to; notes the order of the calls."""
+async def test_the_tier_above_sees_the_number_of_its_lane_and_may_confirm_it(stage):
+    stage.pictures.stories[f"{FIRST}/room"] = "frozen"
+    stage.answer(FIRST, told=Verdict.UNPROVEN)
 
-    def __init__(self, *checks: Check, fail: bool = False) -> None:
-        self.checks = checks
-        self.fail = fail
-        self.steps: list[str] = []
+    def told(confirmed=None, by="320000/li"):
+        args = {"roll_call_id": ABOVE, "centre": FIRST, "confirmed": confirmed, "by": by}
+        return Command(
+            command_id=new_ulid(stage.clock), name="rollcall.challenge", target="320600", origin="320000",
+            deadline=stage.clock.now() + timedelta(seconds=10), args=args,
+        )  # fmt: skip
 
-    async def begin(self, _point, *, drill):
-        self.steps.append("begin")
-        if self.fail:
-            raise NotFoundError("disk is away")
+    def heard(name):
+        results = [event.data for event in stage.commands.emitted if event.type == POINT_RESULT]
+        return [one[name] for one in results if one["challenge"] is not None]
 
-    async def answered(self, _point, answer):
-        self.steps.append(f"answered by {answer.answered_by}")
-
-    async def seen(self, point, still):
-        assert point.still is not None
-        self.steps.append("seen")
-
-    async def read_back(self, _point, _number):
-        return True
-
-    async def end(self, _point):
-        self.steps.append("end")
-        return self.checks
+    async with stage.service(PROFILE.model_copy(update={"challenge_within_s": 30.0})) as service:
+        with pytest.raises(NotFoundError):
+            await service.on_challenge(told())
+        relay = Planned("320000/li", RollCallKind.RELAY, centres=[FIRST], upper_id=ABOVE, upper_node="320000")
+        call = await service.plan(relay)
+        await until(lambda: any(heard("challenge_at")))
+        await service.on_challenge(told(confirmed=True))
+        call = await ended(service, call.record.id)
+    (point,) = call.points
+    assert (point.state, point.challenge_at, point.answer["number_by"]) == (PointState.PASSED, None, "320000/li")
+    assert set(heard("challenge")) == {point.challenge}
+    assert heard("challenge_at")[-1] is None, "the tier above hears that it is out no more"
 
 
 def check(name, result, defect=None) -> Check:
@@ -353,6 +341,31 @@ async def test_a_random_draw_is_recorded_and_can_be_repeated(stage):
     assert draw["commitment"] == proven.commitment
 
 
+async def test_who_has_most_rain_is_asked_first_and_the_call_tells_by_what(stage):
+    @dataclass(frozen=True)
+    class Gauge:
+        centre: str
+        value: float
+        drill: bool = False
+        severity: int = 3
+        event_type: str = "dev.alarm"
+        unit: str = "mm"
+
+    class Rain:
+        async def active(self, _reader):
+            return [Gauge(SECOND, 20.0), Gauge(THIRD, 62.5), Gauge(FIRST, 99.0, drill=True)]
+
+    three = {"centres": COUNTIES[:3], "order": "rainfall"}
+    async with stage.service(signals=Rain()) as service:
+        call = await service.plan(Planned("zhang", **three))
+        assert [point.centre for point in call.points] == [THIRD, SECOND, FIRST]
+        assert call.record.ordered == {"by": "rainfall", "mm": {SECOND: 20.0, THIRD: 62.5}}
+        await ended(service, call.record.id)
+        drill = await service.plan(Planned("zhang", drill=True, **three))
+        assert [point.centre for point in drill.points] == [FIRST, THIRD, SECOND], "an exercise knows its own rain too"
+        await ended(service, drill.record.id)
+
+
 async def test_a_test_call_has_no_score_and_no_make_up(stage):
     stage.ways.cut(f"{SECOND}-box")
     async with stage.service(PROFILE.model_copy(update={"presence_s": 600.0})) as service:
@@ -379,6 +392,51 @@ async def test_a_planned_call_probes_and_begins_by_itself(stage):
     assert "40%" in first["findings"][1]
     assert f"{SECOND}-box" in second["findings"][0]
     assert call.points[0].state is PointState.PASSED, "who is not ready is called all the same"
+
+
+async def test_a_rehearsal_tries_the_media_path_in_both_directions(stage):
+    both, one_way, lossy, older, mute = COUNTIES[:5]
+    for code, found in {
+        both: {"packets": 80, "first_ms": 120},
+        one_way: {"packets": 0},
+        lossy: {"packets": 90, "lost": 10, "first_ms": 90},
+    }.items():
+        stage.commands.on(f"{code}-box", "media.echo", partial(_answer, found))
+    stage.commands.on(f"{older}-box", "media.echo", partial(_refuse, "unknown_command"))
+    stage.commands.on(f"{mute}-box", "media.echo", partial(_refuse, "link"))
+    async with stage.service(base_url=lambda: "https://city") as service:
+        plan = Planned("zhang", RollCallKind.TEST, centres=COUNTIES[:5])
+        call = await ended(service, (await service.plan(plan)).record.id)
+        call = await reached(service, call.record.id, lambda c: all(p.precheck for p in c.points))
+    asked = next(one for one in stage.commands.asked if one.name == "media.echo" and one.target == f"{both}-box")
+    assert (asked.args["whep_url"], asked.args["token"]) == (f"https://city/whep/{both}/room", f"for {both}-box")
+    found = {point.centre: point.precheck for point in call.points}
+    assert (found[both]["ready"], found[both]["two_way"]) == (True, {"packets": 80, "lost": 0, "first_ms": 120})
+    assert (found[older]["ready"], found[older]["two_way"]) == (True, None), "an older box is not called unfit"
+    assert {code: found[code]["findings"] for code in (one_way, lossy)} == {
+        one_way: ["双向媒体不通：县端收不到网关送回的画面，没有收到任何 RTP 包"],
+        lossy: ["双向媒体丢包 10.0%"],
+    }
+    assert not any(found[code]["ready"] for code in (one_way, lossy, mute))
+    assert {point.state for point in call.points} == {PointState.PASSED}, "who is not ready is called all the same"
+
+
+async def _answer(result, _command):
+    return result
+
+
+async def _refuse(code, _command):
+    raise RefusedError("no", code)
+
+
+async def test_a_county_behind_its_own_gateway_is_tried_by_that_one(stage):
+    stage.ways.nodes[FIRST] = OneLink(FIRST)
+    stage.commands.on(FIRST, "rollcall.probe", partial(_answer, {"packets": 5, "first_ms": 9}))
+    async with stage.service(base_url=lambda: "https://city") as service:
+        assert (await service.side.echo(f"{FIRST}/room")).packets == 5
+        with pytest.raises(NotFoundError):
+            await service.side.echo(f"{FIRST}/nowhere")
+    assert stage.commands.count("media.echo") == 0
 
 
 async def test_a_retest_asks_once_more(stage):

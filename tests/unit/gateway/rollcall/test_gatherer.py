@@ -253,3 +253,26 @@ async def test_where_proof_is_demanded_life_alone_is_unproven(tmp_path, monkeypa
         made.cameras.number = "0815"
         assert await made.gatherer.read_back(one, "0815")
         assert by_name(await made.gatherer.end(one))[CheckName.PICTURE].result is CheckResult.GOOD
+
+
+async def test_a_round_that_is_broken_off_is_looked_at_no_more_and_keeps_what_was_seen(tmp_path, monkeypatch):
+    async with stage(tmp_path, monkeypatch, CLIP_S=60.0) as made:
+        one = point()
+        await begun(made, one)
+        await until(lambda: made.cameras.looks > 2)
+        await until(lambda: made.clips.files)
+        await made.gatherer.broken_off(one)
+        looks = made.cameras.looks
+        await asyncio.sleep(0.3)  # fifteen looks of a round that goes on
+        assert (made.cameras.looks, made.clips.cut) == (looks, 1)
+        kinds = {item.kind for item in await made.evidence.of(CALL, "320623")}
+        assert kinds >= {EvidenceKind.STILL, EvidenceKind.CLIP, EvidenceKind.RECORD}
+        assert not list((tmp_path / "clips").iterdir())
+        await made.gatherer.broken_off(one)  # there is none any more
+
+
+async def test_a_round_that_was_not_answered_is_broken_off_without_a_trace(tmp_path, monkeypatch):
+    async with stage(tmp_path, monkeypatch) as made:
+        await made.gatherer.begin(point(), drill=False)
+        await made.gatherer.broken_off(point())
+        assert await made.evidence.of(CALL, "320623") == []

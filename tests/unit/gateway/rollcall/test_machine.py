@@ -6,8 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.rollcall.machine import Challenge, Keep, Look, Point, Ring, Settled, Weigh, contradict, judge
+from gateway.rollcall.machine import (
+    CREDIT_S,
+    RING_LEAST_S,
+    Challenge,
+    Keep,
+    Look,
+    Point,
+    Ring,
+    Settled,
+    Weigh,
+    contradict,
+    judge,
+)
 from gateway.rollcall.rules.profiles import Profile
+from protocols.grain import BLOCKS, CELL, Grain
 from protocols.health import Verdict
 from protocols.picture import THUMB_HEIGHT, THUMB_WIDTH, Sample
 from protocols.rollcall import PRESENT, AbsenceReason, Check, CheckName, CheckResult, Defect, PointState
@@ -220,7 +233,7 @@ def watched(sample_at, told=None, *, late: bool = False, profile: Profile = PROF
 
 
 def test_an_unproven_picture_calls_for_the_number_and_passes_with_it():
-    point, effects, now = watched(still)
+    point, effects, now = watched(still, Verdict.LIVE)
     assert effects == [Challenge()]
     assert point.challenged_now
     assert point.deadline == now + PROFILE.challenge_within_s
@@ -228,7 +241,7 @@ def test_an_unproven_picture_calls_for_the_number_and_passes_with_it():
 
 
 def test_a_room_that_moves_while_the_number_is_out_needs_no_number():
-    point, _, now = watched(still)
+    point, _, now = watched(still, Verdict.LIVE)
     assert point.picture(still(now + 1), now + 1) == [Look(now + 1 + PROFILE.look_every_s)]
     assert point.unseen(now + 1.5) == [Look(now + 1.5)]
     assert point.picture(moving(now + 2), now + 2) == [Weigh()]
@@ -236,8 +249,71 @@ def test_a_room_that_moves_while_the_number_is_out_needs_no_number():
 
 
 def test_a_picture_that_is_lost_dark_while_the_number_is_out_fails():
-    point, _, now = watched(still)
+    point, _, now = watched(still, Verdict.LIVE)
     assert point.picture(black(now + 2), now + 2) == [Settled(PointState.FAILED, AbsenceReason.BLACK)]
+
+
+def test_a_picture_that_stands_still_is_doubted_half_way():
+    point, effects, now = watched(still, Verdict.UNPROVEN)
+    assert effects == [Challenge()]
+    assert PROFILE.observe_s / 2 <= now < PROFILE.observe_s
+    assert point.deadline == now + PROFILE.challenge_within_s
+    assert closed(point, effects, now, confirmed=True) == Settled(PointState.PASSED)
+
+
+def test_a_doubted_picture_is_still_watched_to_the_end_of_its_window():
+    for sample_at, ends in ((moving, Weigh()), (black, Settled(PointState.FAILED, AbsenceReason.BLACK))):
+        point, _, now = watched(still, Verdict.UNPROVEN)
+        while (said := point.picture(sample_at(now), now)) != [ends]:
+            assert said == [Look(now + PROFILE.look_every_s)]
+            now += PROFILE.look_every_s
+        assert now >= 0.5 + PROFILE.observe_s
+
+
+def recording(at: float) -> Sample:
+    """Return a picture of a recording of 3 s: it moves, and comes back."""
+    number = int(at * 10 + 0.5) % 30
+    draw = random.Random(number)
+    grain = Grain(bytes(round(draw.gauss(0, 16)) & 0xFF for _ in range(BLOCKS * CELL)))
+    return Sample(at, 120.0, 50.0, random.Random(number).randbytes(SIZE), grain=grain, exact=f"{number}")
+
+
+def test_a_recording_that_came_back_is_doubted_at_once_whatever_the_owner_says():
+    point, effects, now = watched(recording, Verdict.LIVE)
+    assert effects == [Challenge()]
+    assert now < PROFILE.observe_s
+    late = point.tick(now + PROFILE.challenge_within_s)
+    assert late == [Settled(PointState.FAILED, AbsenceReason.UNPROVEN)]
+
+
+def test_a_quiet_room_that_its_owner_proved_is_not_troubled():
+    _, effects, now = watched(nearly_still, Verdict.LIVE)
+    assert effects == [Weigh()]
+    assert now >= PROFILE.observe_s
+
+
+def test_a_picture_that_was_decoded_late_is_judged_as_it_arrived():
+    point, at, lag = Point(PROFILE), 0.5, 3.5 * PROFILE.look_every_s
+    point.start(link_up=True, camera_known=True)
+    point.answered(Verdict.LIVE, 0.0)
+    while (said := point.picture(moving(at), at + lag)) != [Weigh()]:
+        assert not any(isinstance(effect, Settled) for effect in said)
+        at += PROFILE.look_every_s
+
+
+def test_time_that_the_gateway_lost_is_given_to_the_county_to_a_limit():
+    point = Point(PROFILE)
+    point.start(link_up=True, camera_known=True)
+    point.answered(Verdict.LIVE, 0.0)
+    point.delayed(4.0)
+    assert point.deadline == PROFILE.picture_within_s + 4.0
+    point.delayed(1e6)
+    point.delayed(1.0)
+    assert point.deadline == PROFILE.picture_within_s + CREDIT_S
+    late = point.tick(point.deadline)
+    assert late == [Settled(PointState.FAILED, AbsenceReason.NO_PICTURE)]
+    point.delayed(5.0)
+    assert point.settled
 
 
 def test_where_the_evidence_asks_for_the_number_no_movement_replaces_it():
@@ -250,7 +326,7 @@ def test_where_the_evidence_asks_for_the_number_no_movement_replaces_it():
 
 
 def test_a_number_that_does_not_come_back_in_time_leaves_it_unproven():
-    point, _, now = watched(still)
+    point, _, now = watched(still, Verdict.LIVE)
     assert point.tick(now + PROFILE.challenge_within_s - 0.1) == []
     late = point.tick(now + PROFILE.challenge_within_s)
     assert late == [Settled(PointState.FAILED, AbsenceReason.UNPROVEN)]
@@ -281,7 +357,7 @@ def test_a_person_may_ask_for_the_number_while_the_picture_is_watched():
 
 
 def test_a_cut_line_while_the_number_is_out_is_watched_anew():
-    point, _, now = watched(still)
+    point, _, now = watched(still, Verdict.LIVE)
     point.link(up=False, now=now + 1)
     point.link(up=True, now=now + 2)
     assert (point.state, point.challenged_now) == (PointState.CONNECTING, False)
@@ -389,3 +465,12 @@ def test_whatever_happens_a_point_settles_once_and_is_never_left_waiting_for_not
         assert seen
         alive = "live" in seen or len(set(seen)) > 1 or point.told is Verdict.LIVE
         assert alive or proven
+
+
+def test_a_ring_of_before_a_restart_has_less_time_but_always_enough_to_be_answered():
+    point = Point(Profile())
+    assert point.start(link_up=True, camera_known=True, rang_s=12.0) == [Ring(1, 12.0)]
+    assert Ring(1, 12.0).left_s(30.0) == 18.0
+    assert Ring(1, 99.0).left_s(30.0) == RING_LEAST_S
+    assert Ring(1, 99.0).left_s(0.4) == 0.4
+    assert point.unanswered(18.0) == [Ring(2)], "the next one has its whole time"

@@ -10,7 +10,7 @@ from gateway.rollcall.tables import POINTS, ROLL_CALLS
 from protocols.errors import BadInputError, NotFoundError, WrongMomentError
 from protocols.health import LinkStatus, Verdict
 from protocols.rollcall import AbsenceReason, PointState, SessionState
-from tests.support.rollcall_stage import BUSY_S, PROFILE, ended, roll_call_stage
+from tests.support.rollcall_stage import BUSY_S, PROFILE, SWAMPED_S, ended, roll_call_stage
 from tests.support.rooms import until
 
 
@@ -70,6 +70,16 @@ async def test_a_busy_decoder_is_not_held_against_a_county(stage):
     assert point.first_frame_s < seen + BUSY_S / 2
 
 
+async def test_pictures_that_wait_for_the_decoder_longer_than_a_county_has_time_cost_it_nothing(stage):
+    stage.pictures.stories["320623/room"] = "swamped"
+    assert PROFILE.picture_within_s < SWAMPED_S
+    assert 2 * PROFILE.observe_s + PROFILE.look_every_s < SWAMPED_S
+    async with stage.service() as service:
+        call = await ended(service, (await service.start(by="zhang", centres=["320623"])).record.id)
+    (point,) = call.points
+    assert (point.state, point.reason) == (PointState.PASSED, None)
+
+
 async def test_a_restart_goes_on_and_asks_nobody_twice_who_has_a_verdict(stage):
     stage.ways.cut("320685-box")
     stage.pictures.stories["320681/room"] = "dark"
@@ -91,6 +101,31 @@ async def test_a_restart_goes_on_and_asks_nobody_twice_who_has_a_verdict(stage):
     assert {p.centre: p.reason for p in call.points if p.reason} == {"320685": AbsenceReason.NO_LINK}
     assert stage.commands.count("rollcall.ring") == before, "whoever had answered is not rung again"
     assert not any(stage.pictures.held.values())
+
+
+async def test_a_ring_that_a_restart_broke_off_rings_for_what_is_left_of_its_time(stage):
+    answers = stage.commands.handlers.pop(("320623-box", "rollcall.ring"))
+    patient = PROFILE.model_copy(update={"answer_within_s": 20.0})
+
+    def rings():
+        return [one for one in stage.commands.asked if one.name == "rollcall.ring"]
+
+    async with stage.service(patient) as service:
+        started = await service.start(by="zhang", centres=["320623"])
+        await until(rings)
+    await stage.clock.sleep(1.0)
+    async with stage.service(patient) as service:
+        await until(lambda: len(rings()) == 2)
+        first, again = rings()
+        assert again.deadline <= first.deadline
+        assert (first.args["attempt"], again.args["attempt"]) == (1, 1)
+    async with stage.store.unit() as uow:
+        await uow.execute(update(POINTS).values(ring_at=stage.clock.now() - timedelta(minutes=1)))
+    stage.commands.handlers["320623-box", "rollcall.ring"] = answers
+    async with stage.service(patient) as service:
+        call = await ended(service, started.record.id)
+    assert call.points[0].state is PointState.PASSED, "who answered while the gateway was away is heard"
+    assert call.points[0].attempts == 1
 
 
 async def test_a_line_cut_while_verifying_is_no_link(stage):

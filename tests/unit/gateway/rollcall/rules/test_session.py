@@ -1,23 +1,12 @@
 """A whole call on a manual clock: who is asked, who again, and that it ends."""
 
-import contextlib
-import heapq
-import random
-import time
-
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.rollcall.machine import Challenge, Keep, Look, Point, Ring, Settled, Weigh
 from gateway.rollcall.rules.profiles import Profile
-from gateway.rollcall.rules.session import Close, Ended, Freeze, Moved, Notice, Open, Probe, Session, Stage, Stop
-from gateway.rollcall.rules.verdict import at_the_end
+from gateway.rollcall.rules.session import Seat, Session
+from gateway.rollcall.rules.steps import Close, Ended, Freeze, Lent, Moved, Notice, Open, Probe, Stage, Stop
 from protocols.errors import NotFoundError, WrongMomentError
-from protocols.health import Verdict
-from protocols.picture import THUMB_HEIGHT, THUMB_WIDTH, Sample
-from protocols.rollcall import FINAL, UNDER_WAY, Mode, PointState, SessionState
+from protocols.rollcall import Mode, PointState, SessionState
 
 CENTRES = ("320612", "320613", "320614")
 PROFILE = Profile(parallel=2)
@@ -154,33 +143,175 @@ def test_a_pause_opens_nothing_and_its_time_is_given_back():
         call.resume(1013.0)
 
 
-def test_a_higher_tier_takes_over_with_notice_and_the_rest_is_asked_afterwards():
+def test_a_higher_tier_takes_one_point_with_notice_and_it_comes_back_to_its_place():
+    call = session(parallel=1)
+    call.begin(0.0)
+    assert call.take(["320612", "999999"], 10.0) == [Notice(5.0, ("320612",))]
+    assert (call.take(["320612"], 11.0), call.giving_way, call.gives_way_at) == ([], ("320612",), 15.0)
+    assert call.take(["320614"], 12.0) == [Lent("320614")], "whom nobody is asking needs no notice"
+    assert call.tick(15.0) == [Stop("320612"), Lent("320612"), Open("320613", late=False)], "the others go on"
+    with pytest.raises(WrongMomentError):
+        call.retest("320612", 16.0)
+    assert call.give_back(["320614", "320612"], 100.0) == [Lent("320614", over=True), Lent("320612", over=True)]
+    assert call.seats["320612"].rung_at == 100.0, "a round that was broken off takes none of its time"
+    assert opened(call.ended("320613", P.PASSED, 101.0)) == ["320612"]
+    assert opened(call.ended("320612", P.PASSED, 102.0)) == ["320614"]
+    assert call.ended("320614", P.PASSED, 103.0) == [Moved(S.REVIEWING), Ended()]
+
+
+def test_a_call_gives_way_as_a_whole_where_nothing_else_is_left():
     call = session()
     call.begin(0.0)
     call.ended("320612", P.PASSED, 1.0)
-    assert call.preempt(10.0) == [Notice(5.0)]
-    assert call.preempt(11.0) == []
-    assert call.deadline == 15.0
-    assert call.tick(15.0) == [Stop("320613"), Stop("320614"), Moved(S.PREEMPTED)]
-    assert call.ended("320613", P.PASSED, 16.0) == [], "a round that ends after all is kept"
-    assert call.free(100.0) == [Moved(S.RUNNING), Open("320614", late=False)]
+    assert call.take(CENTRES, 10.0) == [Notice(5.0, ("320613", "320614"))], "what is settled stays so"
+    stopped = [Stop("320613"), Lent("320613"), Stop("320614"), Lent("320614")]
+    assert call.tick(15.0) == [*stopped, Moved(S.PREEMPTED)]
+    assert call.give_back(["320614"], 115.0)[-2:] == [Moved(S.RUNNING), Open("320614", late=False)]
+    call.ended("320614", P.PASSED, 116.0)
+    assert call.state is S.PREEMPTED
+    assert call.give_back(["320613"], 215.0)[-2:] == [Moved(S.RUNNING), Open("320613", late=False)]
+    assert call.seats["320613"].rung_at == 215.0, "no second of it is given back twice"
+
+
+def test_a_round_that_ends_after_all_and_a_persons_verdict_are_kept():
+    call = session()
+    call.begin(0.0)
+    call.take(CENTRES, 1.0)
+    call.tick(6.0)
+    assert call.state is S.PREEMPTED
+    assert call.ended("320612", P.PASSED, 7.0) == [Lent("320612", over=True)]
+    assert call.decided("320613", P.PASSED, 8.0) == [Lent("320613", over=True)]
+    assert call.aside("320614", P.SKIPPED, 9.0)[-1] == Ended()
+    assert call.state is S.REVIEWING
+
+
+def test_who_stood_on_stage_comes_next_when_the_higher_tier_is_done():
+    call = session(Mode.SEQUENTIAL)
+    call.begin(0.0)
+    call.take(["320612"], 1.0)
+    assert call.tick(6.0) == [
+        Stop("320612"), Lent("320612"), Stage("320613", "320614"), Open("320613", late=False),
+    ]  # fmt: skip
+    with pytest.raises(WrongMomentError):
+        call.next(7.0, "320612")
+    assert call.give_back(["320612"], 8.0) == [Lent("320612", over=True), Stage("320613", "320612")]
+    assert call.next(9.0)[0] == Stage("320612", "320614")
+    assert opened(call.next(10.0)) == ["320614"]
+
+
+def test_whoever_is_lent_is_not_the_one_who_comes_next():
+    call = session(Mode.SEQUENTIAL)
+    assert Stage("320612", "320613") in call.begin(0.0)
+    assert call.take(["320613"], 1.0) == [Lent("320613"), Stage("320612", "320614")]
+    assert opened(call.next(2.0)) == ["320614"]
+
+
+def test_an_empty_stage_is_entered_by_who_comes_back_first():
+    call = session(Mode.SEQUENTIAL)
+    call.begin(0.0)
+    call.take(CENTRES, 1.0)
+    assert call.tick(6.0)[-2:] == [Stage(None, None), Moved(S.PREEMPTED)]
+    assert call.give_back(["320614"], 7.0) == [
+        Lent("320614", over=True), Moved(S.RUNNING), Stage("320614", None), Open("320614", late=False),
+    ]  # fmt: skip
+
+
+def test_whose_first_turn_comes_in_the_make_up_is_not_late():
+    call = session(parallel=3)
+    call.begin(0.0)
+    call.take(["320612"], 1.0)
+    call.tick(6.0)
+    call.ended("320613", P.NO_ANSWER, 60.0)
+    call.ended("320614", P.PASSED, 60.0)
+    assert call.state is S.MAKEUP
+    assert call.give_back(["320612"], 70.0)[-1] == Open("320612", late=False)
+    call.ended("320612", P.PASSED, 75.0)
+    assert opened(call.tick(90.0)) == ["320613"]
+
+
+def test_a_pause_while_a_point_is_lent_gives_no_time_twice():
+    call = session()
+    call.begin(0.0)
+    call.take(["320612"], 5.0)
+    call.tick(10.0)
+    call.pause(20.0)
+    call.resume(30.0)
+    call.pause(40.0)
+    call.give_back(["320612"], 50.0)
+    call.resume(60.0)
+    assert call.seats["320612"].rung_at == 60.0
+    assert call.seats["320613"].rung_at == 30.0
+
+
+def test_only_the_round_that_was_broken_off_is_given_back_and_not_those_before_it():
+    call = session(parallel=3, presence_s=100.0)
+    call.begin(0.0)
+    for code in CENTRES[1:]:
+        call.ended(code, P.PASSED, 1.0)
+    call.ended("320612", P.FAILED, 10.0)
+    assert opened(call.tick(40.0)) == ["320612"]
+    call.take(["320612"], 45.0)
+    assert Lent("320612") in call.tick(50.0)
+    assert opened(call.give_back(["320612"], 80.0)) == ["320612"]
+    assert call.seats["320612"].rung_at == 40.0, "60 s are left, as when that round began"
+    call.ended("320612", P.FAILED, 95.0)
+    assert call.deadline == 125.0
+    assert opened(call.tick(125.0)) == ["320612"], "it is asked again"
+    call.ended("320612", P.FAILED, 139.0)
+    assert call.deadline == 140.0
+    assert Close("320612") in call.tick(140.0)
+
+
+def test_a_pause_within_the_round_that_is_broken_off_counts_once():
+    call = session()
+    call.begin(0.0)
+    call.pause(10.0)
+    call.resume(20.0)
+    call.take(["320612"], 21.0)
+    call.tick(26.0)
+    call.give_back(["320612"], 50.0)
+    assert call.seats["320612"].rung_at == 50.0
+
+
+def test_a_round_that_a_restart_took_up_began_before_it():
+    call = session(parallel=3)
+    call.state = S.RUNNING
+    call.seats["320612"] = Seat("320612", P.VERIFYING, rung_at=-20.0, opened_at=-20.0)
+    assert "320612" in opened(call.restored(0.0, ["320612"]))
+    call.take(["320612"], 1.0)
+    call.tick(6.0)
+    call.give_back(["320612"], 30.0)
+    assert call.seats["320612"].rung_at == 30.0
 
 
 def test_a_call_that_gave_way_can_end_as_partial():
     call = session()
     call.begin(0.0)
     call.ended("320612", P.PASSED, 1.0)
-    call.preempt(2.0)
+    call.take(["320613"], 2.0)
     call.tick(7.0)
-    assert call.finish(8.0) == [Close("320613"), Close("320614"), Moved(S.PARTIAL), Ended()]
+    assert call.finish(8.0) == [Stop("320614"), Close("320613"), Close("320614"), Moved(S.PARTIAL), Ended()]
 
 
-def test_who_is_freed_within_the_notice_was_never_interrupted():
+def test_who_is_given_back_within_the_notice_was_never_interrupted():
     call = session()
     call.begin(0.0)
-    call.preempt(1.0)
-    assert call.free(2.0) == []
+    call.take(CENTRES, 1.0)
+    assert call.give_back(CENTRES, 2.0) == [Lent("320614", over=True)]
     assert (call.state, call.deadline) == (S.RUNNING, None)
+
+
+def test_a_restart_leaves_to_the_higher_tier_what_it_has():
+    call = session(parallel=3)
+    call.state = S.RUNNING
+    lent = call.seats["320613"] = Seat("320613", P.RINGING, rung_at=-50.0, lent_at=-40.0)
+    assert opened(call.restored(0.0, ["320612", "320613"])) == ["320612", "320614"]
+    assert opened(call.give_back(["320613"], 60.0)) == ["320613"]
+    assert lent.rung_at == 50.0
+    older = session(parallel=3)
+    older.state = S.PREEMPTED  # as a version wrote it that gave way as a whole
+    assert older.restored(0.0, []) == []
+    assert opened(older.give_back(CENTRES, 1.0)) == list(CENTRES)
 
 
 def test_an_excused_centre_is_not_asked_and_does_not_hold_the_call_up():
@@ -246,219 +377,3 @@ def test_a_cancelled_call_asks_nothing_more():
         call.cancel()
     with pytest.raises(WrongMomentError):
         call.next(1.0)
-
-
-class Country:
-    """Three thousand counties on a manual clock: each a real point with a story, all rules and no shell."""
-
-    def __init__(self, count: int, seed: int) -> None:
-        self.draw = random.Random(seed)
-        self.codes = [f"{number:06}" for number in range(100_000, 100_000 + count)]
-        self.stories = {code: self.draw.choices(STORIES, WEIGHTS)[0] for code in self.codes}
-        self.call = Session.of(Profile(parallel=100), self.codes)
-        self.points: dict[str, Point] = {}
-        self.rounds: dict[str, int] = dict.fromkeys(self.codes, 0)
-        self.result: dict[str, PointState] = {}
-        self.queue: list[tuple[float, int, object]] = []
-        self.number = 0
-        self.now = 0.0
-        self.over = False
-
-    def at(self, when: float, what) -> None:
-        self.number += 1
-        heapq.heappush(self.queue, (when, self.number, what))
-
-    def run(self) -> None:
-        self.perform(self.call.begin(0.0))
-        while not self.over:
-            deadline = self.call.deadline
-            if self.queue and (deadline is None or self.queue[0][0] <= deadline):
-                self.now, _, what = heapq.heappop(self.queue)
-                what()
-            else:
-                assert deadline is not None, "a call that waits for nothing would never end"
-                self.now = max(self.now, deadline)
-                self.perform(self.call.tick(self.now))
-
-    def perform(self, effects) -> None:
-        for effect in effects:
-            match effect:
-                case Open(code, late):
-                    self.open(code, late)
-                case Close(code):
-                    state = at_the_end(self.call.seats[code].state, None)
-                    self.call.closed(code, state)
-                    self.result[code] = state
-                case Ended():
-                    self.over = True
-                case _:
-                    pass
-
-    def open(self, code: str, late: bool) -> None:
-        self.rounds[code] += 1
-        point = self.points[code] = Point(Profile(), late=late)
-        cut = self.stories[code] == "cut" or (self.stories[code] == "cut at first" and not late)
-        self.step(code, point.start(link_up=not cut, camera_known=True))
-
-    def step(self, code: str, effects) -> None:
-        point, story = self.points[code], self.stories[code]
-        for effect in effects:
-            match effect:
-                case Ring():
-                    silent = story == "silent" or (story == "late" and self.rounds[code] == 1)
-                    after = 30.0 if silent else self.draw.uniform(0.1, 2.0)
-                    answer = point.unanswered if silent else lambda now: point.answered(TOLD.get(story), now)
-                    self.at(self.now + after, lambda answer=answer: self.step(code, answer(self.now)))
-                case Look(not_before):
-                    when = max(self.now, not_before) + 0.1
-                    if point.deadline is not None:
-                        self.at(point.deadline, lambda: self.step(code, point.tick(self.now)))
-                    self.at(when, lambda: self.step(code, self.look(code)))
-                case Challenge():
-                    confirmed = story == "still with a person"
-                    self.at(
-                        self.now + 4, lambda ok=confirmed: self.step(code, point.challenged(self.now, confirmed=ok))
-                    )
-                case Weigh():
-                    self.step(code, point.weighed((), self.now))
-                case Settled(state, _):
-                    self.result[code] = state
-                    self.perform(self.call.ended(code, state, self.now))
-                case Keep():
-                    pass
-
-    def look(self, code: str):
-        point, story = self.points[code], self.stories[code]
-        if story == "dark":
-            return point.unseen(self.now)
-        frozen = story in {"frozen", "still with a person"}
-        thumb = bytes(range(64)) * 9 if frozen else self.draw.randbytes(THUMB_WIDTH * THUMB_HEIGHT)
-        return point.picture(Sample(self.now, 120.0, 50.0, thumb), self.now)
-
-
-STORIES = ("good", "silent", "late", "cut", "cut at first", "dark", "frozen", "still with a person")
-WEIGHTS = (90, 2, 2, 1, 1, 1, 2, 1)
-TOLD = {"frozen": Verdict.FROZEN, "still with a person": None, "good": Verdict.LIVE}
-OUTCOME = {
-    "good": P.PASSED,
-    "silent": P.ABSENT,
-    "late": P.PASSED_LATE,
-    "cut": P.UNREACHABLE,
-    "cut at first": P.PASSED_LATE,
-    "dark": P.FAILED,
-    "frozen": P.FAILED,
-    "still with a person": P.PASSED,
-}
-
-
-def test_three_thousand_counties_on_a_manual_clock():
-    began = time.process_time()
-    country = Country(3000, seed=20_200_801)
-    country.run()
-    assert country.result == {code: OUTCOME[country.stories[code]] for code in country.codes}
-    assert set(country.stories.values()) == set(STORIES)
-    good = [code for code in country.codes if country.stories[code] == "good"]
-    assert {country.rounds[code] for code in good} == {1}, "nobody is asked twice who has a verdict"
-    last = max(seat.rung_at for seat in country.call.seats.values())
-    assert country.now <= last + Profile().presence_s + 60, "the make-up ends ten minutes after the last first ring"
-    print(f"3,000 counties: {country.now:.0f} s of the call in {time.process_time() - began:.1f} s of the machine")
-
-
-class CallMachine(RuleBasedStateMachine):
-    """Whatever people and counties do, in whatever order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.codes = [f"{number:06}" for number in range(320_601, 320_606)]
-        self.now = 0.0
-        self.opened: set[str] = set()
-        self.asked: dict[str, int] = dict.fromkeys(self.codes, 0)
-        self.over = 0
-        self.call: Session | None = None
-
-    @precondition(lambda self: self.call is None)
-    @rule(
-        mode=st.sampled_from(Mode), parallel=st.integers(1, 6), auto=st.booleans(), makes_up=st.booleans(),
-        presence=st.sampled_from([0.0, 60.0, 600.0]),
-    )  # fmt: skip
-    def plan(self, mode, parallel, auto, makes_up, presence):
-        profile = Profile(parallel=parallel, auto_next=auto, presence_s=presence)
-        self.call = Session.of(profile, self.codes, mode)
-        self.call.makes_up = makes_up
-        self.take(self.call.begin(self.now))
-
-    def take(self, effects):
-        for effect in effects:
-            match effect:
-                case Open(code, _):
-                    assert code not in self.opened, "opened twice at once"
-                    self.opened.add(code)
-                    self.asked[code] += 1
-                case Stop(code):
-                    assert code in self.opened
-                    self.opened.discard(code)
-                case Close(code):
-                    self.call.closed(code, at_the_end(self.call.seats[code].state, None))
-                case Ended():
-                    self.over += 1
-                case _:
-                    pass
-
-    def attempt(self, deed):
-        with contextlib.suppress(WrongMomentError):
-            self.take(deed())
-
-    @precondition(lambda self: self.opened)
-    @rule(data=st.data(), state=st.sampled_from([P.PASSED, P.FAILED, P.NO_ANSWER, P.LINK_LOST, P.PASSED_WITH_ISSUES]))
-    def a_round_ends(self, data, state):
-        code = data.draw(st.sampled_from(sorted(self.opened)))
-        self.opened.discard(code)
-        self.take(self.call.ended(code, state, self.now))
-
-    @precondition(lambda self: self.call is not None)
-    @rule(seconds=st.sampled_from([0.5, 5.0, 30.0, 100.0, 700.0]))
-    def time_passes(self, seconds):
-        self.now += seconds
-        self.take(self.call.tick(self.now))
-
-    @precondition(lambda self: self.call is not None)
-    @rule(data=st.data(), deed=st.sampled_from(["next", "pause", "resume", "preempt", "free", "aside", "retest"]))
-    def a_person_acts(self, data, deed):
-        code = data.draw(st.sampled_from(self.codes))
-        match deed:
-            case "next":
-                self.attempt(lambda: self.call.next(self.now))
-            case "aside":
-                self.attempt(lambda: self.call.aside(code, P.EXCUSED, self.now))
-            case "retest":
-                self.attempt(lambda: self.call.retest(code, self.now))
-            case _:
-                self.attempt(lambda: getattr(self.call, deed)(self.now))
-
-    @precondition(lambda self: self.call is not None)
-    @rule(deed=st.sampled_from(["finish", "cancel"]), sure=st.integers(0, 9))
-    def somebody_ends_it(self, deed, sure):
-        if sure == 0:
-            self.attempt(lambda: self.call.cancel() if deed == "cancel" else self.call.finish(self.now))
-
-    @invariant()
-    def it_ends_once_and_leaves_nobody_open(self):
-        if self.call is None:
-            return
-        ended = self.call.state not in UNDER_WAY
-        assert self.over == int(ended)
-        if ended:
-            assert not self.opened
-        if self.call.state is S.REVIEWING:
-            assert all(seat.state in FINAL for seat in self.call.seats.values())
-
-    @invariant()
-    def it_never_waits_for_nothing(self):
-        if self.call is None or self.call.state in {S.PAUSED, S.PREEMPTED} or self.over:
-            return
-        staged = self.call.mode is Mode.SEQUENTIAL and self.call.state is S.RUNNING
-        assert self.opened or self.call.deadline is not None or staged
-
-
-TestCallMachine = CallMachine.TestCase
-TestCallMachine.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
