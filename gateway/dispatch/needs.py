@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from gateway.events import EventBus
 from gateway.metrics import Metrics
-from gateway.ports.store import Store
+from gateway.ports.store import Store, UnitOfWork
 from gateway.web.journal import Journal
 from protocols.aio.clock import Clock
 from protocols.command import Reply
@@ -85,6 +85,10 @@ class Commands(Protocol):
         """Send without waiting; returns the command id. Raises LinkError."""
         ...
 
+    async def owe_command(self, uow: UnitOfWork, target: str, name: str, args: BaseModel, *, within_s: float) -> str:
+        """Owe a command together with what a unit of work writes; returns its id. Raises LinkError."""
+        ...
+
 
 class Granted(Protocol):
     """Where and with which token one stream may be opened."""
@@ -126,6 +130,14 @@ class Streams(Protocol):
 
     def publish_pass(self, stream: str, holder: str, life: timedelta | None = None) -> Granted:
         """Let `holder` publish a stream."""
+        ...
+
+    def converse(self, key: str, voices: Sequence[str]) -> None:
+        """Tell consoles from now on who of these speaks, until `part`."""
+        ...
+
+    def part(self, key: str) -> None:
+        """End what `converse` began; an unknown key is ignored."""
         ...
 
     def keep_pulled(self, stream: str, whep_url: str, token: str) -> None:

@@ -1,7 +1,7 @@
 """Dispatch calls: ring, answer, hang up, and end honestly whatever happens.
 
-A running call lives in memory, its row in the store; a restart cannot save the streams, so what was running is ended
-as `restart` at the next start, and the other side is told.
+A running call lives in memory, its row in the store; a restart cannot save the streams of its own side, so what was
+running is ended as `restart` at the next start, and the other side is told. What only passed through here goes on.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from gateway.dispatch.machine import Call, CallState, Close, Connect, Direction,
 from gateway.dispatch.needs import Arrived, DispatchNeeds
 from gateway.dispatch.records import CallRecord
 from gateway.dispatch.tables import CALLS
-from gateway.dispatch.transit import Transit
+from gateway.dispatch.transit import END_WITHIN_S, Transit
 from gateway.events import CallChanged
 from gateway.ports.store import UPPER, UnitOfWork
 from gateway.web.journal import AuditEntry
@@ -41,7 +41,6 @@ from protocols.ids import split_stream
 
 logger = logging.getLogger(__name__)
 LOOK_S = 1.0
-TELL_WITHIN_S = 30.0
 DUTY_ROOM = "room"
 PAGE = 50
 
@@ -90,6 +89,7 @@ class DispatchService:
         needs.metrics.live("dispatch_calls", self._figures)
 
     async def __aenter__(self) -> Self:
+        await self._transit.load()
         await self._end_interrupted()
         self._supervisor.start("sides", self._watch_sides)
         return self
@@ -198,10 +198,12 @@ class DispatchService:
             return await self._transit.ring(args, command)
         if not self._rules.answers:
             raise RefusedError("this centre takes no calls by its settings", EndReason.DECLINED)
-        if self._live:
-            raise RefusedError("this centre is in another call", EndReason.BUSY)
-        await self._refuse_known(args.call_id)
-        live = await self._rung(args, own, command)
+        live = self._live.get(args.call_id)  # rung again by a gateway between that was started anew
+        if live is None:
+            if self._live:
+                raise RefusedError("this centre is in another call", EndReason.BUSY)
+            await self._refuse_known(args.call_id)
+            live = await self._rung(args, own, command)
         try:
             await live.settled.wait()
         except asyncio.CancelledError:
@@ -308,13 +310,16 @@ class DispatchService:
         """Take `call.ended` of callees below. The call may live at another replica, which hears what is told."""
         for arrived in arrivals:
             end = parse_args(CallEnd, arrived.event.data)
+            await self._transit.ended_in(uow, arrived.event.source, end.call_id)
             uow.tell(EndTold(arrived.event.source, end.call_id, reason_of(end.reason, EndReason.HANGUP)))
 
     def _end_told(self, told: EndTold) -> None:
         """Let go what passes through here, and end the own call if its callee says so."""
         self._transit.ended_by(told.node, told.call_id)
         live = self._live.get(told.call_id)
-        if live is not None and live.record.callee_node == told.node:
+        if live is None or live.record.direction is not Direction.OUT:
+            return
+        if live.record.callee_node == told.node or self._transit.on_the_way(told.node, live.record.callee_centre):
             self._spawn("end told", partial(self._peer_ended, live, told.reason))
 
     # Inside.
@@ -346,6 +351,7 @@ class DispatchService:
                         streams.keep_pulled(record.caller_stream, live.ring.whep_url, live.ring.token)
                     if record.far_stream is not None:
                         streams.hold(record.far_stream, f"call-{record.id}")
+                    streams.converse(record.id, [side for side in (record.own_stream, record.far_stream) if side])
                 case Close():
                     self._let_go(live)
                 case TellPeer():
@@ -367,6 +373,7 @@ class DispatchService:
     def _let_go(self, live: _Live) -> None:
         record, streams = live.record, self._needs.streams
         self._live.pop(record.id, None)
+        streams.part(record.id)
         if record.far_stream is not None:
             streams.release(record.far_stream, f"call-{record.id}")
         if record.direction is Direction.IN:
@@ -381,7 +388,7 @@ class DispatchService:
                 await uow.owe(UPPER, Lane.URGENT, uow.mint(CALL_ENDED, data, subject=record.id))
         elif (node := self._transit.target_of(record.callee_centre)) is not None:
             try:
-                await self._needs.commands.tell(node, CommandName.CALL_END, end, within_s=TELL_WITHIN_S)
+                await self._needs.commands.tell(node, CommandName.CALL_END, end, within_s=END_WITHIN_S)
             except LinkError as error:
                 logger.warning("callee not told", extra={"call": record.id, "error": str(error)})
 
@@ -422,6 +429,7 @@ class DispatchService:
                 far, own = live.record.far_stream, live.record.own_stream
                 heard = {"far": far is not None and streams.live(far), "own": own is not None and streams.live(own)}
                 await self._step(live, partial(self._look, live.call, **heard))
+            await self._transit.look()
             await clock.sleep(LOOK_S)
 
     def _look(self, call: Call, *, far: bool, own: bool) -> list[Effect]:

@@ -1,6 +1,6 @@
-"""Table of the dispatch room: one row per call, kept for the record."""
+"""Tables of the dispatch room: one row per call, kept for the record, and one for each that passes through here now."""
 
-from sqlalchemy import Column, String, Table
+from sqlalchemy import Boolean, Column, String, Table, Text
 
 from gateway.ports.store import METADATA, UtcTime
 
@@ -22,3 +22,17 @@ CALLS = Table(
     Column("answered_at", UtcTime),
     Column("ended_at", UtcTime),
 )
+PASSING = Table(
+    "passing_calls",
+    METADATA,
+    Column("call_id", String(26), primary_key=True),
+    Column("target", String(32), nullable=False),
+    Column("stream", String(80), nullable=False),
+    Column("centre", String(6), nullable=False),
+    Column("by_centre", String(6), nullable=False),
+    Column("whep_url", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("ring_until", UtcTime, nullable=False),
+    Column("answered", Boolean, nullable=False),
+)
+"""Calls that pass through this gateway on their way down; a row ends with its call."""

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.dispatch.machine import CallState, EndReason
 from gateway.dispatch.service import DispatchService
+from gateway.events import CallPasses
 from protocols.aio.clock import ManualClock, SystemClock
 from protocols.command import CallAnswer, CallRing, Command
 from protocols.envelope import Event, Lane, Record
@@ -43,11 +44,13 @@ async def test_an_agent_answers_by_policy(city):
         assert rung[0].whep_url == f"http://320600/whep/{call.own_stream}"
         assert rung[0].camera == "room"
         await until(lambda: city.streams.held == {"320612/room": f"call-{call.id}"})
+        assert city.streams.talking == {call.id: (call.caller_stream, "320612/room")}
         await service.hang_up(call.id, by="wang")
         ended = await service.get(call.id)
         assert (ended.state, ended.reason) == (CallState.ENDED, EndReason.HANGUP)
         await until(lambda: city.commands.count("call.end"))
         await until(lambda: city.streams.held == {})
+        assert city.streams.talking == {}
         deeds = ["call.ringing", "call.connected", "call.ended.hangup"]
         await until(lambda: [deed for _, deed in city.journal.deeds] == deeds)
         await until(lambda: city.changes == [call.id] * 3)
@@ -294,6 +297,125 @@ async def test_a_hang_up_from_two_tiers_below_frees_the_stream_on_the_way(provin
         await deliver(province, top, event)
         assert city.streams.pulled == {}
         assert (await reached(top, made.id, CallState.ENDED)).reason is EndReason.HANGUP
+
+
+def passed(bus) -> list[CallPasses]:
+    told: list[CallPasses] = []
+    bus.listen(CallPasses, told.append)
+    return told
+
+
+async def test_a_call_goes_on_though_the_gateway_between_was_killed(province, city):
+    agent_answers(city)
+    async with province.service() as top:
+        async with city.service() as middle:
+            passes(province, "320600", middle)
+            made = await top.call("320612", camera=None, by="zhao")
+            call = await reached(top, made.id, CallState.CONNECTED)
+        pulled, city.streams.pulled = city.streams.pulled, {}  # what is in memory goes with the process
+        told = passed(city.bus)
+        async with city.service() as middle:
+            assert city.streams.pulled == pulled, "the caller is fetched again"
+            assert told == [CallPasses(made.id, "320612", "320000")], "the county is still taken"
+            passes(province, "320600", middle)
+            assert (await top.get(call.id)).state is CallState.CONNECTED
+            await top.hang_up(made.id, by="zhao")
+            await until(lambda: city.commands.count("call.end", "320612-box"))
+            assert (city.streams.pulled, told[-1].over) == ({}, True)
+    city.streams.pulled = {}
+    async with city.service():
+        assert city.streams.pulled == {}, "what is over is not found again"
+
+
+async def test_a_county_that_hangs_up_while_the_gateway_between_is_away_is_heard_by_all(province, city, county):
+    city.ways.nodes["320623"] = OneLink("320623")
+    province.ways.nodes["320623"] = OneLink("320623")
+    async with province.service() as top, county.service() as below:
+        async with city.service() as middle:
+            passes(province, "320600", middle)
+            join(city, county, below)
+            made = await top.call("320623", camera=None, by="zhao")
+            await incoming(below)
+            await below.answer(made.id, by="如东值班")
+            await reached(top, made.id, CallState.CONNECTED)
+        await below.hang_up(made.id, by="如东值班")
+        event = await owed(county)
+        async with city.service() as middle:
+            assert city.streams.pulled
+            await deliver(city, middle, event)
+            assert city.streams.pulled == {}
+        await deliver(province, top, event)
+        assert (await reached(top, made.id, CallState.ENDED)).reason is EndReason.HANGUP
+    async with city.service():
+        assert city.streams.pulled == {}
+
+
+async def test_a_ring_that_the_gateway_between_repeats_after_its_restart_is_the_same_ring(province, city, county):
+    city.ways.nodes["320623"] = OneLink("320623")
+    province.ways.nodes["320623"] = OneLink("320623")
+    async with province.service() as top, county.service() as below:
+        async with city.service() as middle:
+            join(city, county, below)
+            again: list[Command] = []
+
+            async def rung(command: Command) -> dict[str, object]:
+                again.append(command)
+                return await middle.on_ring(command)
+
+            province.commands.on("320600", "call.ring", rung)
+            made = await top.call("320623", camera=None, by="zhao")
+            await incoming(below)
+        async with city.service() as middle:
+            # The links carry a command out anew that a restart interrupted.
+            asked = asyncio.ensure_future(middle.on_ring(again[0]))
+            await until(lambda: city.commands.count("call.ring", "320623") == 2)
+            await below.answer(made.id, by="如东值班")
+            assert (await asked)["answered_by"] == "如东值班"
+            assert len(await below.page()) == 1, "it rang once"
+            assert city.streams.pulled == {made.caller_stream: f"http://320000/whep/{made.caller_stream}"}
+
+
+async def test_a_call_whose_end_nobody_told_is_ended_at_both_ends_by_the_gateway_between(tmp_path):
+    clock = ManualClock()
+    centre = Centre(tmp_path / "city.db", Ways.city(("320612",)), clock)
+    agent_answers(centre)
+    ring = CallRing(
+        call_id="01JB0000000000000000000000", centre="320612", camera="room", caller="zhao", caller_centre="320000",
+        caller_stream="320000/call-x", whep_url="http://up/whep/x", token="t",
+    )  # fmt: skip
+    command = Command(
+        command_id="01JB0000000000000000000001", name="call.ring", target="320600", origin="320000",
+        deadline=clock.now() + timedelta(seconds=60), args=ring.model_dump(mode="json"),
+    )  # fmt: skip
+    async with centre.store, centre.service() as service:
+        await service.on_ring(command)
+        centre.streams.lives.add(ring.caller_stream)
+        for _ in range(90):
+            await clock.advance(1.0)
+        assert centre.streams.pulled, "it goes on as long as the caller is there"
+        centre.streams.lives.clear()
+        for _ in range(62):
+            await clock.advance(1.0)
+        await until(lambda: centre.commands.count("call.end", "320612-box"))
+        assert centre.streams.pulled == {}
+        event = await owed(centre)
+        assert (event.data["call_id"], event.data["reason"]) == (ring.call_id, "link")
+
+
+async def test_the_word_of_a_gateway_between_ends_a_call_and_that_of_another_does_not(province, city):
+    agent_answers(city)
+    async with province.service() as top, city.service() as middle:
+        passes(province, "320600", middle)
+        made = await top.call("320612", camera=None, by="zhao")
+        await reached(top, made.id, CallState.CONNECTED)
+        for source, state in (("320500", CallState.CONNECTED), ("320600", CallState.ENDED)):
+            word = Event(
+                id=made.id, source=source, type="cn.silian.call.ended.v1", time=SystemClock().now(),
+                data={"call_id": made.id, "reason": "link"}, origincounter=1,
+            )  # fmt: skip
+            await deliver(province, top, word)
+            assert (await top.get(made.id)).state is state
+    assert (await top.get(made.id)).reason is EndReason.LINK
 
 
 async def owed(centre: Centre) -> Event:

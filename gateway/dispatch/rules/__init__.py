@@ -1,0 +1,1 @@
+"""Rules of the dispatch room that need no hands: time in, decisions out."""
