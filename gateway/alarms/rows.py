@@ -108,6 +108,8 @@ def standing_of(id_: str, source: str, state: AlarmState) -> AlarmStanding:
         acknowledged_at=ack.at if ack else None,
         acknowledged_centre=ack.centre if ack else None,
         escalated_to=escalated.to if escalated else None,
+        value=state.data.value,
+        unit=state.data.unit,
     )
 
 

@@ -6,7 +6,7 @@ All writing happens in units of work; `AlarmChanged` fires after the commit.
 import base64
 import binascii
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -80,6 +80,7 @@ class Alarms:
 
     def _measure(self, arrivals: Sequence[Arrival], taken: Sequence[bool]) -> None:
         received: Counter[tuple[str, str]] = Counter()
+        took: defaultdict[str, list[float]] = defaultdict(list)
         late = 0
         for arrival, applied in zip(arrivals, taken, strict=True):
             if arrival.event.type in intake.WORDS:
@@ -87,8 +88,9 @@ class Alarms:
             severity = str(arrival.event.data.get("severity"))
             received[str(arrival.event.data.get("centre")), severity] += 1
             late += not applied
-            took = (arrival.received_at - arrival.event.time).total_seconds()
-            self._metrics.observe("alarm_delivery_duration_seconds", max(0.0, took), severity=severity)
+            took[severity].append(max(0.0, (arrival.received_at - arrival.event.time).total_seconds()))
+        for severity, seconds in took.items():
+            self._metrics.observe_all("alarm_delivery_duration_seconds", seconds, severity=severity)
         for (centre, severity), count in received.items():
             self._metrics.count("alarms_received_total", count, centre=centre, severity=severity)
         if late:
@@ -179,7 +181,7 @@ class Alarms:
         rows = await uow.execute(select(alarms).where(alarms.c.id.in_(list(alarm_ids))))
         return [standing_of(row.id, row.source, state_of(row)) for row in rows]
 
-    async def active(self, uow: UnitOfWork) -> list[AlarmStanding]:
+    async def active(self, uow: Reader) -> list[AlarmStanding]:
         """Return all alarms whose condition stands."""
         rows = await uow.execute(select(alarms).where(alarms.c.condition == Condition.ACTIVE.value))
         return [standing_of(row.id, row.source, state_of(row)) for row in rows]

@@ -36,6 +36,9 @@ SPOKEN_OF = 400
 LOOKED_AT = 400
 """Due messages that one look sorts: most of a storm only learn when their channel has a place for them."""
 
+GRAVEST = select(notices.c.severity).where(notices.c.id == timer_rows.c.key).scalar_subquery()
+"""The gravest leave first: mild ones that wait for a free slot of their channel may be many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -66,9 +69,7 @@ class Courier:
     async def deliver_due(self) -> int:
         """Send what is due, and return how many were tried."""
         async with self._needs.store.reading() as reader:
-            # The gravest first: mild ones that wait for a free slot of their channel may be many.
-            grave = select(notices.c.severity).where(notices.c.id == timer_rows.c.key).scalar_subquery()
-            due = await timers.due(reader, NOTICE, self._needs.clock.now(), LOOKED_AT, first=grave)
+            due = await timers.due(reader, NOTICE, self._needs.clock.now(), LOOKED_AT, first=GRAVEST)
         if not due:
             return 0
         parcels = await self._prepare(due)

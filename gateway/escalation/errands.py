@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from gateway.escalation import timers
-from gateway.escalation.timers import Timer
+from gateway.escalation.timers import LOOK_S, Timer, Watch
 from gateway.ports.store import Store, UnitOfWork
 from protocols.aio.clock import Clock
 from protocols.errors import StoreAwayError
 
 logger = logging.getLogger(__name__)
-LOOK_S = 0.25
 AT_ONCE = 500
 TOGETHER = 50
 """So many acts share one transaction: a storm of timers must not wait for a disk flush each."""
@@ -26,9 +25,11 @@ Errand = Callable[[UnitOfWork, str], Awaitable[None]]
 class Errands:
     """Run `run` as a supervised task."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, watch: Watch | None = None) -> None:
+        """`watch` is shared with others who act on timers."""
         self._store = store
         self._clock = clock
+        self._watch = watch or Watch(store, clock)
         self._kinds: dict[str, Errand] = {}
 
     def on(self, kind: str, errand: Errand) -> None:
@@ -73,5 +74,6 @@ class Errands:
     async def run(self) -> None:
         """Act for ever."""
         while True:
-            await self.act_due()
+            if await self._watch.due(*self._kinds):
+                await self.act_due()
             await self._clock.sleep(LOOK_S)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Select, func, insert, select
 
 from gateway.escalation import machine, timers
 from gateway.escalation.chains import Chain, Contact, default_chain
@@ -20,7 +20,7 @@ from gateway.escalation.rows import load, load_many, row_of, seen_of
 from gateway.escalation.stepping import Stepping, boot_id
 from gateway.escalation.tables import chains, notices, runs
 from gateway.escalation.tables import timers as timer_rows
-from gateway.escalation.timers import Timer
+from gateway.escalation.timers import LOOK_S, Timer
 from gateway.events import AlarmStanding
 from gateway.ports.notify import Channel, Receipt
 from gateway.ports.store import Reader, UnitOfWork
@@ -31,11 +31,25 @@ from protocols.ids import is_gateway
 logger = logging.getLogger(__name__)
 RUN = "run"
 """Kind of a chain's timer."""
-LOOK_S = 0.25
 AUDIT_S = 2.0
 AT_ONCE = 200
 RING_AT_ONCE = 50
 """Chains that take a step in one unit of work."""
+
+
+def _astray() -> Select[Any]:
+    """Count chains and messages that wait without a timer, and timers of chains that do not wait."""
+    timed = select(timer_rows.c.key)
+    stalled = select(func.count()).select_from(runs).where(runs.c.due_at.is_not(None))
+    stalled = stalled.where(runs.c.alarm_id.not_in(timed.where(timer_rows.c.kind == RUN)))
+    mute = select(func.count()).select_from(notices).where(notices.c.state == Receipt.WAITING.value)
+    mute = mute.where(notices.c.id.not_in(timed.where(timer_rows.c.kind == NOTICE)))
+    orphans = select(func.count()).select_from(timer_rows).where(timer_rows.c.kind == RUN)
+    orphans = orphans.where(timer_rows.c.key.not_in(select(runs.c.alarm_id).where(runs.c.due_at.is_not(None))))
+    return select(stalled.scalar_subquery() + mute.scalar_subquery() + orphans.scalar_subquery())
+
+
+_ASTRAY = _astray()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,7 @@ class Escalation:
         self._post = Post(needs.clock)
         self.letters = Letters(needs.clock)
         self._courier = Courier(needs, per_minute, self.letters, self._within)
+        self.watch = timers.Watch(needs.store, needs.clock)
         self._tasks = Supervisor("escalation", clock=needs.clock)
         self._stepping = Stepping(needs.clock, boot_id()) if needs.sole else None
         self._chain = default_chain(needs.area.own().tier)
@@ -297,14 +312,7 @@ class Escalation:
 
     async def _count_overdue(self, reader: Reader, now: datetime) -> int:
         late = await timers.overdue(reader, now)
-        timed = select(timer_rows.c.key)
-        stalled = select(func.count()).select_from(runs).where(runs.c.due_at.is_not(None))
-        stalled = stalled.where(runs.c.alarm_id.not_in(timed.where(timer_rows.c.kind == RUN)))
-        mute = select(func.count()).select_from(notices).where(notices.c.state == Receipt.WAITING.value)
-        mute = mute.where(notices.c.id.not_in(timed.where(timer_rows.c.kind == NOTICE)))
-        orphans = select(func.count()).select_from(timer_rows).where(timer_rows.c.kind == RUN)
-        orphans = orphans.where(timer_rows.c.key.not_in(select(runs.c.alarm_id).where(runs.c.due_at.is_not(None))))
-        return late + sum([int((await reader.execute(one)).scalar_one()) for one in (stalled, mute, orphans)])
+        return late + int((await reader.execute(_ASTRAY)).scalar_one())
 
     async def deliver_due(self) -> int:
         """Send the messages that are due; returns how many were tried."""
@@ -321,12 +329,16 @@ class Escalation:
 
     async def _run_chains(self) -> None:
         while True:
-            await self.act_due()
+            await self._notice_step()
+            if await self.watch.due(RUN):
+                await self.act_due()
             await self._needs.clock.sleep(LOOK_S)
 
     async def _run_courier(self) -> None:
         while True:
-            await self.deliver_due()
+            await self._notice_step()
+            if await self.watch.due(NOTICE):
+                await self.deliver_due()
             await self._needs.clock.sleep(LOOK_S)
 
     async def _run_auditor(self) -> None:

@@ -176,7 +176,10 @@ class Calls:
         await self._put(uow, row.id, after)
         refs = [_ref(row.id, step) for step in (DOOR, *range(len(row.chain)))]
         await self.needs.letters.withdraw(uow, row.warning_id, refs)
-        await note(uow, row.warning_id, "answered", said.noted_by or said.by, f"{row.target} {said.by}")
+        run = await self._run(uow, row.warning_id)
+        late = run is not None and calling.late_by(after, within_of(run)) is not None
+        what = "answered_late" if late else "answered"
+        await note(uow, row.warning_id, what, said.noted_by or said.by, f"{row.target} {said.by}")
         took = (said.at - row.began_at).total_seconds()
         uow.after_commit(lambda: self.needs.metrics.observe("call_confirm_seconds", max(0.0, took)))
         waiting = select(func.count()).select_from(calls).where(calls.c.warning_id == row.warning_id)

@@ -63,7 +63,7 @@ class WarningDesk:
             "content": row.content,
             "signature": row.signature,
             "public_key": row.public_key,
-            "calls": [rows.call_view(one, letters, open_=open_) for one in sorted(called, key=rows.urgency)],
+            "calls": [rows.call_view(one, run, letters, open_=open_) for one in sorted(called, key=rows.urgency)],
             "outlets": [rows.letter_view(one, open_=open_) for one in others],
             "log": [{"at": one.at, "what": one.what, "by": one.by, "detail": one.detail} for one in log],
         }
@@ -123,6 +123,7 @@ def paper_of(whole: dict[str, Any]) -> Document:
         "started": f"{phrases.clock(run['started_at'])} {run['started_by']}",
         "ended": f"{phrases.clock(run['ended_at'])} {run['why']}".strip(),
         **counts,
+        "late": str(run["late"]) if run["late"] else "",
         "median": _took(run["median_s"]),
     }
     notes = [phrases.DRILL] if whole["drill"] else []
@@ -153,7 +154,7 @@ def _call_line(call: dict[str, Any]) -> tuple[str, ...]:
         call["confirmed_by"] or "",
         phrases.WAYS[call["way"]],
         phrases.clock(call["confirmed_at"]),
-        _took(took),
+        _took(took) + (phrases.LATE.format(took=_took(call["late_s"])) if call["late_s"] else ""),
         " ".join(part for part in (call["noted_by"], call["note"]) if part),
     )
 

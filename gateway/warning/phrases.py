@@ -45,10 +45,12 @@ FACTS: Final = {
     "total": "应叫岗位",
     "confirmed": "已应答",
     "unanswered": "未应答",
+    "late": "超时应答",
     "median": "应答用时（中位）",
 }
 CALLS_TITLE: Final = "逐岗结果"
 CALLS: Final = ("目标", "责任人", "结果", "应答人", "方式", "应答时间", "用时", "备注")
+LATE: Final = "（超时{took}）"
 LETTERS_TITLE: Final = "通知与回执"
 LETTERS: Final = ("时间", "姓名", "渠道", "号码或地址", "回执", "次数", "原因")
 LINES_TITLE: Final = "经过"
@@ -83,6 +85,7 @@ WHAT: Final = {
     "next": "未应答，叫下一人",
     "door": "未应答，上门叫应",
     "answered": "已应答",
+    "answered_late": "已应答（超时）",
     "confirmed": "全部应答",
     "ended": "结束叫应",
     "key_changed": "签名密钥与此前不同，请电话核实",

@@ -11,7 +11,7 @@ from gateway.events import WarningChanged
 from gateway.ports.notify import LetterStanding
 from gateway.ports.store import Reader, UnitOfWork
 from gateway.warning.phrases import masked
-from gateway.warning.rules.calling import UNANSWERED, Call, CallPhase, Confirmation, Way
+from gateway.warning.rules.calling import UNANSWERED, Call, CallPhase, Confirmation, Way, late_by
 from gateway.warning.tables import lines, warning_rows
 from protocols.errors import NotFoundError
 from protocols.warning import WarningContent
@@ -95,15 +95,21 @@ def run_view(run: Row[Any], called: Rows) -> dict[str, Any]:
         "total": len(called),
         "confirmed": len(answered),
         "unanswered": sum(row.phase in UNANSWERED for row in called),
+        "late": sum(late_by(call_of(row), within_of(run)) is not None for row in called),
         "median_s": median(took) if took else None,
         "next_due": min(due, default=None),
     }
 
 
-def call_view(row: Row[Any], letters: Sequence[LetterStanding], *, open_: bool) -> dict[str, Any]:
-    """Return the calling of one post with its messages; addresses are masked unless `open_`."""
+def call_view(row: Row[Any], run: Row[Any] | None, letters: Sequence[LetterStanding], *, open_: bool) -> dict[str, Any]:
+    """Return the calling of one post with its messages; addresses are masked unless `open_`.
+
+    `late_s` is how many seconds later than its time the answer came, None where it did not.
+    """
+    late = None if run is None else late_by(call_of(row), within_of(run))
     names = ("id", "target", "position", "phase", "step", "began_at", "due_at", "confirmed_by", "confirmed_at")
     return {name: getattr(row, name) for name in (*names, "way", "noted_by", "note")} | {
+        "late_s": None if late is None else late.total_seconds(),
         "chain": [_person(one, open_=open_) for one in row.chain],
         "neighbour": None if row.neighbour is None else _person(row.neighbour, open_=open_),
         "letters": [letter_view(one, open_=open_) for one in letters if one.ref.startswith(row.id)],

@@ -8,7 +8,8 @@
     confirmed   somebody answered, by which way and when is kept    none
     ended       the run was ended without an answer                 none
 
-A person who answers late still confirms: what counts is that the village knows. A deadline that comes late (after a
+A person who answers late still confirms: what counts is that the village knows; the answer is stamped late, though
+(`late_by`), and stays so. A deadline that comes late (after a
 restart) takes one step, and the next person gets the whole time from then on.
 """
 
@@ -105,6 +106,14 @@ def confirm(call: Call, confirmation: Confirmation) -> Call:
     if call.phase is CallPhase.ENDED:
         raise WrongMomentError("this call-and-confirm has ended; note the answer by phone with the duty officer")
     return replace(call, phase=CallPhase.CONFIRMED, due_at=None, confirmed=confirmation)
+
+
+def late_by(call: Call, within: timedelta) -> timedelta | None:
+    """Return how much later than its time a post answered, whoever of its chain did; None: in time, or not yet."""
+    if call.confirmed is None:
+        return None
+    over = call.confirmed.at - call.began_at - within
+    return over if over > timedelta() else None
 
 
 def end(call: Call) -> Call:

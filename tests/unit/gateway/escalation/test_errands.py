@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.escalation.errands import Errands
+from gateway.escalation.timers import LOOK_S, Timer, Watch, arm, lease
 from tests.support.escalation_stage import escalation_stage
 
 KEY = "01JB0000000000000000000000"
@@ -79,3 +80,32 @@ async def test_what_is_dropped_does_not_ring_and_a_kind_belongs_to_one_room(tmp_
             await errands.set(uow, "call", KEY, uow.now)
             await errands.drop(uow, "call", [KEY])
         assert await errands.act_due() == 0
+
+
+async def test_those_who_look_together_read_once_and_no_leased_timer_is_due(tmp_path):
+    async with escalation_stage(tmp_path) as stage:
+        readings, reading = [], stage.store.reading
+
+        def counted():
+            readings.append(stage.clock.now())
+            return reading()
+
+        stage.store.reading = counted
+        watch = Watch(stage.store, stage.clock)
+        assert not await watch.due("call")
+        async with stage.store.unit() as uow:
+            await arm(uow, "call", KEY, uow.now)
+            await arm(uow, "order", KEY, uow.now + timedelta(seconds=60))
+        assert not await watch.due("call", "order"), "what was read is good for a quarter of a second"
+        assert len(readings) == 1
+        await stage.clock.advance(LOOK_S)
+        assert await watch.due("call", "order")
+        assert not await watch.due("order")
+        assert len(readings) == 2
+        async with stage.store.unit() as uow:
+            assert await lease(uow, Timer("call", KEY, readings[0]), uow.now + timedelta(seconds=30))
+        await stage.clock.advance(LOOK_S)
+        assert not await watch.due("call", "order")
+        await stage.clock.advance(60)
+        assert await watch.due("call")
+        assert await watch.due("order")

@@ -45,6 +45,10 @@ async def test_red_rain_in_one_town_calls_all_at_once_then_the_next_then_the_doo
         whole = await office.only()
         assert (whole["state"], whole["run"]["phase"], whole["run"]["confirmed"]) == ("confirmed", "done", 3)
         assert (called(whole)["李四"]["confirmed_by"], called(whole)["李四"]["way"]) == ("赵六", "door")
+        late = {name: call["late_s"] for name, call in called(whole).items()}
+        assert (late["张三"], late["李四"] > 300, late["孙七"] > 300, whole["run"]["late"]) == (None, True, True, 2)
+        said = [line["what"] for line in whole["log"] if line["what"].startswith("answered")]
+        assert said == ["answered", "answered_late", "answered_late"]
         assert await office.stage.room.audit() == 0
 
 

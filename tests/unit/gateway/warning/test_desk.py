@@ -55,6 +55,27 @@ async def test_the_record_says_who_was_reached_how_and_when_in_every_form(tmp_pa
         assert "李四 → 王五" in text
 
 
+async def test_an_answer_that_came_late_is_so_named_in_the_record(tmp_path):
+    async with warning_stage(tmp_path) as office:
+        await office.lists(TOWN)
+        await office.bulletins.take(alert(**RED))
+        id_ = (await office.only())["id"]
+        await office.settle()
+        await office.pass_(75)
+        await office.calls.confirm_by_link(office.link("张三"))
+        await office.pass_(300)
+        await office.calls.confirm_by_link(office.link("王五"))
+        document = paper_of(await office.desk.record(id_))
+        words = said(document)
+        assert ("超时应答", "1") in document.parts[0].lines
+        (line,) = [row for row in document.parts[1].rows if row[3] == "王五"]
+        assert line[6].startswith("6分")
+        assert "（超时1分" in line[6]
+        (prompt,) = [row for row in document.parts[1].rows if row[3] == "张三"]
+        assert prompt[6] == "1分15秒"
+        assert "已应答（超时）" in words
+
+
 async def test_the_feed_names_each_published_warning_and_its_document(tmp_path):
     async with warning_stage(tmp_path) as office:
         first = await office.issue()

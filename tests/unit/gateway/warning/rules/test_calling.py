@@ -18,6 +18,7 @@ from gateway.warning.rules.calling import (
     end,
     is_called,
     is_called_again,
+    late_by,
     ring,
 )
 from protocols.errors import WrongMomentError
@@ -107,3 +108,16 @@ def test_an_update_calls_anew_only_where_it_is_graver():
     assert is_called_again(1, 2)
     assert not is_called_again(2, 2)
     assert not is_called_again(3, 1)
+
+
+def test_an_answer_after_the_posts_time_is_late_whoever_of_the_chain_gives_it():
+    call, _ = begin(2, NOW, FIVE)
+    assert late_by(call, FIVE) is None, "nobody has answered"
+    assert late_by(confirm(call, answer(NOW + FIVE)), FIVE) is None, "in the last moment"
+    second = timedelta(seconds=1)
+    assert late_by(confirm(call, answer(NOW + FIVE + second)), FIVE) == second
+    following, _ = ring(call, NOW + FIVE, FIVE)
+    stamped = confirm(following, answer(NOW + FIVE + 90 * second, by="李四"))
+    assert late_by(stamped, FIVE) == 90 * second
+    assert late_by(confirm(stamped, answer(NOW)), FIVE) == 90 * second, "a repeat takes it away from nobody"
+    assert late_by(end(following), FIVE) is None
