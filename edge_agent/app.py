@@ -24,6 +24,7 @@ from edge_agent.link import Link
 from edge_agent.listeners import HttpListener
 from edge_agent.management import management_routes
 from edge_agent.media.publisher import Publisher, Source
+from edge_agent.media.snapshot import Snapshots
 from edge_agent.media.sound import SoundSource
 from edge_agent.orders import Orders
 from edge_agent.rollcall.desk import AnswerDesk
@@ -48,6 +49,8 @@ from protocols.command import (
     CallEnd,
     CallRing,
     CommandName,
+    MediaEcho,
+    MediaEchoed,
     MediaPublish,
     MediaUnpublish,
     RollCallAnswer,
@@ -58,7 +61,7 @@ from protocols.command import (
 )
 from protocols.diary import NODE_RECORD, NodeRecord, Observation, dump
 from protocols.envelope import Lane
-from protocols.errors import ConfigError, SilianError, SpoolFullError
+from protocols.errors import ConfigError, NotFoundError, SilianError, SpoolFullError
 from protocols.health import BoxHealth, CameraHealth, CameraInfo, Catalogue, Heartbeat
 from protocols.ids import stream_of
 
@@ -156,22 +159,13 @@ class Agent:
 
     def _join_parts(self) -> None:
         self.intake = Intake(self.node, self.spool, self.clock, self.settings.intake.per_sensor_per_minute)
-        sources = {
-            stream: Source(
-                camera.feed,
-                self.sounds[stream].feed if stream in self.sounds else None,
-                camera.thumb,
-                camera.bounds(),
-                camera.steer,
-            )
-            for stream, camera in self.cameras.items()
-        }
-        self.publisher = Publisher(sources, self.clock, self.tasks)
+        self._join_pictures()
         self._join_answering()
         self.orders = Orders(
             {
                 CommandName.MEDIA_PUBLISH: self._publish,
                 CommandName.MEDIA_UNPUBLISH: self._unpublish,
+                CommandName.MEDIA_ECHO: self._echo,
                 CommandName.ROLLCALL_RING: self._roll_call,
                 CommandName.ROLLCALL_STAGE: self._stage,
                 CommandName.CALL_RING: self._call,
@@ -193,6 +187,21 @@ class Agent:
         self.diary = DiaryKeeper(self.settings.state.dir, self.node, self.clock, self._owe_record)
         self.link.changed = self.diary.link
         self.desk.tell = self._tell_details
+
+    def _join_pictures(self) -> None:
+        sources = {
+            stream: Source(
+                camera.feed,
+                self.sounds[stream].feed if stream in self.sounds else None,
+                camera.thumb,
+                camera.bounds(),
+                camera.steer,
+            )
+            for stream, camera in self.cameras.items()
+        }
+        self.publisher = Publisher(sources, self.clock, self.tasks)
+        self.previews = {stream: Preview(camera.feed) for stream, camera in self.cameras.items()}
+        self.snapshots = Snapshots(self.publisher, self.previews, self.clock)
 
     def _join_answering(self) -> None:
         answer, output = self.settings.answer, self.settings.audio.output
@@ -238,7 +247,7 @@ class Agent:
             self.calls,
             self.door,
             self.clock,
-            {camera.name: Preview(camera.feed) for camera in self.cameras.values()},
+            {camera.name: self.previews[stream] for stream, camera in self.cameras.items()},
             node=self.node,
             asks=self.settings.answer.policy == "ring",
             centre=Centre(lambda: self.link.up, self._tell_hang_up),
@@ -261,6 +270,7 @@ class Agent:
         self.tasks.start("tick", self._tick)
         self.tasks.start("answer desk", self.desk.run)
         self.tasks.start("link", self._join)
+        self.tasks.start("snapshots", self.snapshots.run)
         self.tasks.start("network", lambda: network.watch(self._network_changed))
 
     def _network_changed(self, moved: bool) -> None:  # noqa: FBT001 - the one thing that is told
@@ -392,6 +402,14 @@ class Agent:
 
     async def _unpublish(self, args: dict[str, Any]) -> None:
         await self.publisher.unpublish(parse_args(MediaUnpublish, args).stream)
+
+    async def _echo(self, args: dict[str, Any]) -> MediaEchoed:
+        asked = parse_args(MediaEcho, args)
+        if asked.stream not in self.cameras:
+            raise NotFoundError(f"no camera {asked.stream} here")
+        from edge_agent.media.echo import echo
+
+        return await echo(asked, self.clock, self.publisher.verify)
 
     async def _roll_call(self, args: dict[str, Any]) -> RollCallAnswer:
         return await self.responder.respond(parse_args(RollCallRing, args))

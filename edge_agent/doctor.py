@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from importlib.metadata import packages_distributions
 
 from edge_agent.cameras.advice import advice
 from edge_agent.identity import broker_address, identity_dir, read_token
 from edge_agent.rollcall.pin import read_pin
 from edge_agent.rollcall.speech import find_speaker
 from edge_agent.settings import CameraSettings, Settings
+from protocols.aio.owners import OURS, owners
 from protocols.errors import SilianError
 
 CAMERA_S = 8.0
@@ -48,14 +48,12 @@ async def examine(settings: Settings) -> list[Finding]:
 
 def owner() -> Finding:
     """Check that the imported package `edge_agent` is ours: the name is also somebody else's on PyPI."""
-    owners = sorted(set(packages_distributions().get("edge_agent", [])))
-    strangers = [name for name in owners if name.lower() != "silian"]
-    if strangers:
-        advice = f"pip uninstall {' '.join(strangers)}; then install silian again, in an environment of its own"
-        return Finding(
-            "package", good=False, detail=f"edge_agent also belongs to {', '.join(strangers)}", advice=advice
-        )
-    return Finding("package", good=True, detail="edge_agent is silian's" if owners else "running from a source tree")
+    own = owners(["edge_agent"])["edge_agent"]
+    others = [name for name in own if name.lower() != OURS]
+    if others:
+        advice = f"pip uninstall {' '.join(others)}; then install silian again, in an environment of its own"
+        return Finding("package", good=False, detail=f"edge_agent also belongs to {', '.join(others)}", advice=advice)
+    return Finding("package", good=True, detail="edge_agent is silian's" if own else "running from a source tree")
 
 
 def state(settings: Settings) -> Finding:

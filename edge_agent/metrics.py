@@ -54,6 +54,11 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("box_diary_events_total", "Records of outages kept, queued or lost, by name", ("centre", "event")),
     Metric("box_answer_page_sign_ins_total", "PINs entered at the answer page, by outcome", ("centre", "outcome")),
     Metric("box_publish_events_total", "Publishing sessions begun and ended, by reason", ("centre", "event")),
+    Metric(
+        "box_snapshots_total",
+        "Single pictures in place of a stream whose path is down, by outcome",
+        ("centre", "outcome"),
+    ),
     Metric("box_camera_restarts_total", "Times that a camera was opened anew", ("centre", "camera")),
     Metric("box_sound_restarts_total", "Times that a sound source was opened anew", ("centre", "camera")),
     Metric("box_camera_picture", "1 for the present verdict of the camera", ("centre", "camera", "verdict")),

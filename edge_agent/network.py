@@ -2,7 +2,7 @@
 
 *Back*: an interface, an address or a route came; who waits tries again at once. *Moved*: the machine's own addresses or
 its way out are others than before; what stands on the old ones is made anew. Where the kernel does not tell, the
-addresses are still compared each second.
+addresses are compared each second instead.
 """
 
 import asyncio
@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 SETTLE_S = 0.3
 """Changes come in bursts (link, address, route); one hint follows the last of them."""
 LOOK_S = 1.0
+"""Addresses are compared so often where the kernel does not tell."""
+SURE_LOOK_S = 10.0
+"""And so often where it does."""
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE
 _NEW = frozenset({16, 20, 24})  # RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE
 _HEAD = struct.Struct("=IHHII")
@@ -98,12 +101,12 @@ def _listen() -> socket.socket | None:
 
 
 async def _next(link: socket.socket | None) -> bool:
-    """Wait for a burst of news and its end, at most `LOOK_S`; tell whether something came."""
+    """Wait for a burst of news and its end, for a time; tell whether something came."""
     if link is None:
         await asyncio.sleep(LOOK_S)
         return False
     try:
-        async with asyncio.timeout(LOOK_S):
+        async with asyncio.timeout(SURE_LOOK_S):
             came = await _news(link)
     except TimeoutError:
         return False

@@ -84,6 +84,8 @@ def _counted(agent: "Agent") -> Iterator[Reading]:
             yield "box_answer_page_sign_ins_total", (centre, name), float(count)
     for name, count in agent.publisher.counters.items():
         yield "box_publish_events_total", (centre, name), float(count)
+    for name, count in agent.snapshots.counters.items():
+        yield "box_snapshots_total", (centre, name), float(count)
     yield "box_certificate_expiry_timestamp_seconds", (agent.node, "agent"), agent.certificate_ends
 
 

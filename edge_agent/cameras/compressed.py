@@ -8,6 +8,8 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +38,8 @@ class Passage:
         self._sets = parameter_sets(extradata)
         self._base = base_pts
         self._first: int | None = None
+        self._scale: tuple[int, int] | None = None
+        """Ticks of 1/90000 s in one of the run's own, as a fraction; a run has one time base."""
 
     def unit(self, packet: Any, arrived: float) -> Unit | None:
         """Return the unit of one packet, or None for an empty one."""
@@ -47,10 +51,17 @@ class Passage:
             self._sets = parameter_sets(data) or self._sets
             data = with_parameter_sets(data, self._sets)
         stamp = packet.pts if packet.pts is not None else packet.dts
-        ticks = round(stamp * packet.time_base * CLOCK) if stamp is not None else round(arrived * CLOCK)
+        ticks = self._ticks(stamp, packet) if stamp is not None else round(arrived * CLOCK)
         if self._first is None:
             self._first = ticks
         return Unit(data, key, self._base + ticks - self._first, arrived)
+
+    def _ticks(self, stamp: int, packet: Any) -> int:
+        if self._scale is None:
+            scale = packet.time_base * CLOCK
+            self._scale = scale.numerator, scale.denominator
+        many, few = self._scale
+        return (2 * stamp * many + few) // (2 * few)
 
 
 class CompressedWatch:
@@ -102,23 +113,29 @@ class CompressedWatch:
         return Verdict.UNPROVEN if found is Verdict.NO_PICTURE else found
 
     async def prove(self, group: tuple[Unit, ...]) -> Verdict:
-        """Decode the kept key frames and the newest group, and judge them afresh."""
+        """Decode the newest group, and the kept key frames where it proves nothing, and judge them afresh."""
         keys = [(unit.arrived, unit.data) for unit in self._keys]
         newest = [(unit.arrived, unit.data) for unit in group]
-        samples = await asyncio.to_thread(_samples, keys, newest)
+        samples = await asyncio.to_thread(decode_group, newest) if newest else []
         self.decoded += len(samples)
-        judge = PictureJudge(frozen_after_s=FROZEN_AFTER_S, stale_after_s=_STALE_S)
-        for sample in sorted(samples, key=lambda one: one.at):
-            judge.look(sample)
-        return judge.verdict(time.monotonic())
+        found = _judged(samples)
+        if found is Verdict.LIVE:
+            return found
+        older = await asyncio.to_thread(_each, keys[:-1] if samples else keys)
+        self.decoded += len(older)
+        return _judged(older + samples)
 
 
-def _samples(keys: list[tuple[float, bytes]], newest: list[tuple[float, bytes]]) -> list[Sample]:
-    """Sample every key frame on its own, then the newest group in one go (its key frame is among the keys)."""
-    found: list[Sample] = []
-    for one in keys:
-        found += decode_group([one])
-    return found + (decode_group(newest)[1:] if newest else [])
+def _each(keys: list[tuple[float, bytes]]) -> list[Sample]:
+    """Sample every key frame on its own."""
+    return [sample for one in keys for sample in decode_group([one])]
+
+
+def _judged(samples: list[Sample]) -> Verdict:
+    judge = PictureJudge(frozen_after_s=FROZEN_AFTER_S, stale_after_s=_STALE_S)
+    for sample in sorted(samples, key=lambda one: one.at):
+        judge.look(sample)
+    return judge.verdict(time.monotonic())
 
 
 class CompressedCamera(Camera):
@@ -142,8 +159,26 @@ class CompressedCamera(Camera):
         self._last_pts = max(self._last_pts, unit.pts)
         self.works()
         self.feed.take_key_request()  # nobody can ask such a source: the kept group and its next key frame must do
-        self.feed.put(unit)
-        self.post(self.watch.look, unit)
+        self.post(self._take, unit)
+
+    def pump_when_due(self, units: Sequence[Unit]) -> None:
+        """Pass units on when each is due (its `arrived`), or now where that is over; called in the thread."""
+        self._last_pts = max(self._last_pts, *(unit.pts for unit in units))
+        self.works()
+        self.feed.take_key_request()
+        self.post(self._take_when_due, units)
+
+    def _take_when_due(self, units: Sequence[Unit]) -> None:
+        now = time.monotonic()
+        for unit in units:
+            if unit.arrived > now:
+                self.loop.call_later(unit.arrived - now, self._take, unit)
+            else:
+                self._take(replace(unit, arrived=now))
+
+    def _take(self, unit: Unit) -> None:
+        self.feed.deliver(unit)
+        self.watch.look(unit)
 
     def stream_fault(self, now: float) -> str | None:
         """Name what is wrong with the stream itself, or None."""

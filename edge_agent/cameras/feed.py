@@ -87,9 +87,10 @@ class Feed:
     def put(self, unit: Unit) -> None:
         """Hand over one unit; from any thread."""
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._deliver, unit)
+            self._loop.call_soon_threadsafe(self.deliver, unit)
 
-    def _deliver(self, unit: Unit) -> None:
+    def deliver(self, unit: Unit) -> None:
+        """Hand over one unit, in the loop's thread."""
         if self.keep_group:
             self._remember(unit)
         elif self._group:

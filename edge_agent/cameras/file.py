@@ -18,12 +18,15 @@ from edge_agent.cameras.packets import KEY_FRAMES_APART_S
 from edge_agent.cameras.raw import RawCamera
 from edge_agent.cameras.source import Camera, CameraError
 from edge_agent.settings import CameraSettings
+from protocols.aio.h264 import Unit
 
 if TYPE_CHECKING:
     from edge_agent.cameras.raw import Grab
 
 logger = logging.getLogger(__name__)
 _PROBE_PACKETS = 3000
+_STRETCH_S = 1.0
+"""So much of a film is read at a time: a thread that wakes for each picture costs more than the picture."""
 
 
 def file_camera(settings: CameraSettings, centre: str) -> Camera:
@@ -91,22 +94,38 @@ class PassedFileCamera(CompressedCamera):
                 self._play(container, container.streams.video[0])
 
     def _play(self, container: Any, stream: Any) -> None:
+        stretch: list[Unit] = []
+        for unit in self._units(container, stream):
+            stretch.append(unit)
+            if unit.arrived - stretch[0].arrived >= _STRETCH_S:
+                if self._stopped_after(stretch):
+                    return
+                stretch = []
+        if not self._stopped_after(stretch):
+            self.stopping.wait(1 / 25)
+
+    def _units(self, container: Any, stream: Any) -> Iterator[Unit]:
+        """Yield the pictures, each with the moment at which it is due as its arrival."""
         import av
 
         convert = av.bitstream.BitStreamFilterContext("h264_mp4toannexb", stream)
         began, base = time.monotonic(), self.base_pts()
-        passage, first = Passage(b"", base), None
+        passage, first, tick = Passage(b"", base), None, float(stream.time_base)
         for packet in container.demux(stream):
             ready_packets: list[Any] = convert.filter(packet if packet.pts is not None else None)
             for ready in ready_packets:
-                at = float(ready.pts * ready.time_base)
+                at = ready.pts * tick
                 first = at if first is None else first
-                if self.stopping.wait(max(0.0, began + at - first - time.monotonic())):
-                    return
-                unit = passage.unit(ready, time.monotonic())
+                unit = passage.unit(ready, began + at - first)
                 if unit is not None:
-                    self.pump(unit)
-        self.stopping.wait(1 / 25)
+                    yield unit
+
+    def _stopped_after(self, stretch: list[Unit]) -> bool:
+        """Hand a stretch over and wait until its last picture is due; tells whether the camera is to stop."""
+        if not stretch:
+            return self.stopping.is_set()
+        self.pump_when_due(stretch)
+        return self.stopping.wait(max(0.0, stretch[-1].arrived - time.monotonic()))
 
 
 class EncodedFileCamera(RawCamera):

@@ -5,6 +5,7 @@ does not move is coded as skipped blocks, so its delta frames are tiny; those ar
 """
 
 from collections import deque
+from itertools import takewhile
 
 from protocols.aio.h264 import Unit
 
@@ -46,10 +47,10 @@ class PacketWatch:
 
     def suspicious(self, now: float) -> bool:
         """Tell whether a decoder should look: little is known yet, deltas are tiny, or all key frames alike."""
-        recent = [size for at, size in self._deltas if now - at <= _WINDOW_S]
+        fresh = takewhile(lambda delta: now - delta[0] <= _WINDOW_S, reversed(self._deltas))
+        recent = sorted(size for _, size in fresh)
         if len(recent) < _MIN_DELTAS:
             return True
-        recent.sort()
         if recent[len(recent) * 9 // 10] <= self.tiny:
             return True
         return len(self._key_sizes) == 3 and len(set(self._key_sizes)) == 1

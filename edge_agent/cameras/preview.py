@@ -2,15 +2,32 @@
 
 import asyncio
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.cameras.feed import Feed
+from protocols.aio.h264 import Unit
 from protocols.errors import NotFoundError
+from protocols.snapshot import MOST_BYTES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Picture = NDArray[Any]
 
 WITHIN_S = 3.0
 FRESH_S = 2.5
 """A key frame costs the line as much as a dozen pictures: it is not asked for more often."""
-WIDTH = 960
+FORMS = ((960, 80), (960, 60), (960, 40), (640, 50), (480, 40), (320, 30))
+"""Width and quality, best first: the first one that fits into `MOST_BYTES` is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture as JPEG of at most `MOST_BYTES`; `arrived` is when the camera gave it, in monotonic seconds."""
+
+    jpeg: bytes
+    arrived: float
 
 
 class Preview:
@@ -20,17 +37,21 @@ class Preview:
         self._feed = feed
         self._one = asyncio.Lock()
         self._made_at = -FRESH_S
-        self._jpeg = b""
+        self._shot = Shot(b"", 0.0)
 
     async def jpeg(self) -> bytes:
         """Return a picture that is at most `FRESH_S` old; raises NotFoundError where none comes in time."""
+        return (await self.shot()).jpeg
+
+    async def shot(self) -> Shot:
+        """Return the same with its time: a camera that stopped may leave an older picture than `FRESH_S`."""
         async with self._one:
             if time.monotonic() - self._made_at >= FRESH_S:
-                self._jpeg = await self._fresh()
+                self._shot = await self._fresh()
                 self._made_at = time.monotonic()
-            return self._jpeg
+            return self._shot
 
-    async def _fresh(self) -> bytes:
+    async def _fresh(self) -> Shot:
         subscription = self._feed.subscribe()
         try:
             async with asyncio.timeout(WITHIN_S):
@@ -39,27 +60,36 @@ class Preview:
             unit = None
         finally:
             subscription.close()
-        jpeg = None if unit is None else await asyncio.to_thread(_decoded, unit.data)
-        if jpeg is None:
+        shot = None if unit is None else await asyncio.to_thread(_decoded, unit)
+        if shot is None:
             raise NotFoundError(f"camera {self._feed.name} gives no picture now")
-        return jpeg
+        return shot
 
 
-def _decoded(data: bytes) -> bytes | None:
+def _decoded(unit: Unit) -> Shot | None:
     """Decode one key frame; None where it cannot be."""
     import av
-    import cv2
 
     codec: Any = av.CodecContext.create("h264", "r")
     codec.thread_count = 1
     try:
-        frames = codec.decode(av.Packet(data)) + codec.decode(None)
+        frames = codec.decode(av.Packet(unit.data)) + codec.decode(None)
     except av.error.InvalidDataError:
         return None
     if not frames:
         return None
-    picture = frames[0].to_ndarray(format="bgr24")
-    if picture.shape[1] > WIDTH:
-        picture = cv2.resize(picture, (WIDTH, picture.shape[0] * WIDTH // picture.shape[1]))
-    good, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    return jpeg.tobytes() if good else None
+    jpeg = fitting(frames[0].to_ndarray(format="bgr24"))
+    return None if jpeg is None else Shot(jpeg, unit.arrived)
+
+
+def fitting(picture: "Picture", most: int = MOST_BYTES) -> bytes | None:
+    """Return a BGR picture as a JPEG of at most `most` bytes, as large and good as that allows; None if none fits."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    for wide, quality in FORMS:
+        small = picture if width <= wide else cv2.resize(picture, (wide, height * wide // width))
+        good, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if good and jpeg.size <= most:
+            return bytes(jpeg.tobytes())
+    return None

@@ -58,6 +58,8 @@ class Publication:
         self.counters = counters
         self.session: Session | None = None
         """The session that is connected, if there is one."""
+        self.failed = 0
+        """Attempts in a row that came to nothing."""
         self._source = source
         self._clock = clock
         self._verify = verify
@@ -106,6 +108,12 @@ class Publication:
     def live(self) -> bool:
         """Whether packets flow now, as far as is known."""
         return self.session is not None and self._why not in ("silent", "failed")
+
+    @property
+    def dark(self) -> MediaPublish | None:
+        """Return the order while somebody waits for it and all ways have failed: no session, and a new one neither."""
+        wanted = self._order.layers is None or bool(self._order.layers)
+        return self._order if self.failed and wanted and not self.live and self.left_s > 0 else None
 
     @property
     def left_s(self) -> float:
@@ -168,6 +176,7 @@ class Publication:
             self.counters["ended_" + reason] += 1
             logger.warning("publishing failed", extra={"stream": order.stream, "reason": reason, "detail": str(error)})
             await fresh.close()
+            self.failed += 1
             await self._pause()
             return
         except BaseException:
@@ -178,7 +187,7 @@ class Publication:
         await self._take(fresh, why, asked_again=self._wishes != wishes)
 
     async def _take(self, fresh: Session, why: str | None, *, asked_again: bool) -> None:
-        former, self.session = self.session, fresh
+        former, self.session, self.failed = self.session, fresh, 0
         self.counters["sessions"] += 1
         if not asked_again:
             self._why = None
@@ -254,6 +263,11 @@ class Publisher:
         """Return the names of the cameras whose packets flow now."""
         live = (stream for stream, publication in self._running.items() if publication.live)
         return tuple(sorted(split_stream(stream)[1] for stream in live))
+
+    def dark(self) -> dict[str, MediaPublish]:
+        """Return the orders, by stream, whose media path is down in every way that there is."""
+        found = ((stream, one.dark) for stream, one in self._running.items() if self._tasks.running(self._task(stream)))
+        return {stream: order for stream, order in found if order is not None}
 
     def sessions(self) -> Iterator[tuple[str, Session]]:
         """Yield camera name and session of each publication that is connected."""

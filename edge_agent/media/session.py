@@ -88,7 +88,7 @@ class Session:
             self._add("audio", "audio", source.audio)
 
     def _add(self, name: str, kind: str, feed: Feed) -> None:
-        from edge_agent.media.aiortc_private import SenderWatch, tell_levels
+        from edge_agent.media.aiortc_private import SenderWatch, send_by_frame, tell_levels
         from edge_agent.media.peer import prefer
         from edge_agent.media.tracks import FeedTrack
 
@@ -96,6 +96,7 @@ class Session:
         transceiver = self._peer.addTransceiver(track, direction="sendonly")
         prefer(transceiver, kind, "video/H264" if kind == "video" else "audio/opus")
         sender: Any = transceiver.sender
+        send_by_frame(sender)
         if kind == "video":
             self._watches.append(SenderWatch(sender, feed.request_key, self._on_report, self._on_estimate))
         else:

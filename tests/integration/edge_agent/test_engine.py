@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from edge_agent.cameras import make_camera
+from edge_agent.media.echo import echo
 from edge_agent.media.listener import Listener
 from edge_agent.media.publisher import Publisher, Source
 from edge_agent.media.sound import SoundSource
@@ -15,7 +16,7 @@ from gateway.ports.media import Layer, StreamState
 from protocols.aio.clock import SystemClock
 from protocols.aio.tasks import Supervisor
 from protocols.aio.testcard import tone_hz
-from protocols.command import CallRing, MediaPublish
+from protocols.command import CallRing, MediaEcho, MediaPublish
 from tests.support.engine_http import EngineHttp
 from tests.support.rtsp import rtsp_camera
 from tests.support.until import until
@@ -143,3 +144,17 @@ async def test_an_rtsp_camera_is_seen_through_agent_and_engine(http):
         assert viewer.report()["picture"]["mark"]["age_ms"] < 5000
         await tasks.cancel("viewer")
         await close()
+
+
+async def test_an_own_picture_that_comes_back_proves_both_directions(http, monkeypatch):
+    async with Supervisor("test") as tasks:
+        _, close = await _publish(http, tasks, CameraSettings(name="room", kind="testcard"), sound=False)
+        asked = MediaEcho(stream="320623/room", whep_url=http.url("320623/room", "whep"), token="t", seconds=0.5)
+        found = await echo(asked, SystemClock())
+        assert found.packets > 0
+        assert found.loss < 0.5
+        assert found.first_ms is not None
+        await close()
+    monkeypatch.setattr("edge_agent.media.echo.FIRST_S", 0.5)
+    asked = MediaEcho(stream="320612/room", whep_url=http.url("320612/room", "whep"), token="t")
+    assert (await echo(asked, SystemClock())).packets == 0, "a session without packets proves nothing"

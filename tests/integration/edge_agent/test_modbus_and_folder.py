@@ -7,13 +7,12 @@ import pytest
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from edge_agent.intake import Intake
 from edge_agent.sensors import folder, make_sensor
 from edge_agent.sensors.keeper import Keeper
 from edge_agent.settings import SensorSettings
 from protocols.aio.clock import SystemClock
-from protocols.aio.spool import Spool
 from protocols.aio.tasks import Supervisor
+from tests.support.sensor_spool import sensor_spool
 from tests.support.until import until
 
 CLOCK = SystemClock()
@@ -21,24 +20,10 @@ CLOCK = SystemClock()
 
 @asynccontextmanager
 async def running(tmp_path, **settings):
-    spool = await Spool.open(tmp_path / "spool.sqlite3", clock=CLOCK)
-    events = []
-
-    class Store:
-        next_origin_counter = staticmethod(spool.next_origin_counter)
-
-        @staticmethod
-        async def put_many(items):
-            numbers = await spool.put_many(items)
-            events.extend(event for _, event in items)
-            return numbers
-
-    intake = Intake("320623-box", Store(), CLOCK)
-    async with Supervisor("test") as tasks:
+    async with sensor_spool(tmp_path, CLOCK) as (intake, events), Supervisor("test") as tasks:
         source = make_sensor(SensorSettings(name="s", **settings), "320623-box", intake, CLOCK)
         tasks.start("sensor", source.run)
         yield events, intake
-    await spool.close()
 
 
 @asynccontextmanager

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.intake import Intake
 from edge_agent.sensors import modbus
 from edge_agent.sensors.modbus import Modbus
 from edge_agent.settings import SensorSettings
 from protocols.aio.clock import SystemClock
-from protocols.aio.spool import Spool
 from protocols.aio.tasks import Supervisor
 from protocols.alarm import CLEARED, RAISED
+from tests.support.sensor_spool import sensor_spool
 from tests.support.until import until
 
 CLOCK = SystemClock()
@@ -67,13 +66,12 @@ class Device:
         self.port = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError), contextlib.closing(writer):
             while True:
                 request = await reader.readexactly(12)
                 (address,) = struct.unpack(">H", request[8:10])
                 writer.write(float32(self.level)(request) if address == LEVEL else self.bad(request))
                 await writer.drain()
-        writer.close()
 
 
 @pytest.fixture
@@ -105,23 +103,9 @@ async def told(tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch):
             {"element": "bad", "name": "压力", "severity": 1, "unit": "MPa", "low": 0.5},
         ],
     )
-    spool = await Spool.open(tmp_path / "spool.sqlite3", clock=CLOCK)
-    events = []
-
-    class Store:
-        next_origin_counter = staticmethod(spool.next_origin_counter)
-
-        @staticmethod
-        async def put_many(items):
-            numbers = await spool.put_many(items)
-            events.extend(event for _, event in items)
-            return numbers
-
-    intake = Intake("320623-box", Store(), CLOCK)
-    async with Supervisor("test") as tasks:
+    async with sensor_spool(tmp_path, CLOCK) as (intake, events), Supervisor("test") as tasks:
         tasks.start("sensor", Modbus(settings, intake, CLOCK).run)
         yield intake, events, tasks
-    await spool.close()
 
 
 def course(events, element: str) -> list[str]:

@@ -1,6 +1,7 @@
 import edge_agent.doctor
 from edge_agent.doctor import answer_page, clock, lines, owner, prompt, state, webhook
 from edge_agent.settings import parse
+from tests.support.distributions import install
 
 
 def settings(tmp_path, **more):
@@ -14,13 +15,13 @@ def settings(tmp_path, **more):
     )
 
 
-def test_a_stranger_that_owns_the_package_is_named_with_the_remedy(monkeypatch):
-    monkeypatch.setattr(edge_agent.doctor, "packages_distributions", lambda: {"edge_agent": ["silian", "edge-agent"]})
+def test_a_stranger_that_owns_the_package_is_named_with_the_remedy(tmp_path, monkeypatch):
+    assert owner().good
+    install(tmp_path, "edge-agent", "edge_agent/__init__.py")
+    monkeypatch.syspath_prepend(tmp_path)
     found = owner()
     assert not found.good
     assert "pip uninstall edge-agent" in found.advice
-    monkeypatch.setattr(edge_agent.doctor, "packages_distributions", lambda: {"edge_agent": ["silian"]})
-    assert owner().good
 
 
 def test_room_on_the_disk_is_compared_with_the_quota(tmp_path):
