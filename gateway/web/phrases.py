@@ -15,6 +15,10 @@ ERRORS: Final[dict[str, tuple[str, str]]] = {
     "bad_clock": ("时间与本机时钟相差过大，请先校时。", "The time is too far from this clock; set the clock first."),
     "too_large": ("请求内容超过大小限制。", "The request is too large."),
     "bad_media": ("音视频协商内容无法使用。", "The media description cannot be used."),
+    "codec": (
+        "画面的编码格式不在对方所列之内，平台不转码。",
+        "The picture comes in a codec that was not offered; nothing is transcoded.",
+    ),
     "unreadable_media": ("音视频协商内容无法解析。", "This is no session description."),
     "not_allowed": ("当前账号没有此项权限。", "This account lacks the right."),
     "not_authenticated": ("未登录或登录已失效，请重新登录。", "Not logged in, or the login has ended."),

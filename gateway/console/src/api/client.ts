@@ -99,6 +99,8 @@ export const api = {
   cameras: () => list<Camera>(`${v1}/cameras`),
   publishers: () => list<Publisher>(`${v1}/publishers`),
   wall: () => json<WallGrant>('POST', `${v1}/wall`),
+  floor: () => json<{ muted: string[] }>('GET', `${v1}/floor`),
+  mute: (stream: string, muted: boolean) => json<{ muted: string[] }>('PUT', `${v1}/floor/${stream}`, { muted }),
   play: (camera: string) => json<MediaGrant>('POST', `${v1}/cameras/${camera}/play`),
 
   recordings: () => list<Recording>(`${v1}/recordings`),

@@ -95,7 +95,7 @@ export interface Camera {
   label: string | null
   owner: string | null
   picture: { verdict: Verdict; frame_age_ms: number | null; checked_at: string | null; since?: string | null; fault?: string | null } | null
-  stream: { state: string; viewers: number; codec: string | null; frame_rate: number | null; trouble?: string | null; since?: string | null } | null
+  stream: { state: string; viewers: number; codec: string | null; frame_rate: number | null; trouble?: string | null; since?: string | null; snapshot?: { taken_at: string; age_ms: number } | null } | null
   share?: Share
 }
 
@@ -264,6 +264,13 @@ export interface Check {
   evidence: string[]
 }
 
+export interface Precheck {
+  ready: boolean
+  findings: string[]
+  /** Packets of the own picture that came back to the county; null where that could not be tried. */
+  two_way?: { packets: number; lost: number; first_ms: number | null } | null
+}
+
 export interface RollCallPoint {
   centre: string
   name: string
@@ -289,7 +296,14 @@ export interface RollCallPoint {
   challenge?: string | null
   /** The number is out and has not come back. */
   asks_for_number?: boolean
-  answer?: { leader?: string; people?: number | null; note?: string } | null
+  /** What the county said; `number_by` is who said whether the number came back. */
+  answer?: { leader?: string; people?: number | null; note?: string; number_by?: string } | null
+  /** What was tried before the call, or in a rehearsal. */
+  precheck?: Precheck | null
+  /** A higher tier asks it itself just now; it comes back to its place. */
+  lent?: boolean
+  /** The gateway below that asks it for us. */
+  delegate?: string | null
 }
 
 export interface RollCall {
@@ -313,6 +327,10 @@ export interface RollCall {
   seat?: string | null
   upper_node?: string | null
   gives_way_in_s?: number | null
+  /** Whom a higher tier takes over then. */
+  giving_way?: string[]
+  /** What the order rests on. */
+  ordered?: { by: string; mm: Record<string, number> } | null
   draw?: { seed?: string; commitment?: string; count: number } | null
   why?: string
 }
@@ -630,6 +648,7 @@ export interface WarningRun {
   total: number
   confirmed: number
   unanswered: number
+  late: number
   median_s: number | null
   next_due: string | null
 }
@@ -710,6 +729,7 @@ export interface WarningCall {
   due_at: string | null
   confirmed_by: string | null
   confirmed_at: string | null
+  late_s: number | null
   way: string | null
   noted_by: string
   note: string

@@ -3,7 +3,7 @@ import { Backoff } from './backoff'
 export const EVENT_NAMES = [
   'hello', 'link.changed', 'alarm.changed', 'camera.changed', 'catalogue.changed', 'rollcall.changed', 'inspection.changed', 'offer.changed', 'call.changed', 'report.changed', 'warning.changed', 'order.changed',
   'escalation.changed', 'escalation.call',
-  'media.restart', 'wall.slot', 'resync', 'ping',
+  'media.restart', 'wall.slot', 'floor.changed', 'resync', 'ping',
 ] as const
 export type EventName = (typeof EVENT_NAMES)[number]
 

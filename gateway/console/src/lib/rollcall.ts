@@ -25,3 +25,12 @@ export function running(call: Pick<RollCall, 'ended_at' | 'state'> | null): bool
 export function waiting(points: readonly RollCallPoint[]): number {
   return points.filter((point) => groupOf(point.state) === 'waiting').length
 }
+
+/** What was tried before the call, in one sentence: what is not ready, else that media passes in both directions. */
+export function precheckOf(point: Pick<RollCallPoint, 'precheck'>, t: (key: string, named?: Record<string, unknown>) => string): string {
+  const found = point.precheck
+  if (!found) return ''
+  if (!found.ready) return t('rollcall.precheck.why', { why: found.findings.join(t('rollcall.comma')) })
+  const both = found.two_way
+  return both ? t('rollcall.precheck.two_way', { ms: both.first_ms ?? '–', packets: both.packets, lost: both.lost }) : t('rollcall.precheck.one_way')
+}

@@ -7,6 +7,9 @@ export type Kind = (typeof KINDS)[number]
 export const MODES = ['sequential', 'parallel'] as const
 export type Mode = (typeof MODES)[number]
 
+export const ORDERS = ['code', 'random', 'worst_first', 'rainfall'] as const
+export type Order = (typeof ORDERS)[number]
+
 export interface Plan {
   kind: Kind
   mode: Mode
@@ -16,6 +19,8 @@ export interface Plan {
   drill: boolean
   /** Draw so many by lot; the seed proves the draw. */
   count: number | null
+  /** Another order than the profile's. */
+  order?: Order | null
 }
 
 /** A higher tier calls counties of this subtree itself. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { RollCallPoint } from '@/api/types'
+import { precheckOf } from './rollcall'
 import { ACTS, actOf, keyOf } from './rollcallKeys'
 import { faults, neighbour, nextWaiting, secondsLeft, stageSlots, rehearsable, unheard } from './rollcallStage'
 
@@ -65,6 +66,16 @@ describe('walking through the points', () => {
     expect(secondsLeft(points, 60)).toBe(60)
     expect(secondsLeft([point('a', 'pending')], 60)).toBeNull()
     expect(faults(points)).toBe(1)
+  })
+})
+
+describe('what was tried before', () => {
+  const t = (key: string, named?: Record<string, unknown>): string => [key.split('.').at(-1), ...Object.values(named ?? {})].join(' ')
+  it('names what is not ready, else whether media passed both ways', () => {
+    expect(precheckOf({ precheck: null }, t)).toBe('')
+    expect(precheckOf({ precheck: { ready: false, findings: ['a', 'b'] } }, t)).toBe('why acommab')
+    expect(precheckOf({ precheck: { ready: true, findings: [], two_way: { packets: 80, lost: 1, first_ms: 120 } } }, t)).toBe('two_way 120 80 1')
+    expect(precheckOf({ precheck: { ready: true, findings: [], two_way: null } }, t)).toBe('one_way')
   })
 })
 

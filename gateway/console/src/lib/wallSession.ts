@@ -32,6 +32,17 @@ export interface SlotEvent {
   since: string
 }
 
+/** Who speaks and who is heard on a wall or in a call (`of`). */
+export interface FloorEvent {
+  of: string
+  speaker: string | null
+  heard: string[]
+  muted: string[]
+}
+
+/** Sounds that one wall can play at once: the places of the floor. */
+export const SOUNDS = 3
+
 export type WallState = 'connecting' | 'open' | 'retrying' | 'closed'
 
 /** The ladder's steps in milliseconds: a wall without any picture is restarted, then made anew; stills come meanwhile. */
@@ -71,7 +82,7 @@ export class WallSession {
   state: WallState = 'connecting'
   reason: string | null = null
   tries = 0
-  readonly sound = new MediaStream()
+  readonly sounds = Array.from({ length: SOUNDS }, () => new MediaStream())
   private readonly pictures: MediaStream[]
   private readonly wishes = new Map<string, SlotWish | null>()
   private readonly sent = new Map<string, string>()
@@ -94,6 +105,9 @@ export class WallSession {
   private restartedAt: number | null = null
   private askedAt = 0
   private sending = false
+  /** Streams whose floor this wall hears; null: it has sounds of its own choice, or none. */
+  private voices: string[] | null = null
+  private floorSent = ''
 
   constructor(private readonly slots: number) {
     this.pictures = Array.from({ length: slots }, () => new MediaStream())
@@ -137,6 +151,17 @@ export class WallSession {
     this.wishes.set(key, wish)
     if (this.told.get(key)?.stream !== wish?.stream) this.told.delete(key)
     this.plan()
+  }
+
+  /** Hear those who speak, of these streams; null ends it. Sound slots must not be assigned meanwhile. */
+  listen(voices: string[] | null): void {
+    this.voices = voices
+    this.plan()
+  }
+
+  /** Whether an event of the floor is about this wall. */
+  hears(event: FloorEvent): boolean {
+    return this.session?.endsWith(`/${event.of}`) ?? false
   }
 
   slot(kind: SlotKind, index: number): SlotTold | null {
@@ -201,6 +226,7 @@ export class WallSession {
       this.state = 'open'
       this.frameAt = performance.now()
       this.sent.clear()
+    this.floorSent = ''
       this.plan()
     } catch (error) {
       if (attempt === this.attempt) this.again(codeOf(error))
@@ -210,7 +236,7 @@ export class WallSession {
   private makePeer(attempt: number): RTCPeerConnection {
     const peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' })
     this.peer = peer
-    const streams = [...this.pictures, this.sound]
+    const streams = [...this.pictures, ...this.sounds]
     streams.forEach((stream, at) => {
       const { receiver } = peer.addTransceiver(at < this.slots ? 'video' : 'audio', { direction: 'recvonly' })
       for (const old of stream.getTracks()) stream.removeTrack(old)
@@ -233,9 +259,16 @@ export class WallSession {
     const attempt = this.attempt
     if (this.sending || !this.session || this.state !== 'open') return
     const changes = differences(this.wishes, this.sent, this.paused)
-    if (!changes.length) return
+    const floor = this.voices && !this.paused ? JSON.stringify({ voices: this.voices, places: SOUNDS }) : ''
+    if (!changes.length && floor === this.floorSent) return
     this.sending = true
     try {
+      if (floor !== this.floorSent) {
+        await this.call('PUT', 'floor', floor || JSON.stringify({ voices: [] }))
+        if (attempt !== this.attempt) return
+        this.floorSent = floor
+      }
+      if (!changes.length) return this.plan()
       const body = changes.map(([key, wish]) => {
         const [kind, index] = key.split('/')
         return { kind, index: Number(index), stream: wish?.stream ?? null, layer: wish?.layer ?? 'main', priority: wish?.priority ?? 2 }
@@ -253,11 +286,16 @@ export class WallSession {
   }
 
   private async slotsCall(method: 'PUT' | 'GET', body?: unknown): Promise<Omit<SlotEvent, 'session'>[]> {
+    const answer = await this.call(method, 'slots', body ? JSON.stringify(body) : undefined)
+    return ((await answer.json()) as { items: Omit<SlotEvent, 'session'>[] }).items
+  }
+
+  private async call(method: 'PUT' | 'GET', what: 'slots' | 'floor', body?: string): Promise<Response> {
     const headers: Record<string, string> = { authorization: `Bearer ${this.token}` }
     if (body) headers['content-type'] = 'application/json'
     let answer: Response
     try {
-      answer = await fetch(`${this.session ?? ''}/slots`, { method, headers, credentials: 'omit', body: body ? JSON.stringify(body) : undefined })
+      answer = await fetch(`${this.session ?? ''}/${what}`, { method, headers, credentials: 'omit', body })
     } catch {
       throw new SignalError('network', 0)
     }
@@ -265,7 +303,7 @@ export class WallSession {
       const told = (await answer.json().catch(() => ({}))) as { code?: string }
       throw new SignalError(told.code ?? `http_${answer.status}`, answer.status)
     }
-    return ((await answer.json()) as { items: Omit<SlotEvent, 'session'>[] }).items
+    return answer
   }
 
   private look(): void {
@@ -332,6 +370,7 @@ export class WallSession {
     this.restartedAt = null
     this.told.clear()
     this.sent.clear()
+    this.floorSent = ''
   }
 }
 

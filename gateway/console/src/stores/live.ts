@@ -3,7 +3,7 @@ import { computed, ref, shallowRef } from 'vue'
 import { api } from '@/api/client'
 import type { Camera, Centre, Link, OwnCentre, Publisher, UpperLink } from '@/api/types'
 import { EventStream, type EventName, type Wire } from '@/lib/events'
-import type { SlotEvent } from '@/lib/wallSession'
+import type { FloorEvent, SlotEvent } from '@/lib/wallSession'
 import { joined } from '@/lib/throttle'
 import { buildTree, wallOrder } from '@/lib/tree'
 import { useAlarms } from './alarms'
@@ -34,6 +34,7 @@ export const useLive = defineStore('live', () => {
   const newVersion = ref(false)
   const mediaRestart = shallowRef<MediaRestart>({ sessions: [], at: 0 })
   const slotListeners = new Set<(event: SlotEvent) => void>()
+  const floorListeners = new Set<(event: FloorEvent) => void>()
   let events: EventStream | null = null
 
   const tree = computed(() => buildTree(centres.value, links.value, cameras.value, own.value?.code ?? ''))
@@ -116,6 +117,7 @@ export const useLive = defineStore('live', () => {
     'offer.changed': () => (useRollCalls().offersRevision += 1),
     'call.changed': (data) => useCalls().changed(data),
     'wall.slot': (data) => slotListeners.forEach((listen) => listen(data as SlotEvent)),
+    'floor.changed': (data) => floorListeners.forEach((listen) => listen(data as FloorEvent)),
     'media.restart': (data) => {
       const sessions = (data as { sessions?: string[] } | null)?.sessions ?? []
       mediaRestart.value = { sessions, at: Date.now() }
@@ -159,6 +161,6 @@ export const useLive = defineStore('live', () => {
 
   return {
     own, centres, links, upper, cameras, ready, wire, loadFailed, skewMs, skewed, newVersion, mediaRestart, tree, ordered,
-    byCode, cameraById, publisherById, slotListeners, start, stop, reloadAll, retryNow: online,
+    byCode, cameraById, publisherById, slotListeners, floorListeners, start, stop, reloadAll, retryNow: online,
   }
 })
