@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway.bench.chaos.database import Database
 from gateway.bench.child import Child, child
 from gateway.bench.figures import Figures, Reach
 from gateway.bench.processes import machine
@@ -91,12 +92,21 @@ class Bench:
 
 async def rate(bench: Bench) -> None:
     """Measure alarms a second from one agent to one gateway, from the first put to the last receipt."""
+    await _rate(bench, "alarms_per_s")
+
+
+async def rate_postgres(bench: Bench) -> None:
+    """Measure the same where the gateway's database is a PostgreSQL server."""
+    await _rate(bench, "alarms_per_s_postgres")
+
+
+async def _rate(bench: Bench, key: str) -> None:
     count = bench.options.size(20_000, 1000)
     await bench.commits.ask("rest", rest=True)  # receipts are counted here, and two cores have no room for onlookers
     told = await bench.load.ask("burst", name=BOX, count=count, kind="rate", within_s=120)
     await bench.commits.ask("rest", rest=False)
-    bench.figures.put("alarms_per_s", count / (told["ended"] - told["began"]), count)
-    bench.figures.put("alarms_spooled_per_s", count / (told["put"] - told["began"]), count)
+    bench.figures.put(key, count / (told["ended"] - told["began"]), count)
+    bench.figures.put(key.replace("alarms_", "alarms_spooled_"), count / (told["put"] - told["began"]), count)
 
 
 async def latency(bench: Bench) -> None:
@@ -165,6 +175,8 @@ class Stage:
     parents: Mapping[str, str | None]
     nodes: Mapping[str, str]
     scenarios: Mapping[str, Scenario]
+    postgres: bool = False
+    """Whether the city's database is a PostgreSQL server of the run's own; then no onlooker reads it."""
 
 
 def _stages() -> tuple[Stage, ...]:
@@ -172,7 +184,11 @@ def _stages() -> tuple[Stage, ...]:
 
     one = {"rate": rate, "latency": latency, "drain": drain, "recovery": recovery}
     four = {"four": four_tiers, "storm": storm}
-    return Stage(ONE, {BOX: "320600"}, one), Stage(FOUR, {**CITY_BOXES, COUNTY_BOX: "320623"}, four)
+    return (
+        Stage(ONE, {BOX: "320600"}, one),
+        Stage(ONE, {BOX: "320600"}, {"rate_postgres": rate_postgres}, postgres=True),
+        Stage(FOUR, {**CITY_BOXES, COUNTY_BOX: "320623"}, four),
+    )
 
 
 REACHES = (
@@ -230,6 +246,10 @@ async def _play(
     except LinkError as error:
         failed.append(f"{len(stage.parents)} gateways: {error}")
         say(failed[-1])
+    except ConfigError as error:
+        if not stage.postgres:
+            raise
+        figures.note(f"not measured on PostgreSQL: {error}")
     return failed
 
 
@@ -240,15 +260,31 @@ async def _opened(stage: Stage, options: Options, figures: Figures, say: Callabl
     folder.mkdir(parents=True)
     say(f"starting {len(stage.parents)} gateway(s) ...")
     async with (
-        running(folder, stage.parents, stage.nodes) as tiers,
+        _stores(stage) as stores,
+        running(folder, stage.parents, stage.nodes, adjust=stores) as tiers,
         child("alarm-load", "gateway.bench.alarm_load", (), folder, "load") as load,
         child("commits", "gateway.bench.commits", (), folder, "load") as commits,
     ):
-        for code, tier in tiers.tiers.items():
+        for code, tier in tiers.tiers.items() if not stage.postgres else ():
             await commits.ask("watch", code=code, path=str(tier.database))
         bench = Bench(options, figures, say, tiers, load, commits, folder)
         await bench.join(list(stage.nodes))
         yield bench
+
+
+@contextlib.asynccontextmanager
+async def _stores(stage: Stage) -> AsyncIterator[Mapping[str, Mapping[str, Any]]]:
+    """Run the database of a stage that has one; yields the settings that lead to it. Raises ConfigError."""
+    if not stage.postgres:
+        yield {}
+        return
+    database = Database()
+    try:
+        await database.prepare()
+        await database.start()
+        yield {"320600": {"store": {"url": database.url}}}
+    finally:
+        await database.remove()
 
 
 def table(figures: Figures) -> str:

@@ -140,6 +140,28 @@ def rollcall(
     raise typer.Exit(1 if wrong else 0)
 
 
+@bench.command("stage")
+def stage(
+    *,
+    counties: Annotated[int, typer.Option(min=2, max=200, help="县数 counties")] = 14,
+    switches: Annotated[int, typer.Option(min=1, help="切换次数 switches")] = 55,
+    json_file: Annotated[Path | None, typer.Option("--json", help="结果写入文件 write the figures")] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="数据目录 state directory")] = None,
+) -> None:
+    """逐一点名切换基准 From the caller's key to the next county's picture on the stage, in Chromium."""
+    from gateway.bench.alarms import table, write_json
+    from gateway.bench.stage import Options, measure
+
+    found = _guarded(measure(Options((state_dir or default_dir()).absolute(), counties, switches), _say))
+    if isinstance(found, int):
+        raise typer.Exit(found)
+    figures, failed = found
+    typer.echo(table(figures))
+    if json_file is not None:
+        write_json(figures, json_file)
+    raise typer.Exit(_tell_missed(failed))
+
+
 Found = TypeVar("Found")
 
 

@@ -13,7 +13,7 @@ from gateway.adapters.media_embedded.backends import BACKENDS
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.bench.child import Answer, serve
 from gateway.bench.front import Front
-from gateway.ports.media import Capability, Layer, Slot
+from gateway.ports.media import Capability, Layer, SessionKind, Slot
 
 
 class Host:
@@ -71,6 +71,11 @@ class Host:
         return {"sessions": found.sessions, "dropped": found.dropped, "modes": found.modes,
                 "streams": len(found.streams), "restarts": found.worker_restarts}  # fmt: skip
 
+    async def lines(self) -> Answer:
+        """Return what viewers told of their lines: share of packets lost, round trip in milliseconds."""
+        found = [one for one in (await self._engine.stats()).lines if one.kind is SessionKind.WHEP]
+        return {"lost": [one.fraction_lost for one in found], "rtt_ms": [one.rtt_ms for one in found]}
+
     async def tasks(self) -> Answer:
         """Return how many tasks this process has, the one that answers included."""
         return {"tasks": len(asyncio.all_tasks())}
@@ -104,7 +109,7 @@ async def run(host: str, folder: Path, backend: str) -> None:
         Front(engine) as front,
     ):
         work = Host(engine, front)
-        names = ("facts", "publish", "view", "wall", "assign", "relay", "end", "stats", "tasks", "stall")
+        names = ("facts", "publish", "view", "wall", "assign", "relay", "end", "stats", "lines", "tasks", "stall")
         await serve({name: getattr(work, name) for name in names})
 
 

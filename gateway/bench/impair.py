@@ -5,6 +5,7 @@ towards the server, as behind a NAT, so the server tells clients apart by their 
 """
 
 import asyncio
+import math
 import random
 import re
 import socket
@@ -50,7 +51,7 @@ class Direction:
     chance: random.Random
     counts: Counter[str] = field(default_factory=Counter)
     free_at: float = 0.0
-    last_at: float = 0.0
+    last_at: float = -math.inf
 
     def fate(self, size: int, now: float) -> list[float]:
         """Return when the packet goes on: nowhere, once, or twice."""
@@ -71,7 +72,8 @@ class Direction:
         if self.chance.random() < rules.reordered:
             self.counts["reordered"] += 1
             return [at + REORDERED_BY_S]
-        at = self.last_at = max(at, self.last_at)
+        # Timers of one and the same moment go off in any order.
+        at = self.last_at = max(at, math.nextafter(self.last_at, math.inf))
         if self.chance.random() < rules.doubled:
             self.counts["doubled"] += 1
             return [at, at]

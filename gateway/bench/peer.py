@@ -54,6 +54,21 @@ class Shop:
         return cls(host, identity, shared)
 
 
+def transport_number(packet: bytes | bytearray, extension: int) -> int | None:
+    """Return the transport-wide number of a packet with one-byte extensions (RFC 8285); None where it has none."""
+    if not extension or not packet[0] & 0x10:
+        return None
+    at = 12 + 4 * (packet[0] & 15)
+    end = at + 4 + 4 * (packet[at + 2] << 8 | packet[at + 3])
+    at += 4
+    while at < end:
+        head = packet[at]
+        if head >> 4 == extension:
+            return packet[at + 1] << 8 | packet[at + 2]
+        at += 1 if head == 0 else 2 + (head & 15)
+    return None
+
+
 class Peer:
     """One session. Make an offer or answer one, then `up`; `on_rtp` and `on_rtcp` take what is decrypted."""
 
@@ -315,18 +330,11 @@ class Counter(Peer):
             self.arrivals = Arrivals()
 
     def _note(self, packet: bytes | bytearray) -> None:
-        """Note the transport-wide number of a packet with one-byte extensions."""
-        if self.arrivals is None or self.agreed is None or not packet[0] & 0x10:
-            return
-        at = 12 + 4 * (packet[0] & 15)
-        end = at + 4 + 4 * (packet[at + 2] << 8 | packet[at + 3])
-        at += 4
-        while at < end:
-            head = packet[at]
-            if head >> 4 == self.agreed.transport_id:
-                self.arrivals.add(packet[at + 1] << 8 | packet[at + 2], self._now)
-                return
-            at += 1 if head == 0 else 2 + (head & 15)
+        """Note the transport-wide number of a packet."""
+        if self.arrivals is not None and self.agreed is not None:
+            number = transport_number(packet, self.agreed.transport_id)
+            if number is not None:
+                self.arrivals.add(number, self._now)
 
     def _prove(self, data: bytes) -> bytes:
         if self.srtp is None:

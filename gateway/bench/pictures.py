@@ -115,7 +115,7 @@ async def slots(run: Run) -> None:
 
 async def losses(run: Run) -> None:
     """Measure frozen seconds behind lines that lose 1, 5 and 10 % both ways with 50 ms of jitter."""
-    seconds = 6.0 if run.options.quick else 30.0
+    seconds = 6.0 if run.options.quick else 60.0
     async with contextlib.AsyncExitStack() as stack:
         load, engine, url, port = await behind_lines(run, stack)
         seats = {}
@@ -136,8 +136,11 @@ async def losses(run: Run) -> None:
             share = (after["frozen_s"] - before[percent]["frozen_s"]) / (after["at"] - before[percent]["at"])
             run.figures.put(f"freeze_ratio_loss{percent}", max(0.0, share), frames)
             run.figures.put(f"packets_lost_on_purpose_loss{percent}", after["lost"] - before[percent]["lost"])
+        lines = await engine.host.ask("lines")
+        if None in (*lines["lost"], *lines["rtt_ms"]):
+            raise LinkError("the engine was not told what a viewer's line loses")
+        run.figures.put("lossy_line_rtt_median_ms", median(lines["rtt_ms"]), len(lines["rtt_ms"]))
         run.figures.note("losses stand on the viewer's line, both ways; its publisher has a clean one")
-        del engine
 
 
 async def behind_lines(run: Run, stack: contextlib.AsyncExitStack) -> tuple[Child, Hosted, str, int]:

@@ -1,6 +1,8 @@
 """A viewer that decodes: reorders, asks for what is missing (NACK), for key frames (PLI), and counts decoded pictures.
 
-It holds no playout delay: a picture counts when it is decoded, so what it shows as a freeze is one.
+It tells what browsers tell of their line: what came and when (transport-wide feedback), what was lost, and what the
+round trip is measured by (RFC 3550 section 6.4). It holds no playout delay: a picture counts when it is decoded, so
+what it shows as a freeze is one.
 """
 
 import struct
@@ -13,13 +15,15 @@ from typing_extensions import override
 from gateway.adapters.media_embedded.rules import h264, rtcp, vp8
 from gateway.adapters.media_embedded.rules.cadence import Cadence
 from gateway.adapters.media_embedded.rules.malformed import MalformedError
+from gateway.adapters.media_embedded.rules.transport_feedback import Arrivals
 from gateway.adapters.media_embedded.srtp import SrtpError
-from gateway.bench.peer import CNAME, Peer, Shop
+from gateway.bench.peer import CNAME, Peer, Shop, transport_number
 
 ASK_EVERY_S = 0.06
 GIVE_UP_S = 0.6
 """A hole older than this is left behind, and a key frame asked for."""
 KEY_FRAME_EVERY_S = 0.3
+REPORT_EVERY_S = 1.0
 FROZEN_S = 0.19
 """At 25 pictures a second the shortest pause that webrtc-stats calls a freeze: mean and 150 ms."""
 
@@ -40,6 +44,13 @@ class Watcher(Peer):
         self._asked: dict[int, tuple[float, float]] = {}
         self._key_needed, self._key_asked_at = True, 0.0
         self._remote = 0
+        self._first: int | None = None
+        self._received = 0
+        self._told = (0, 0)
+        self._reported_at = 0.0
+        self._sender: tuple[rtcp.SenderInfo, float] | None = None
+        self._arrivals = Arrivals()
+        self.on_rtcp = self._heard
         self._decoder: Any = None
         self._began = time.monotonic()
 
@@ -51,6 +62,9 @@ class Watcher(Peer):
             plain = self.srtp.unprotect(data)
         except SrtpError:
             return
+        now = time.monotonic()
+        if (arrived := transport_number(plain, self.agreed.transport_id)) is not None:
+            self._arrivals.add(arrived, now)
         number, timestamp, ssrc = struct.unpack_from("!HII", plain, 2)
         kind, marker = plain[1] & 127, plain[1] > 127
         payload = _payload(plain)
@@ -60,15 +74,19 @@ class Watcher(Peer):
             number, payload = struct.unpack_from("!H", payload)[0], payload[2:]
         else:
             self._remote = ssrc
+            self._received += 1
         if self._next is None:
-            self._next = self._highest = number
+            self._next = self._highest = self._first = number
         index = self._highest + ((number - self._highest + 0x8000) & 0xFFFF) - 0x8000
         if index < self._next:
             return
         self._waiting[index] = (timestamp, marker, payload)
+        gap = index > self._highest + 1
         self._highest = max(self._highest, index)
         self._asked.pop(index, None)
         self._advance()
+        if gap:
+            self._ask(now)
 
     def _advance(self) -> None:
         """Decode what is whole from the next number on."""
@@ -126,7 +144,42 @@ class Watcher(Peer):
         return bool(found)
 
     def tick_media(self, now: float) -> None:
-        """Ask again for what is missing, leave behind what does not come, ask for a key frame."""
+        """Ask again for what is missing, leave behind what does not come, ask for a key frame, tell of the line."""
+        if self._next is None:
+            return
+        self._ask(now)
+        if self._key_needed and now - self._key_asked_at > KEY_FRAME_EVERY_S and now - self._began > KEY_FRAME_EVERY_S:
+            self._key_asked_at = now
+            self.send_rtcp(self._head() + rtcp.picture_loss(self.ssrc, self._remote))
+        if self._arrivals.due(now):
+            for packet in self._arrivals.build(self.ssrc, self._remote):
+                self.send_rtcp(self._head() + packet)
+        if now - self._reported_at >= REPORT_EVERY_S:
+            self._reported_at = now
+            self.send_rtcp(self._head(self._report(now)))
+
+    def _head(self, *reports: rtcp.Report) -> bytes:
+        """Begin a compound."""
+        return rtcp.receiver_report(rtcp.ReceiverInfo(self.ssrc, reports)) + rtcp.source_description(self.ssrc, CNAME)
+
+    def _heard(self, items: list[rtcp.Feedback]) -> None:
+        for item in items:
+            if isinstance(item, rtcp.SenderInfo) and item.ssrc == self._remote:
+                self._sender = (item, time.monotonic())
+
+    def _report(self, now: float) -> rtcp.Report:
+        expected = self._highest - (self._first or 0) + 1
+        lost = max(0, expected - self._received)
+        spanned, lost_now = expected - self._told[0], lost - self._told[1]
+        self._told = (expected, lost)
+        fraction = max(0, min(255, lost_now * 256 // spanned)) if spanned > 0 else 0
+        last_sr = delay = 0
+        if self._sender is not None:
+            last_sr = self._sender[0].ntp >> 16 & 0xFFFFFFFF
+            delay = int((now - self._sender[1]) * 65536)
+        return rtcp.Report(self._remote, fraction, lost, self._highest & 0xFFFFFFFF, 0, last_sr, delay)
+
+    def _ask(self, now: float) -> None:
         if self._next is None:
             return
         missing = [i for i in range(self._next, min(self._highest, self._next + 512)) if i not in self._waiting]
@@ -139,12 +192,8 @@ class Watcher(Peer):
             if now - last >= ASK_EVERY_S:
                 wanted.append(index & 0xFFFF)
                 self._asked[index] = (first, now)
-        head = rtcp.receiver_report(rtcp.ReceiverInfo(self.ssrc, ())) + rtcp.source_description(self.ssrc, CNAME)
         if wanted:
-            self.send_rtcp(head + rtcp.nack(self.ssrc, self._remote, wanted))
-        if self._key_needed and now - self._key_asked_at > KEY_FRAME_EVERY_S and now - self._began > KEY_FRAME_EVERY_S:
-            self._key_asked_at = now
-            self.send_rtcp(head + rtcp.picture_loss(self.ssrc, self._remote))
+            self.send_rtcp(self._head() + rtcp.nack(self.ssrc, self._remote, wanted))
 
     def _leave_behind(self) -> None:
         self._key_needed = True

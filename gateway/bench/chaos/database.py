@@ -31,7 +31,7 @@ fsync = on
 class Database:
     """`prepare`, then `start`; a victim of the ordeal from then on."""
 
-    name = "database"
+    name = kind = "database"
 
     def __init__(self) -> None:
         (self.port,) = free_ports(1)

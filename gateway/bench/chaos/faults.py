@@ -37,6 +37,11 @@ class Victim(Protocol):
         """Name in the log of the run."""
         ...
 
+    @property
+    def kind(self) -> str:
+        """What it is: of each kind one falls in every run."""
+        ...
+
     async def kill(self) -> bool:
         """Kill it; False where it is not there just now."""
         ...
@@ -48,9 +53,10 @@ class Victim(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProgramVictim:
-    """A program of the run."""
+    """A program of the run: a gateway, or a host of agents."""
 
     program: Program
+    kind: str
 
     @property
     def name(self) -> str:
@@ -77,6 +83,11 @@ class BrokerVictim:
     def name(self) -> str:
         """See Victim."""
         return f"broker of {self.tier.code}"
+
+    @property
+    def kind(self) -> str:
+        """See Victim."""
+        return "broker"
 
     async def kill(self) -> bool:
         """See Victim."""
@@ -109,15 +120,18 @@ class Ordeal:
         self._tasks: set[asyncio.Task[None]] = set()
         self._filled: set[Path] = set()
         self._was_full = False
+        # One of each kind falls first, so that no run is too short, and no machine too slow, for any of them.
+        ordered = chance.sample(field_.victims, len(field_.victims))
+        self._first = list({victim.kind: victim for victim in ordered}.values())
 
     async def run(self, seconds: float) -> None:
-        """Let faults happen for so long, then heal what is still broken."""
+        """Let faults happen for so long, and until one victim of each kind fell; then heal what is still broken."""
         lasting = [self._pause, self._step]
         lasting += [self._cut] if self._field.lines else []
         lasting += [self._fill] if self._field.disks else []
         ends = asyncio.get_running_loop().time() + seconds
         try:
-            while asyncio.get_running_loop().time() < ends:
+            while self._first or asyncio.get_running_loop().time() < ends:
                 await asyncio.sleep(self._chance.uniform(*PAUSE_S))
                 await self.restart_ended()
                 if self._chance.random() < 0.72:
@@ -139,12 +153,13 @@ class Ordeal:
             await program.start()
 
     async def _kill(self) -> None:
-        victim = self._chance.choice(self._field.victims)
+        victim = self._first[-1] if self._first else self._chance.choice(self._field.victims)
         try:
             killed = await victim.kill()
         except LinkError:
             return  # it ended by itself a moment ago; the next round says so
         if killed:
+            self._first = self._first[:-1]
             self._field.counts["kills"] += 1
             await asyncio.sleep(self._chance.uniform(0, 0.5))
             await victim.revive()

@@ -202,8 +202,10 @@ async def _built(
         if code in doors:
             tiers.lead(code, ":".join(map(str, doors[code])))
     hosts = _hosts(folder, tiers, doors, clocks)
-    programs = [*(tier.program for tier in tiers.tiers.values()), *hosts]
-    victims: list[faults.Victim] = [faults.ProgramVictim(program) for program in programs]
+    gateways = [tier.program for tier in tiers.tiers.values()]
+    programs = [*gateways, *hosts]
+    victims: list[faults.Victim] = [faults.ProgramVictim(program, "gateway") for program in gateways]
+    victims += [faults.ProgramVictim(program, "agents") for program in hosts]
     victims += [faults.BrokerVictim(tier) for tier in tiers.tiers.values()]
     victims += [database] * DATABASE_SHARE if database is not None else []
     cuts = [relay.cut for relay in relays.values()] or [partial(faults.cut, one) for one in addresses.values()]
