@@ -27,9 +27,9 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from gateway.adapters.blob_files import FileBlobs
-from gateway.adapters.broker_choice import choose_broker
+from gateway.adapters.broker_choice import announced, choose_broker
 from gateway.adapters.bus_choice import choose_bus
-from gateway.adapters.media_choice import choose_engine
+from gateway.adapters.media_choice import ReplicaMedia, choose_engine
 from gateway.adapters.notify_choice import choose_channels
 from gateway.adapters.paper_files import PaperFiles
 from gateway.adapters.store_choice import choose_store
@@ -126,7 +126,6 @@ from gateway.web.stream import routes as stream_routes
 from protocols.aio.clock import Clock, SystemClock
 from protocols.aio.enrol import load_identity
 from protocols.aio.tasks import Supervisor
-from protocols.enrolment import BrokerPlace
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -169,13 +168,14 @@ class Gateway:
         self._lock = StateLock(self._state / "gateway.lock")
         self.blobs = FileBlobs(self._shared / "blobs")
         self.paper = PaperFiles(self.settings.reports.font)
-        self.engine = choose_engine(self.settings, self._trust_above)
         alone = self.settings.replica.name is None
         with nullcontext() if alone else shared_start(self.settings):
             self._identify()
             if not alone:
                 make_keys(self.settings)
         self.member = None if alone else self._membership()
+        engine = partial(choose_engine, self.settings, self._trust_above)
+        self.engine = engine() if self.member is None else self.member.spread(engine(self.member.trust))
         self.replaced = asyncio.Event() if self.member is None else self.member.ended
         tell = self.events.publish if self.member is None else self.member.bridge.tell
         self._database = choose_store(self.settings, self.clock, tell)
@@ -197,6 +197,7 @@ class Gateway:
             self.metrics,
             version=version(),
             authority=self._client.ca,
+            spreading=ReplicaMedia(),
         )
 
     def _heart(self) -> None:
@@ -228,7 +229,7 @@ class Gateway:
         self._warnings()
 
     def _warnings(self) -> None:
-        self.errands = Errands(self.store, self.clock)
+        self.errands = Errands(self.store, self.clock, self.escalation.watch)
         key = load_or_make_key(self._shared / "keys" / "node.key")
         needs = WarningNeeds(
             store=self.store,
@@ -306,7 +307,10 @@ class Gateway:
 
     def _pictures(self) -> None:
         tokens = MediaTokens.load(self._shared / "keys" / "media.key", self.node)
-        needs = MediaNeeds(self.engine, self.registry, self.links, tokens, self.clock, self.events, self.metrics)
+        clock, store = self.clock, self.store
+        needs = MediaNeeds(
+            self.engine, self.registry, self.links, tokens, clock, self.events, self.metrics, store, self._trust_above
+        )
         self.media = MediaService(needs, node=self.node, base_url=lambda: self.base_url)
         self.audit = Audit(self.store, self.metrics)
         self.recordings = RecordingService(
@@ -338,9 +342,11 @@ class Gateway:
                 pictures=pictures,
                 clock=self.clock,
                 metrics=self.metrics,
-                gathering=self.proofs.gatherer,
+                gathering=self.proofs.recall,
                 causes=self.proofs.causes,
                 rosters=DutyRosters(lambda: self.duty),
+                signals=self.alarms,
+                base_url=lambda: self.base_url,
             ),
             profile=Profile(**wanted.model_dump(include=set(Profile.model_fields))),
             bus=self.events,
@@ -404,8 +410,9 @@ class Gateway:
                 metrics=self.metrics,
             )
         )
+        announce = partial(announced, self.settings, self.broker)
         self.enrolment = Enrolment(
-            self.store, self.authority, self.table, self.settings.enrolment, self._announced, self.metrics
+            self.store, self.authority, self.table, self.settings.enrolment, announce, self.metrics
         )
         self.stream = EventStream(self.events, renderers(self.registry, self.alarms, self.upper), self._hello)
         self.site = self._build_site()
@@ -508,10 +515,13 @@ class Gateway:
         await self.users.ensure_first_login(self._shared / "first-login.txt")
         await self.enrolment.start()
         await stack.enter_async_context(self.escalation)
+        await self.media.floors.mutes.load()
         for door in doors:
             await stack.enter_async_context(door)
-        for room in (self.media, self.recordings, self.proofs, self.rollcall, self.dispatch):
+        # Dispatch before roll call: it says which counties calls from above still have.
+        for room in (self.media, self.recordings, self.proofs, self.dispatch, self.rollcall):
             await stack.enter_async_context(room)
+        await self.media.floors.mutes.settle()
         if self.member is None:
             await stack.enter_async_context(self.links)
         else:
@@ -547,7 +557,8 @@ class Gateway:
         live("link_messages_dropped_total", lambda: [((why,), float(downlink.counters[why])) for why in reasons])
 
     def _figured(self) -> Parts:
-        return Parts(self.metrics, self.registry, self.store, self.broker, self.engine, self.clock, version())
+        own = self.engine if self.member is None else self.member.pictures.near
+        return Parts(self.metrics, self.registry, self.store, self.broker, own, self.clock, version())
 
     # what it says of itself
 
@@ -585,13 +596,3 @@ class Gateway:
 
     def _hello(self) -> dict[str, str]:
         return {"centre": self.node, "version": version(), "time": self.clock.now().isoformat()}
-
-    def _announced(self) -> BrokerPlace:
-        """Return the broker's address as nodes are told at their enrolment."""
-        wanted = self.settings.broker
-        anywhere = wanted.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-        public = urlsplit(self.settings.http.public_url or "").hostname
-        host = (public or next(iter(wanted.names), "127.0.0.1")) if anywhere else wanted.host
-        if self.broker.health.kind == "url":
-            host = self.broker.address.host
-        return BrokerPlace(host=host, port=self.broker.port)

@@ -73,10 +73,10 @@ def show_version() -> None:
 @app.command()
 def serve(file: File = DEFAULT) -> None:
     """运行网关 Run the gateway until SIGTERM or Ctrl-C; both drain."""
-    from gateway.doctor import refuse_strangers
     from gateway.logs import start_logging
     from gateway.run import serve as run
     from gateway.settings import LogFormat
+    from gateway.strangers import refuse_strangers
 
     settings = _load(file)
     settings.centres()

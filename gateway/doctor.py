@@ -28,10 +28,10 @@ from gateway.audit.machine import Record, verify
 from gateway.rollcall.rules.chain import ChainCheck, ChainVerdict, EvidenceKind, Link
 from gateway.settings import BrokerKind, MediaBackend, MediaEngineKind, Settings
 from gateway.state_lock import StateLock
+from gateway.strangers import refuse_strangers
 from gateway.web.assets import console_built
 from protocols.errors import ConfigError, SilianError
 
-PACKAGES = ("gateway", "edge_agent", "protocols")
 LIBRARIES = {"av": "av", "cv2": "opencv-python-headless", "pylibsrtp": "pylibsrtp", "lxml": "lxml"}
 DISK_FREE_MB = 1024
 CLOCK_OFF_S = 2.0
@@ -68,26 +68,6 @@ async def examine(settings: Settings) -> list[Finding]:
     if settings.upstream.url is not None:
         found += [identity(settings), await upstream(settings)]
     return found
-
-
-def strangers() -> dict[str, list[str]]:
-    """Return our package names that another distribution also owns: `edge_agent` is somebody else's on PyPI."""
-    from importlib.metadata import packages_distributions
-
-    owners = packages_distributions()
-    found = {name: sorted({o for o in owners.get(name, []) if o.lower() != "silian"}) for name in PACKAGES}
-    return {name: others for name, others in found.items() if others}
-
-
-def refuse_strangers() -> None:
-    """Raise ConfigError where another distribution has put files into one of our packages."""
-    found = strangers()
-    if found:
-        names = sorted({other for others in found.values() for other in others})
-        raise ConfigError(
-            f"{', '.join(found)} also belongs to {', '.join(names)}: pip uninstall {' '.join(names)}, "
-            "then install silian again, in an environment of its own"
-        )
 
 
 def owner() -> Finding:

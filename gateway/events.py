@@ -41,7 +41,8 @@ class AlarmChanged:
 class AlarmStanding:
     """How one alarm stands after a change: told to followers inside the unit of work that made the change.
 
-    `received_at` is when its present episode opened here; `escalated_to` the centre that it was last handed to.
+    `received_at` is when its present episode opened here; `escalated_to` the centre that it was last handed to, `value`
+    the newest reading in `unit`, where it has one.
     """
 
     id: str
@@ -61,6 +62,8 @@ class AlarmStanding:
     acknowledged_at: datetime | None = None
     acknowledged_centre: str | None = None
     escalated_to: str | None = None
+    value: float | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +157,11 @@ class CallChanged:
 
 @dataclass(frozen=True, slots=True)
 class CallPasses:
-    """A dispatch call of a higher tier rings `centre` through this gateway; `over`: it does no longer."""
+    """A dispatch call of people of `by_centre` rings `centre` through this gateway; `over`: it does no longer."""
 
     call_id: str
     centre: str
+    by_centre: str
     over: bool = False
 
 
@@ -198,6 +202,16 @@ class WallSlotChanged:
     showing: str
     why: str | None
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FloorChanged:
+    """Somebody else speaks, is heard or is muted; `of` is a wall's session or a call."""
+
+    of: str
+    speaker: str | None
+    heard: tuple[str, ...]
+    muted: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ def introduce(gateway: "Gateway") -> None:
     gateway.links.on_command(CommandName.ROLLCALL_ORDER, gateway.rollcall.on_order)
     gateway.links.on_command(CommandName.ROLLCALL_STEER, gateway.rollcall.on_steer)
     gateway.links.on_command(CommandName.ROLLCALL_INSPECT, gateway.rollcall.on_inspect)
+    gateway.links.on_command(CommandName.ROLLCALL_PROBE, gateway.rollcall.on_probe)
+    gateway.links.on_command(CommandName.ROLLCALL_CHALLENGE, gateway.rollcall.on_challenge)
     gateway.links.on_command(CommandName.CALL_RING, gateway.dispatch.on_ring)
     gateway.links.on_command(CommandName.CALL_END, gateway.dispatch.on_end)
     gateway.enrolment.on_enrolled(gateway.links.expect)

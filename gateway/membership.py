@@ -6,11 +6,13 @@
     ├── bus, bridge       what was committed here is told there, and the other way round
     ├── replicas          leases: the branches of this replica, and whether it leads
     ├── fenced            the store as the rooms see it: closed once another replica leads in place of this one
+    ├── pictures          the media engines of all replicas as one: streams are spread over those that live
+    ├── door              this replica's engine as the one that leads reaches it
     └── relay             HTTP passes to the replica that leads
 
 The replica that leads opens the rooms of which a gateway has one each (pictures, calls, roll calls, timers, uplink).
 One that led and is replaced ends its process: what its rooms hold in memory is out of date. The others consume
-branches of agents, and wait to lead.
+branches of agents, carry their share of the streams at the word of the one that leads, and wait to lead.
 """
 
 import asyncio
@@ -32,6 +34,8 @@ from gateway.events import CatalogueChanged, CommandReplied, EventBus, LinkChang
 from gateway.links.service import Links
 from gateway.metrics import Metrics
 from gateway.ports.bus import Bus
+from gateway.ports.media import MediaEngine
+from gateway.ports.media_spread import EngineDoor, Place, SpreadEngine, Spreading
 from gateway.ports.store import Store
 from gateway.registry.service import Registry
 from gateway.registry.tables import catalogues, link_states
@@ -80,6 +84,7 @@ class Membership:
         *,
         version: str,
         authority: Path,
+        spreading: Spreading,
     ) -> None:
         self._settings = settings
         self._bus = bus
@@ -88,6 +93,7 @@ class Membership:
         self._metrics = metrics
         self._version = version
         self._authority = authority
+        self._spreading = spreading
         self._links: Links
         self._registry: Registry
         self._store: Store
@@ -99,8 +105,23 @@ class Membership:
         self.ended = asyncio.Event()
         """Set when this process must end: another replica leads in its place, or leading failed."""
         self.bridge = Bridge(bus, events, clock, metrics, further=(EndTold,), before=self._before)
+        self.pictures: SpreadEngine
         self.replicas: Replicas
         self.relay: ToLeader
+        self.door: EngineDoor
+
+    def spread(self, engine: MediaEngine) -> SpreadEngine:
+        """Take the media engine of this process, and return it as the rooms may use it."""
+        secret, workers = self._secret("media between replicas"), self._settings.media.processes
+        self.pictures = self._spreading.engine(engine, secret=secret, trust=self.trust, workers=workers)
+        live = self._metrics.live
+        live("media_replica_streams", lambda: [((name,), float(n)) for name, n in self._streams().items()])
+        live("media_crossings", lambda: [((), float(self.pictures.crossings))])
+        live("media_streams_moved_total", lambda: [((), float(self.pictures.moved))])
+        return self.pictures
+
+    def _streams(self) -> dict[str, int]:
+        return self.pictures.streams() if self.open else {}
 
     def fence(self, store: Store) -> Store:
         """Take the store, and return it as the rooms may use it."""
@@ -130,12 +151,19 @@ class Membership:
         self.replicas.on_change(links.own)
         self.relay = ToLeader(
             site,
-            secret=self._secret(),
+            secret=self._secret("relay between replicas"),
             leads=lambda: self.open and self.replicas.holds(LEAD),
             leader=self._leader,
-            trust=self._trust,
+            trust=self.trust,
         )
-        return self.relay
+        self.door = self._spreading.door(
+            self.relay,
+            self.pictures.near,
+            me=self.replicas.id,
+            secret=self._secret("media between replicas"),
+            leads=self.replicas.leading.is_set,
+        )
+        return self.door
 
     def _nodes(self) -> frozenset[str]:
         return self._links.nodes()
@@ -144,19 +172,23 @@ class Membership:
         leader = self.replicas.leader()
         return leader.url if leader is not None and leader.id != self.replicas.id else None
 
-    def _secret(self) -> str:
-        """Return what only the replicas know: they read the same key."""
-        key = (self._settings.shared_dir / "keys" / "session.key").read_bytes()
-        return hashlib.sha256(b"relay between replicas" + key).hexdigest()
+    def _places(self) -> list[Place]:
+        return [Place(one.id, one.name, one.url) for one in self.replicas.living()]
 
-    def _trust(self) -> ssl.SSLContext:
+    def _secret(self, use: str) -> str:
+        """Return what only the replicas know, for one use: they read the same key."""
+        key = (self._settings.shared_dir / "keys" / "session.key").read_bytes()
+        return hashlib.sha256(use.encode() + key).hexdigest()
+
+    def trust(self) -> ssl.SSLContext:
+        """Trust the other replicas: their certificates are of this gateway's own authority."""
         context = ssl.create_default_context()
         context.load_verify_locations(self._authority)
         return context
 
     async def join(self, stack: AsyncExitStack, lead: Callable[[AsyncExitStack], Awaitable[None]]) -> None:
         """Take part from now on: consume branches, and call `lead` once this replica leads."""
-        for part in (self._bus, self.bridge, self._links, self.replicas, self._rooms, self._tasks):
+        for part in (self._bus, self.bridge, self._links, self.replicas, self.door, self._rooms, self._tasks):
             await stack.enter_async_context(part)
         for name, (tables, again) in self._read_again.items():
             changed = asyncio.Event()
@@ -171,6 +203,9 @@ class Membership:
         logger.info("this replica leads", extra={"replica": self._settings.replica.name})
         try:
             await self._registry.load()
+            await self.door.shut()
+            me = self._settings.replica
+            self.pictures.lead(Place(self.replicas.id, me.name or "", me.url or ""), self._places)
             await lead(self._rooms)
         except BaseException:
             self.ended.set()
@@ -195,7 +230,7 @@ class Membership:
 
     def routes(self) -> APIRouter:
         """Return the HTTP routes of this part."""
-        return routes(self.replicas, lambda: self._bus.health)
+        return routes(self.replicas, lambda: self._bus.health, self._streams)
 
     def ready(self) -> dict[str, bool]:
         """Name what only replicas have, and whether it works."""

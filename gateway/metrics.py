@@ -110,6 +110,8 @@ MEDIA = (
     Metric("media_hop_seconds", _H, "From asking the next hop for a stream to each stage of it", ("stage",), _SHORT),
     Metric("media_dials_total", _C, "Sessions made with other gateways, by outcome", ("kind", "outcome")),
     Metric("media_session_failures_total", _C, "Sessions that ended in a fault", ("reason",)),
+    Metric("media_snapshots_total", _C, "Stills posted in place of streams, by outcome or error code", ("outcome",)),
+    Metric("media_snapshot_streams", _G, "Streams in whose place a posted still is shown"),
     Metric("camera_picture", _G, "1 for the present verdict of the camera", ("centre", "camera", "verdict")),
 )
 ALARMS = (
@@ -192,6 +194,13 @@ INSIDE = (
     Metric("bus_given_up_total", _C, "Announcements that never went out; the others read anew"),
     Metric("bus_missed_total", _C, "Announcements of other replicas that were not heard; the state was read anew"),
     Metric("bus_unknown_total", _C, "Announcements that this version does not understand"),
+    Metric(
+        "media_replica_streams", _G, "Streams that come in at a replica, as told at the one that leads", ("replica",)
+    ),
+    Metric("floor_speaker_changes_total", _C, "How often somebody else began to speak, in all conversations"),
+    Metric("floor_muted", _G, "Voices that are muted for everybody here"),
+    Metric("media_crossings", _G, "Streams brought from the replica where they live to another one"),
+    Metric("media_streams_moved_total", _C, "Streams that had to be placed anew because their replica was lost"),
     Metric("replica_leads", _G, "1 at the replica of this gateway that leads"),
     Metric("replica_branches", _G, "Nodes whose branches this replica consumes"),
     Metric("replicas_alive", _G, "Replicas of this gateway that live, as this one sees it"),
@@ -236,6 +245,13 @@ class Metrics:
         """Put a value into a histogram."""
         found = self._histograms.get(name) or self._make(name, _H, self._histograms)
         (self._child(found, labels) if labels else found).observe(value)
+
+    def observe_all(self, name: str, values: Iterable[float], /, **labels: str) -> None:
+        """Put several values with the same labels into a histogram: its place is looked up once."""
+        found = self._histograms.get(name) or self._make(name, _H, self._histograms)
+        child = self._child(found, labels) if labels else found
+        for value in values:
+            child.observe(value)
 
     def _child(self, metric: Any, labels: dict[str, str]) -> Any:
         """Return the metric with these labels; the library looks them up under a lock, each time anew."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gateway.settings import Settings
 from protocols.aio.clock import SystemClock
-from protocols.aio.interpreter import settle
+from protocols.aio.interpreter import loading, settle
 from protocols.aio.notify import notify, watchdog_s
 from protocols.errors import StoreAwayError
 
@@ -49,12 +49,15 @@ async def serve(settings: Settings) -> None:
 
 async def _started(stack: AsyncExitStack, settings: Settings, ended: asyncio.Event) -> "Gateway | None":
     """Start the gateway, anew where its database goes away meanwhile; None where it is to end before it has begun."""
-    # The composition root loads half the libraries there are: after the settings were found good.
-    from gateway.app import Gateway
+    with loading():
+        # The composition root loads half the libraries there are: after the settings were found good.
+        from gateway.app import Gateway
 
     while not ended.is_set():
         try:
-            return await stack.enter_async_context(Gateway(settings))
+            with loading():
+                gateway = Gateway(settings)
+            return await stack.enter_async_context(gateway)
         except (StoreAwayError, BaseExceptionGroup) as error:
             if not _only_away(error):
                 raise

@@ -13,6 +13,7 @@ from gateway.events import (
     ConsoleCalled,
     DutyChanged,
     EscalationChanged,
+    FloorChanged,
     InspectionChanged,
     LinkChanged,
     MediaRestarted,
@@ -67,6 +68,7 @@ def renderers(
         DutyChanged: _duty,
         MediaRestarted: restarted,
         WallSlotChanged: slot,
+        FloorChanged: _floor,
     }
 
 
@@ -103,6 +105,11 @@ def _by_id() -> Mapping[type[Any], Renderer]:
         WarningChanged: warning,
         OrderChanged: order,
     }
+
+
+async def _floor(event: FloorChanged) -> Message:
+    told = {"of": event.of, "speaker": event.speaker, "heard": list(event.heard), "muted": list(event.muted)}
+    return Message("floor.changed", told)
 
 
 async def _duty(event: DutyChanged) -> Message:

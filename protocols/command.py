@@ -32,6 +32,7 @@ class CommandName(StrEnum):
 
     MEDIA_PUBLISH = "media.publish"  # MediaPublish; idempotent, also renews the lease
     MEDIA_UNPUBLISH = "media.unpublish"  # MediaUnpublish
+    MEDIA_ECHO = "media.echo"  # MediaEcho -> MediaEchoed
     ROLLCALL_RING = "rollcall.ring"  # RollCallRing -> RollCallAnswer
     ROLLCALL_STAGE = "rollcall.stage"  # RollCallStage
     ROLLCALL_RESULT = "rollcall.result"  # bulletin.UnitResult
@@ -39,6 +40,8 @@ class CommandName(StrEnum):
     ROLLCALL_ORDER = "rollcall.order"  # RollCallOrder -> RollCallOrdered
     ROLLCALL_STEER = "rollcall.steer"  # RollCallSteer
     ROLLCALL_INSPECT = "rollcall.inspect"  # RollCallInspect
+    ROLLCALL_PROBE = "rollcall.probe"  # RollCallProbe -> MediaEchoed
+    ROLLCALL_CHALLENGE = "rollcall.challenge"  # RollCallChallenge
     CALL_RING = "call.ring"  # CallRing -> CallAnswer
     CALL_END = "call.end"  # CallEnd
     REPORT_ANSWER = "report.answer"  # ReportAnswer
@@ -138,6 +141,28 @@ class MediaUnpublish(Args):
     stream: StreamId
 
 
+class MediaEcho(Args):
+    """Play the own `stream` back by WHEP for so many `seconds`, and count: its packets go up and come down."""
+
+    stream: StreamId
+    whep_url: str = Field(max_length=2048)
+    token: str = Field(max_length=4096)
+    seconds: float = Field(default=2.0, gt=0, le=10)
+
+
+class MediaEchoed(Args):
+    """RTP packets that came back and that did not (RFC 3550); `first_ms` from the request to the first, None: none."""
+
+    packets: int = Field(ge=0)
+    lost: int = Field(default=0, ge=0)
+    first_ms: int | None = Field(default=None, ge=0)
+
+    @property
+    def loss(self) -> float:
+        """Share of the packets that was lost."""
+        return self.lost / (self.packets + self.lost) if self.packets else 0.0
+
+
 class RosterName(Args):
     """One person whom the roster plans for now; without phones."""
 
@@ -214,7 +239,8 @@ class RollCallDetails(Args):
 class RollCallOrder(Args):
     """Have a gateway call its counties in a roll call of the tier above; its results go up as `rollcall.point`.
 
-    `roll_call_id` is the id at the gateway that began it, `rules` its profile. Ordered again it changes nothing.
+    `roll_call_id` is the id at the gateway that began it, `root_centre` that gateway's centre (None: an older gateway,
+    then it is taken for `caller_centre`), `rules` its profile. Ordered again it changes nothing.
     """
 
     roll_call_id: Ulid
@@ -225,6 +251,7 @@ class RollCallOrder(Args):
     caller_centre: CentreCode
     rules: dict[str, Any] = Field(default_factory=dict)
     drill: bool = False
+    root_centre: CentreCode | None = None
 
 
 class RollCallOrdered(Args):
@@ -239,6 +266,24 @@ class RollCallSteer(Args):
     roll_call_id: Ulid
     deed: Literal["pause", "resume", "finish", "cancel"]
     why: str = Field(default="", max_length=500)
+
+
+class RollCallProbe(Args):
+    """Have the gateway below try the media path of a camera in both directions (`media.echo`), before a roll call."""
+
+    stream: StreamId
+
+
+class RollCallChallenge(Args):
+    """Have the gateway that asks `centre` for us show the challenge number, or tell it whether the number came back.
+
+    `confirmed` None: show it. `by` is the person of the tier above, `320000/zhang`; whoever speaks first decides.
+    """
+
+    roll_call_id: Ulid
+    centre: CentreCode
+    confirmed: bool | None = None
+    by: str = Field(max_length=64)
 
 
 class RollCallInspect(Args):

@@ -15,7 +15,8 @@
     │   ├── TooLargeError        a payload over its limit
     │   ├── TooOftenError        a sensor that reports more often than it may
     │   └── BadMediaError        an SDP, candidate or codec that cannot be used
-    │       └── UnreadableMediaError   not SDP at all
+    │       ├── UnreadableMediaError   not SDP at all
+    │       └── CodecError       a picture in a codec that the other end did not offer
     ├── NotAllowedError          known caller, missing right
     │   ├── NotAuthenticatedError
     │   ├── LockedError          too many failures; `retry_after_s` says when to come back
@@ -136,6 +137,12 @@ class UnreadableMediaError(BadMediaError):
 
     code: ClassVar[str] = "unreadable_media"
     status: ClassVar[int] = 400
+
+
+class CodecError(BadMediaError):
+    """A picture comes in a codec that this end did not offer; nothing is transcoded, so it would see nothing."""
+
+    code: ClassVar[str] = "codec"
 
 
 class NotAllowedError(SilianError):

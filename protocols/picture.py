@@ -164,7 +164,12 @@ class PictureJudge:
 
         No proof of a frozen picture (an encoder may swallow the noise of a dark room), and enough to doubt a live one.
         """
-        return bool(self._samples) and self._samples[-1].at - self._alike_since >= self.frozen_after_s
+        return self.alike_for_s >= self.frozen_after_s
+
+    @property
+    def alike_for_s(self) -> float:
+        """For how many seconds thumbnails have shown no change at all."""
+        return self._samples[-1].at - self._alike_since if self._samples else 0.0
 
     @property
     def bars(self) -> bool:

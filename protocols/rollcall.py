@@ -182,7 +182,8 @@ class Check(BaseModel):
 class PointResult(BaseModel):
     """Payload of `rollcall.point`: how a point of roll call `roll_call_id` (its first gateway's id) stands.
 
-    `number` rises with each change of the point at `asked_by`, so that an older record changes nothing.
+    `number` rises with each change of the point at `asked_by`, so that an older record changes nothing. `challenge` is
+    the number that is to come back, `challenge_at` since when it is out (None: it is not).
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -210,6 +211,8 @@ class PointResult(BaseModel):
     why: str = Field(default="", max_length=500)
     note: str = Field(default="", max_length=500)
     answer: dict[str, Any] | None = None
+    challenge: str | None = Field(default=None, max_length=8)
+    challenge_at: AwareDatetime | None = None
 
 
 class CallResult(BaseModel):

@@ -1,6 +1,7 @@
 """Chooses the broker that the settings ask for: configured, else mosquitto, else embedded and visibly so."""
 
 import logging
+from urllib.parse import urlsplit
 
 from gateway.adapters.broker_embedded import EmbeddedBroker
 from gateway.adapters.broker_mosquitto import MosquittoBroker, find_mosquitto
@@ -8,6 +9,7 @@ from gateway.adapters.broker_url import UrlBroker, broker_address
 from gateway.ports.broker import Broker
 from gateway.settings import BrokerKind, Settings
 from protocols.aio.mqtt import TlsFiles
+from protocols.enrolment import BrokerPlace
 from protocols.errors import NeedsError
 
 logger = logging.getLogger(__name__)
@@ -32,3 +34,14 @@ def choose_broker(settings: Settings, server: TlsFiles, client: TlsFiles) -> Bro
         raise NeedsError('broker.kind = "mosquitto" needs the program: apt-get install mosquitto')
     logger.warning("embedded broker, not for production", extra={"remedy": "apt-get install mosquitto"})
     return EmbeddedBroker(folder, wanted.host, wanted.port, gateway=node, server=server, client=client)
+
+
+def announced(settings: Settings, broker: Broker) -> BrokerPlace:
+    """Return the broker's address as nodes are told at their enrolment."""
+    wanted = settings.broker
+    anywhere = wanted.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    public = urlsplit(settings.http.public_url or "").hostname
+    host = (public or next(iter(wanted.names), "127.0.0.1")) if anywhere else wanted.host
+    if broker.health.kind == "url":
+        host = broker.address.host
+    return BrokerPlace(host=host, port=broker.port)

@@ -165,6 +165,13 @@ class QuickConnection(aiosqlite.Connection):
             await self.rollback()
             raise
 
+    async def make_durable(self) -> None:
+        """Do what `commit` does; raises SQLAlchemy's form of the driver's errors."""
+        try:
+            await self.commit()
+        except sqlite3.Error as error:
+            raise _known(error, "COMMIT") from error
+
     @override
     async def rollback(self) -> None:
         """Forget what is queued and roll back; without a visit where nothing has begun."""

@@ -6,7 +6,6 @@ the same moment wait for a slow disk once or twice and not a hundred times.
 """
 
 import asyncio
-from contextlib import AsyncExitStack
 from typing import Self
 
 from sqlalchemy.exc import DBAPIError
@@ -20,33 +19,65 @@ MANY = 64
 """Units of one transaction at most."""
 
 
+class Line:
+    """The writer's connection, kept from one transaction to the next.
+
+    Fetching one from the pool and giving it back costs as much as a small transaction. After one that failed it goes
+    back all the same, so that the pool makes it good or replaces it.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._held: tuple[AsyncConnection, QuickConnection] | None = None
+
+    async def begin(self) -> tuple[AsyncConnection, QuickConnection]:
+        """Begin a transaction; raises the toolkit's errors."""
+        if self._held is None:
+            connection = await self._engine.connect()
+            driver = (await connection.get_raw_connection()).driver_connection
+            if not isinstance(driver, QuickConnection):
+                raise AssertionError("the engine makes connections of no other kind")
+            self._held = connection, driver
+        try:
+            await self._held[1].begin("BEGIN IMMEDIATE")
+        except BaseException:
+            await self.give_back()
+            raise
+        return self._held
+
+    async def commit(self) -> None:
+        """Commit; raises the toolkit's errors, and then it is for `give_back` to clear up."""
+        if self._held is None:
+            raise AssertionError("nothing was begun")
+        connection, driver = self._held
+        await driver.make_durable()
+        if connection.in_transaction():  # the toolkit keeps an account of its own; there is nothing left to roll back
+            await connection.rollback()
+
+    async def give_back(self) -> None:
+        """Let go of the connection; what was begun is rolled back."""
+        held, self._held = self._held, None
+        if held is not None:
+            await held[0].close()
+
+
 class Batch:
     """One transaction of the writer. All but `wait` is called by whoever holds the writers' lock."""
 
-    def __init__(
-        self, connection: AsyncConnection, driver: QuickConnection, stack: AsyncExitStack, version: int
-    ) -> None:
+    def __init__(self, line: Line, connection: AsyncConnection, driver: QuickConnection, version: int) -> None:
         self.connection = connection
         self.version = version
         self.lanes: dict[LaneKey, LaneState] = {}
         self.units: list[SqlUnit] = []
         self._driver = driver
-        self._stack = stack
+        self._line = line
         self._over = asyncio.Event()
         self._error: BaseException | None = None
 
     @classmethod
-    async def begin(cls, engine: AsyncEngine, version: int) -> Self:
+    async def begin(cls, line: Line, version: int) -> Self:
         """Begin a transaction; raises the toolkit's errors."""
-        async with AsyncExitStack() as stack:
-            connection = await stack.enter_async_context(engine.connect())
-            driver = (await connection.get_raw_connection()).driver_connection
-            if not isinstance(driver, QuickConnection):
-                raise AssertionError("the engine makes connections of no other kind")
-            await connection.begin()
-            await driver.begin("BEGIN IMMEDIATE")
-            return cls(connection, driver, stack.pop_all(), version)
-        raise AssertionError("nothing above swallows an error")
+        return cls(line, *await line.begin(), version)
 
     @property
     def full(self) -> bool:
@@ -77,10 +108,15 @@ class Batch:
         await self.end(error if known else StoreAwayError("the database gave up a transaction; do it again"))
         return False
 
+    async def commit(self) -> None:
+        """Bring all of it to the disk; raises the toolkit's errors."""
+        await self._line.commit()
+
     async def end(self, error: BaseException | None) -> None:
-        """Let go of the connection, and tell those who wait how it ended."""
+        """Tell those who wait how it ended."""
         try:
-            await self._stack.aclose()
+            if error is not None:
+                await self._line.give_back()
         finally:
             self._error = error
             self._over.set()

@@ -7,7 +7,6 @@ from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
-from gateway.adapters.store_postgres import PostgresStore
 from gateway.adapters.store_sql import SqlStore
 from gateway.adapters.store_sqlite import SqliteStore
 from gateway.settings import Settings, is_loopback
@@ -20,6 +19,9 @@ def choose_store(settings: Settings, clock: Clock, publish: Callable[[object], N
     node, state = settings.centre.code, settings.state.dir.resolve()
     if settings.store.url is None:
         return SqliteStore(settings.database.resolve(), node, clock, publish)
+    # A tenth of a second of imports that a gateway with a file does without.
+    from gateway.adapters.store_postgres import PostgresStore
+
     url = database_url(settings)
     return PostgresStore(url, node, clock, publish, state / "store.mark", tls=trust(settings, url))
 

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import logging
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, cast, delete, insert, literal, select, update
@@ -25,6 +27,42 @@ logger = logging.getLogger(__name__)
 HISTORY = timedelta(hours=72)
 HISTORY_ROWS = 300_000
 """Own quota of the history, about 300 MB of alarms; beyond it the oldest go first."""
+RECENT, RECENT_SIZE = 512, 1 << 20
+"""Parcels, and characters of them, that one lane keeps in memory after their commit."""
+
+
+class Recent:
+    """The newest parcels of one lane: all that were committed since the first of them, so they need not be read."""
+
+    def __init__(self) -> None:
+        self._parcels: deque[Parcel] = deque()
+        self._size = 0
+
+    def add(self, parcel: Parcel) -> None:
+        """Take what was committed under the newest number of the lane."""
+        if self._parcels and parcel.first != self._parcels[-1].last + 1:
+            self.forget()
+        self._parcels.append(parcel)
+        self._size += len(parcel.body)
+        while len(self._parcels) > RECENT or self._size > RECENT_SIZE:
+            self._drop()
+
+    def after(self, number: int, limit: int, settled: Ranges) -> list[Parcel] | None:
+        """Return parcels beyond a number that are not settled, None where there may be others than are known here."""
+        while self._parcels and self._parcels[0].first in settled:
+            self._drop()
+        if not self._parcels or self._parcels[0].first > number + 1:
+            return None
+        beyond = (one for one in self._parcels if one.first > number and one.first not in settled)
+        return list(islice(beyond, limit))
+
+    def forget(self) -> None:
+        """Know nothing: what was owed has changed."""
+        self._parcels.clear()
+        self._size = 0
+
+    def _drop(self) -> None:
+        self._size -= len(self._parcels.popleft().body)
 
 
 class StoreOutbox:
@@ -33,6 +71,7 @@ class StoreOutbox:
     def __init__(self, store: "SqlStore", peer: str) -> None:
         self._store = store
         self._peer = peer
+        self._recent: defaultdict[Lane, Recent] = defaultdict(Recent)
         self._added = asyncio.Event()
         self._added.set()
 
@@ -43,8 +82,12 @@ class StoreOutbox:
 
     async def pending(self, lane: Lane, after: int, limit: int) -> Sequence[Parcel]:
         """Return at most `limit` parcels with `first` > `after` that have no receipt yet, in order."""
-        if self._store.sole_writer and self._store.state.lanes[self._peer, lane].waiting == 0:
-            return ()
+        if self._store.sole_writer:
+            known = self._store.state.lanes[self._peer, lane]
+            if known.waiting == 0:
+                return ()
+            if (recent := self._recent[lane].after(after, limit, known.settled)) is not None:
+                return recent
         mine = (outbox.c.peer == self._peer, outbox.c.lane == lane.value, outbox.c.settled_at.is_(None))
         columns = select(outbox.c.seq, outbox.c.last, outbox.c.body, outbox.c.void)
         statement = columns.where(*mine, outbox.c.seq > after).order_by(outbox.c.seq).limit(limit)
@@ -63,11 +106,14 @@ class StoreOutbox:
             if receipt.epoch != self.epoch:
                 return Settled()  # another replica renewed it since
             if receipt.high >= state.next_seq:
+                self._recent.clear()
                 await self._store.renew(uow)
                 uow.after_commit(self.changed)
                 return Settled()
             news = _news(receipt, state)
             stored = await self._settle(uow, receipt.lane, news)
+            if receipt.refused:
+                self._recent[receipt.lane].forget()
             refused = [await self._refuse(uow, receipt.lane, refusal) for refusal in receipt.refused]
             done = Settled(stored, sum(refused))
             state.settled = state.settled.copy()
@@ -133,6 +179,15 @@ class StoreOutbox:
     def changed(self) -> None:
         """Wake the waiter; called by the store after a commit."""
         self._added.set()
+
+    def remember(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take rows that were just committed; called by a store whose database nobody else writes."""
+        for row in rows:
+            recent = self._recent[Lane(row["lane"])]
+            if row["void"] or row["expires_at"] is not None:  # an old number, or what may still be withdrawn
+                recent.forget()
+            else:
+                recent.add(Parcel(row["seq"], row["last"], row["body"]))
 
     def _rows(self, lane: Lane, first: int, last: int) -> tuple[Any, ...]:
         return (outbox.c.peer == self._peer, outbox.c.lane == lane.value, outbox.c.seq.between(first, last))

@@ -5,9 +5,10 @@ The SQL is still the toolkit's, and so are the types' conversions; only their wa
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from typing import Any, Protocol
 
 from pydantic_core import from_json, to_json
@@ -121,12 +122,17 @@ class Writing:
     """An insert whose rows are filled in by hand."""
 
     sql: str
-    columns: tuple[tuple[str, Convert], ...]
+    names: tuple[str, ...]
+    converts: tuple[tuple[int, Callable[[Any], Any]], ...]
+    """Place and conversion of the columns that have one."""
 
-    def rows(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    def rows(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
         """Return the parameters of rows; all have the names of the statement."""
-        columns = self.columns
-        return [tuple([convert(row[name]) if convert else row[name] for name, convert in columns]) for row in rows]
+        found = [[row[name] for name in self.names] for row in rows]
+        for place, convert in self.converts:
+            for values in found:
+                values[place] = convert(values[place])
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +143,17 @@ class Finding:
     keys: tuple[str, ...]
     marks: tuple[tuple[str, Convert], ...]
     row: Any
-    columns: tuple[Convert, ...]
+    converts: tuple[tuple[int, Callable[[Any], Any]], ...]
     numbered: bool
     places: dict[int, str] = field(default_factory=dict)
 
     def query(self, keys: Sequence[tuple[Any, ...]]) -> Query:
         """Return the statement for at most AT_ONCE keys. Their number is rounded up, so that few texts exist."""
         padded = [*keys, *([keys[-1]] * ((1 << (len(keys) - 1).bit_length()) - len(keys)))]
-        values = [
-            convert(value) if convert else value
-            for key in padded
-            for value, (_, convert) in zip(key, self.marks, strict=True)
-        ]
+        values: list[Any] = [*chain.from_iterable(padded)]
+        for place, (_, convert) in enumerate(self.marks):
+            if convert is not None:
+                values[place :: len(self.marks)] = map(convert, values[place :: len(self.marks)])
         if (places := self.places.get(len(padded))) is None:
             places = self.places[len(padded)] = self._places(len(padded))
         return f"{self.head} IN (VALUES {places})", values
@@ -166,13 +171,12 @@ class Finding:
 
     def rows(self, found: Sequence[Sequence[Any]]) -> list[Any]:
         """Return the rows as named tuples of the columns' types."""
-        make, columns = self.row._make, self.columns
-        return [
-            make(
-                [read(value) if read and value is not None else value for value, read in zip(row, columns, strict=True)]
-            )
-            for row in found
-        ]
+        values = [[*one] for one in found]
+        for place, read in self.converts:
+            for one in values:
+                if one[place] is not None:
+                    one[place] = read(one[place])
+        return [*map(self.row._make, values)]
 
 
 class Statements:
@@ -199,8 +203,9 @@ class Statements:
         order = list(compiled.positiontup)
         if sorted(order) != sorted(names):
             return None
-        columns = tuple((name, _binding(compiled.binds[name].type, self._dialect)) for name in order)
-        return Writing(str(compiled), columns)
+        return Writing(
+            str(compiled), tuple(order), _some(_binding(compiled.binds[n].type, self._dialect) for n in order)
+        )
 
     def finding(self, table: Table, key: tuple[str, ...]) -> Finding:
         """Return how rows of a table are found by these columns (empty: primary key)."""
@@ -220,7 +225,7 @@ class Statements:
             keys=keys,
             marks=tuple(self._mark(table.c[name], numbered=numbered) for name in keys),
             row=namedtuple(table.name, [column.name for column in columns]),
-            columns=tuple(column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns),
+            converts=_some(column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns),
             numbered=numbered,
         )
 
@@ -238,6 +243,11 @@ class Statements:
         return made
 
 
+def _some(converts: Iterable[Convert]) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+    """Return the place of each conversion that there is."""
+    return tuple((place, convert) for place, convert in enumerate(converts) if convert is not None)
+
+
 def _binding(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
     """Return what makes a value what the driver takes; that of times comes in every row, so it goes straight."""
     return microseconds if isinstance(kind, UtcTime) else kind.dialect_impl(dialect).bind_processor(dialect)
@@ -250,4 +260,6 @@ def statement_of(dialect: str, table: Table, names: tuple[str, ...], key: tuple[
         return statement
     keys = key or tuple(column.name for column in table.primary_key)
     fresh = {name: statement.excluded[name] for name in names if name not in keys}
+    if not fresh:
+        return statement.on_conflict_do_nothing(index_elements=keys)
     return statement.on_conflict_do_update(index_elements=keys, set_=fresh)

@@ -175,11 +175,19 @@ class SqlStore(ABC):
         if unit.written:
             self.state.version = unit.version
         unit.committed()
-        if unit.peers:
+        if unit.owed:
             self._mark.write(self._numbers_given())
+            self._remember(unit)
         for happened in unit.told:
             quietly(partial(self._publish, happened))
         self._wake(unit.peers)
+
+    def _remember(self, unit: SqlUnit) -> None:
+        """Spare the outboxes the reading of what was just written."""
+        if not self.sole_writer:
+            return
+        for peer in unit.peers & self._outboxes.keys():
+            self._outboxes[peer].remember([row for row in unit.owed if row["peer"] == peer])
 
     def _wake(self, peers: Iterable[str]) -> None:
         for peer in set(peers) & self._outboxes.keys():

@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from gateway.adapters import migrations
 from gateway.adapters.sqlite_quick import QuickConnection
-from gateway.adapters.store_batch import Batch
+from gateway.adapters.store_batch import Batch, Line
 from gateway.adapters.store_mark import Mark, file_identity
 from gateway.adapters.store_quick import JSON_COLUMNS
 from gateway.adapters.store_sql import BUSY_S, READERS, SqlStore, finish
@@ -43,6 +43,7 @@ class SqliteStore(SqlStore):
         self._opened = clock.now()
         self._writer: AsyncEngine | None = None
         self._reader: AsyncEngine | None = None
+        self._line: Line | None = None
         self._batch: Batch | None = None
         """The open transaction; None while nobody has one or it is on its way to the disk."""
         self._queue = 0
@@ -73,6 +74,7 @@ class SqliteStore(SqlStore):
         upgraded = await asyncio.to_thread(migrations.upgrade, self._path)
         await asyncio.to_thread(_set_wal, self._path)
         self._writer = _engine(lambda: QuickConnection(self._path, swift=True), size=1)
+        self._line = Line(self._writer)
         self._reader = _engine(lambda: QuickConnection(self._path), size=READERS)
         event.listen(self._reader.sync_engine, "begin", _begin_reading)
         try:
@@ -94,6 +96,8 @@ class SqliteStore(SqlStore):
             await self._close_last()
         await self._tasks.stop()
         self._mark.close()
+        if self._line is not None:
+            await self._line.give_back()
         for engine in (self._reader, self._writer):
             if engine is not None:
                 await engine.dispose()
@@ -144,10 +148,10 @@ class SqliteStore(SqlStore):
             state.lock.release()
 
     async def _boarded(self) -> Batch:
-        if self._writer is None:
+        if self._line is None:
             raise AssertionError("the store is used outside `async with`")
         if self._batch is None:
-            self._batch = await Batch.begin(self._writer, self.state.version)
+            self._batch = await Batch.begin(self._line, self.state.version)
         return self._batch
 
     async def _undo(self, batch: Batch, error: BaseException) -> None:
@@ -166,7 +170,7 @@ class SqliteStore(SqlStore):
                 await finish(self._close(self._batch))
 
     async def _commit(self, batch: Batch) -> None:
-        await batch.connection.commit()
+        await batch.commit()
 
     async def _close(self, batch: Batch) -> None:
         self._batch = None

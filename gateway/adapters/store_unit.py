@@ -96,7 +96,8 @@ class SqlUnit(SqlReader):
         self._state = state
         self._now = now
         self._counter_before = state.factory.next_counter
-        self._owed: list[dict[str, Any]] = []
+        self.owed: list[dict[str, Any]] = []
+        """Rows of the outbox that this unit adds."""
         self._earlier = lanes or {}
         self.lanes: dict[LaneKey, LaneState] = {}
         self._after: list[Callable[[], None]] = []
@@ -186,7 +187,7 @@ class SqlUnit(SqlReader):
         """Queue one outbox row for the commit."""
         self.lane(peer, lane).waiting += 1
         values = {"peer": peer, "lane": lane.value, "seq": first, "last": last, "void": void, "body": body}
-        self._owed.append({**values, "owed_at": self._now, "expires_at": expires_at})
+        self.owed.append({**values, "owed_at": self._now, "expires_at": expires_at})
 
     def tell(self, happened: object) -> None:
         """Hand a past-tense event to the bus after the commit."""
@@ -204,13 +205,13 @@ class SqlUnit(SqlReader):
     @property
     def peers(self) -> frozenset[str]:
         """The peers to whom this unit adds something."""
-        return frozenset(row["peer"] for row in self._owed)
+        return frozenset(row["peer"] for row in self.owed)
 
     async def flush(self, version: int) -> None:
         """Write what `owe` and `mint` collected; called once, before the commit that makes `version` true."""
         self.version = version
-        if self._owed:
-            await self.add(outbox, self._owed)
+        if self.owed:
+            await self.add(outbox, self.owed)
         if self.lanes:
             await self.put(lanes, [_lane_row(key, lane, version) for key, lane in self.lanes.items()])
         if self._state.factory.next_counter != self._counter_before:

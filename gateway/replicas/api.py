@@ -1,4 +1,4 @@
-"""HTTP of the replicas: who lives, who leads, who consumes how many branches."""
+"""HTTP of the replicas: who lives, who leads, who consumes how many branches and carries how many streams."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +13,11 @@ from gateway.web.auth import EVERYBODY, Caller, require
 
 
 class ReplicaView(BaseModel):
-    """One process of this gateway; `alive` while it was seen within the time of a lease."""
+    """One process of this gateway; `alive` while it was seen within the time of a lease.
+
+    `streams`: how many pictures come in there; null where none are placed, because the one that leads does not reach
+    its engine, or it does not live.
+    """
 
     id: str
     name: str
@@ -24,6 +28,7 @@ class ReplicaView(BaseModel):
     alive: bool
     leads: bool
     branches: int
+    streams: int | None
 
 
 class BusView(BaseModel):
@@ -44,8 +49,10 @@ class ReplicaList(BaseModel):
     bus: BusView | None
 
 
-def routes(replicas: Replicas | None, bus: Callable[[], BusHealth] | None) -> APIRouter:
-    """Return the routes; both are None where this gateway is one process."""
+def routes(
+    replicas: Replicas | None, bus: Callable[[], BusHealth] | None, streams: Callable[[], dict[str, int]] = dict
+) -> APIRouter:
+    """Return the routes; both are None where this gateway is one process. `streams` are counted by name."""
     api = APIRouter(prefix="/api/v1", tags=["replicas"])
 
     @api.get("/replicas")
@@ -54,7 +61,7 @@ def routes(replicas: Replicas | None, bus: Callable[[], BusHealth] | None) -> AP
         if replicas is None or bus is None:
             return ReplicaList(items=[], bus=None)
         living = {one.id for one in replicas.living()}
-        health = bus()
+        health, carried = bus(), streams()
         return ReplicaList(
             items=[
                 ReplicaView(
@@ -67,6 +74,7 @@ def routes(replicas: Replicas | None, bus: Callable[[], BusHealth] | None) -> AP
                     alive=one.id in living,
                     leads=one.leads,
                     branches=one.branches,
+                    streams=carried.get(one.name) if one.id in living else None,
                 )
                 for one in replicas.all()
             ],

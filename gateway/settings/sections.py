@@ -134,7 +134,10 @@ class RollCallSection(Section):
         default=600.0, ge=0, description="Seconds from a county's first ring to the end of its make-up (补点)."
     )
     makeup_every_s: float = Field(default=30.0, gt=0, description="Seconds between two rounds of the make-up.")
-    parallel: int = Field(default=50, ge=1, description="Points rung at the same moment; the next follow as they end.")
+    parallel: int = Field(default=100, ge=1, description="Points rung at the same moment; the next follow as they end.")
+    connecting: int = Field(
+        default=12, ge=1, description="Points on their way to a first picture at the same moment: the pace of a call."
+    )
     bulletin_prefix: str = Field(
         default="点名通报",
         min_length=1,

@@ -4,6 +4,7 @@
 front of every key frame, so that a viewer can start at any key frame (ITU-T H.264 Annex B).
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 CLOCK = 90_000
 """RTP clock of video (RFC 6184 section 8.2.1)."""
 START = b"\x00\x00\x00\x01"
+_IDR = re.compile(rb"\x00\x00\x01[\x05\x25\x45\x65\x85\xa5\xc5\xe5]")
+"""A start code cannot stand inside a NAL unit (Annex B, emulation prevention), so the byte behind one is its header."""
 NAL_SLICE, NAL_IDR, NAL_SEI, NAL_SPS, NAL_PPS = 1, 5, 6, 7, 8
 
 
@@ -52,7 +55,7 @@ def nal_type(unit: bytes) -> int:
 
 def is_key(data: bytes) -> bool:
     """Tell whether an access unit holds an IDR picture."""
-    return any(nal_type(unit) == NAL_IDR for unit in nal_units(data))
+    return _IDR.search(data) is not None
 
 
 def parameter_sets(data: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 COLLECT_AFTER = (50_000, 20, 50)
 """Objects until the collector looks at the young ones, and how often it then looks at the older ones too.
@@ -11,6 +13,18 @@ through each batch on its way some hundred times, and cost more than reading it.
 """
 SWITCH_S = 0.001
 """How long the event loop goes on while a thread of the store waits for its next row; the usual 5 ms are many rows."""
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Load modules and build what stays: nothing of it is garbage, and looking for some takes a sixth of the time."""
+    looks = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looks:
+            gc.enable()
 
 
 def settle() -> None:

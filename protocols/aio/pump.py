@@ -31,6 +31,9 @@ TURN = 256
 ASK_AGAIN = Backoff(base=2.0, cap=15.0, floor=1.0)
 HEARD_MOST = 1024
 """Receipts that wait to be landed; a peer sends one for a frame, and a frame without one is sent again."""
+FORGET_S, FORGET_AT = 0.1, 64
+"""How long, and for how many receipted records, the outbox is not told yet: forgetting them takes a commit of its own,
+and none of it is urgent. What is lost of it by a crash is found again by the question that begins a connection."""
 
 
 class Pump:
@@ -53,6 +56,9 @@ class Pump:
         self._asked = 0
         self._store_epoch: str | None = None
         self._publishing: _Publishing | None = None
+        self._landed: dict[Lane, Receipt] = {}
+        self._landed_records = 0
+        self._forget_now, self._forget_soon = asyncio.Event(), asyncio.Event()
         self._receipts: asyncio.Queue[tuple[Receipt, bool]] = asyncio.Queue(HEARD_MOST)
 
     async def run(self, publish: Publish) -> None:
@@ -61,7 +67,7 @@ class Pump:
         publishing = self._publishing = _Publishing(publish, self._counters)
         jobs = {"pump.send": self._send(publishing), "pump.watch": self._watch(), "pump.publish": publishing.run()}
         try:
-            await together({**jobs, "pump.land": self._land()})
+            await together({**jobs, "pump.land": self._land(), "pump.forget": self._forget()})
         finally:
             while not self._receipts.empty():  # of this connection: the next one begins with the question
                 self._receipts.get_nowait()
@@ -102,7 +108,13 @@ class Pump:
         if self._store_epoch not in (None, receipt.store_epoch):
             logger.warning("peer has a new store", extra={"node": self._node, "peer": receipt.node})
         self._store_epoch = receipt.store_epoch
+        flying = self.sender.in_flight(receipt.lane)
         lost = self.sender.on_receipt(receipt, self._clock.monotonic())
+        usual = receipt.lane in self._heard and receipt.high <= self.sender.after(receipt.lane)
+        if usual and not (lost or receipt.refused or receipt.ask):
+            self._keep(receipt, flying - self.sender.in_flight(receipt.lane))
+            return
+        receipt = self._with_landed(receipt)
         try:
             settled = await self._outbox.settle(receipt)
             if receipt.epoch != self._outbox.epoch:
@@ -128,7 +140,49 @@ class Pump:
         self._more.add(receipt.lane)
         self._wake.set()
 
+    def _keep(self, receipt: Receipt, records: int) -> None:
+        """Tell the outbox of a receipt later, which says nothing but that some more records are stored."""
+        self._landed[receipt.lane] = self._with_landed(receipt)
+        self._landed_records += records
+        self._forget_soon.set()
+        if self._landed_records >= FORGET_AT:
+            self._forget_now.set()
+        if self._more:
+            self._wake.set()  # there is room for what was left unread
+
+    def _with_landed(self, receipt: Receipt) -> Receipt:
+        """Add what the outbox was not told of yet."""
+        earlier = self._landed.pop(receipt.lane, None)
+        if earlier is None or earlier.epoch != receipt.epoch:
+            return receipt
+        stored = earlier.ranges()
+        stored.merge(receipt.ranges())
+        return receipt.model_copy(update={"stored": tuple(stored), "high": max(earlier.high, receipt.high)})
+
+    async def _forget(self) -> None:
+        while True:
+            await self._forget_soon.wait()
+            await self._clock.wait(self._forget_now, FORGET_S)
+            self._forget_soon.clear()
+            self._forget_now.clear()
+            await self._forget_landed()
+
+    async def _forget_landed(self) -> None:
+        landed, self._landed, self._landed_records = self._landed, {}, 0
+        for receipt in landed.values():
+            try:
+                settled = await self._outbox.settle(receipt)
+            except SilianError as error:
+                self._counters["settle_failures"] += 1
+                logger.error("receipt not settled", extra={"node": self._node, "error": str(error)})
+                continue  # the next receipt names these records again
+            self._counters["records_stored"] += settled.stored
+            if receipt.epoch != self._outbox.epoch:
+                await self._begin()  # the outbox was an older copy and counts anew
+                return
+
     async def _begin(self) -> None:
+        self._landed, self._landed_records = {}, 0
         self.sender.connected({lane: await self._outbox.settled(lane) for lane in DURABLE_LANES})
         self.ask_anew()
 
@@ -225,26 +279,27 @@ class _Publishing:
     def __init__(self, publish: Publish, counters: Counter[str]) -> None:
         self._publish = publish
         self._counters = counters
-        self._queue: asyncio.Queue[tuple[Lane, Packed]] = asyncio.Queue()
+        self._early: list[tuple[Lane, Packed]] = []
+        self._group: asyncio.TaskGroup | None = None
+        self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def put(self, lane: Lane, packed: Packed) -> None:
-        """Queue one frame."""
-        self._queue.put_nowait((lane, packed))
+        """Send one frame behind those that were put before."""
+        if self._group is None:
+            self._early.append((lane, packed))
+        elif not self._ended.done():
+            self._counters["frames_sent"] += 1
+            self._group.create_task(self._one(lane, packed, self._ended), name="pump.publish")
 
     async def run(self) -> None:
         """Publish until the connection ends, which raises MqttError."""
-        ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        ended = self._ended
         try:
             async with asyncio.TaskGroup() as group:
-                while not ended.done():
-                    fetch: asyncio.Future[Any] = group.create_task(self._queue.get(), name="pump.frame")
-                    await asyncio.wait({fetch, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    if fetch.done():
-                        lane, packed = fetch.result()
-                        self._counters["frames_sent"] += 1
-                        group.create_task(self._one(lane, packed, ended), name="pump.publish")
-                    else:
-                        fetch.cancel()
+                self._group = group
+                for lane, packed in self._early:
+                    self.put(lane, packed)
+                await asyncio.wait({ended})
         finally:
             if ended.done():
                 ended.exception()  # taken here, should we be cancelled on the way out

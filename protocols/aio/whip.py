@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
 
 from protocols.errors import LinkError, RefusedError
+from protocols.snapshot import KIND, Snapshot, headers_of
 
 if TYPE_CHECKING:
     import httpx
@@ -95,6 +96,10 @@ class WhipClient:
             if error.reason not in {"not_found", "expired", "http_404", "http_410"}:
                 raise
 
+    async def post_snapshot(self, snapshot: Snapshot) -> None:
+        """Show one picture in place of the stream (see `protocols.snapshot`). Raises LinkError, RefusedError."""
+        await self._send("PUT", f"{self.url}/snapshot", snapshot.jpeg, KIND, headers=headers_of(snapshot))
+
     async def aclose(self) -> None:
         """Close the HTTP connection; the session at the far end stays."""
         if self._http is not None:
@@ -102,7 +107,12 @@ class WhipClient:
             await http.aclose()
 
     async def _send(
-        self, method: str, url: str, body: str = "", kind: str | None = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        body: str | bytes = "",
+        kind: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> tuple["httpx.Response", str]:
         import httpx
 
@@ -116,8 +126,9 @@ class WhipClient:
         head = {"authorization": f"Bearer {self._token}", **(headers or {})}
         if kind is not None:
             head["content-type"] = kind
+        content = body.encode() if isinstance(body, str) else body
         try:
-            async with self._http.stream(method, url, content=body.encode(), headers=head) as response:
+            async with self._http.stream(method, url, content=content, headers=head) as response:
                 text = await _read(response)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeDecodeError) as error:
             raise LinkError(f"{method} {url}: {error or type(error).__name__}") from error

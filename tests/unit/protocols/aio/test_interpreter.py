@@ -5,8 +5,11 @@ import sys
 
 PROGRAM = """
 import gc, sys, weakref
-from protocols.aio.interpreter import COLLECT_AFTER, SWITCH_S, settle
+from protocols.aio.interpreter import COLLECT_AFTER, SWITCH_S, loading, settle
 class Knot: pass
+with loading():
+    assert not gc.isenabled()
+assert gc.isenabled()
 settle()
 assert gc.isenabled() and gc.get_threshold() == COLLECT_AFTER and gc.get_freeze_count() > 1000
 assert abs(sys.getswitchinterval() - SWITCH_S) < 1e-6

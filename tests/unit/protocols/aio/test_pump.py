@@ -5,9 +5,10 @@ from collections import Counter
 
 from protocols.aio.clock import ManualClock
 from protocols.aio.mqtt import MqttError
-from protocols.aio.pump import HEARD_MOST, Pump
+from protocols.aio.pump import FORGET_AT, FORGET_S, HEARD_MOST, Pump
 from protocols.aio.uplink import Settled
 from protocols.envelope import Lane
+from protocols.errors import SpoolFullError
 from protocols.health import LinkReason
 from protocols.ranges import Ranges
 from protocols.sender import WINDOW
@@ -120,8 +121,92 @@ async def test_a_receipt_waits_for_its_outbox_and_nobody_for_the_receipt():
         assert landed == []
         free.set()
         await bench.clock.advance(0)
-        assert landed == [1, 2]
+        assert landed == [2]  # the second says what the first does, and that its sender came back
         assert bench.counters["receipts_dropped"] == 0
+
+
+class Told:
+    """Notes of which receipts an outbox is told."""
+
+    def __init__(self, box):
+        self.settle, self.ranges = box.settle, []
+        box.settle = self
+
+    async def __call__(self, receipt):
+        self.ranges.append(receipt.ranges().to_list())
+        return await self.settle(receipt)
+
+
+async def test_the_outbox_is_told_of_usual_receipts_together():
+    async with Bench() as bench:
+        await bench.heard()
+        told = Told(bench.box)
+        bench.box.owe(Lane.URGENT, 1, 2, 3)
+        await bench.clock.advance(0)
+        await bench.receipt(stored=[(1, 1)])
+        await bench.receipt(stored=[(1, 2)])
+        assert told.ranges == []
+        await bench.clock.advance(FORGET_S)
+        assert told.ranges == [[[1, 2]]]
+        assert list(bench.box.rows[Lane.URGENT]) == [3]
+        assert bench.counters["records_stored"] == 2
+
+
+async def test_many_receipted_records_are_told_of_at_once():
+    async with Bench() as bench:
+        await bench.heard()
+        told = Told(bench.box)
+        bench.box.owe(Lane.URGENT, *range(1, FORGET_AT + 1))
+        await bench.clock.advance(0)
+        await bench.receipt(stored=[(1, FORGET_AT)])
+        assert told.ranges == [[[1, FORGET_AT]]]
+
+
+async def test_room_that_a_receipt_makes_is_used_before_the_outbox_is_told():
+    async with Bench() as bench:
+        await bench.heard()
+        told = Told(bench.box)
+        bench.box.owe(Lane.URGENT, *range(1, WINDOW + 3))
+        await bench.clock.advance(0)
+        assert len(bench.numbers()) == WINDOW
+        await bench.receipt(stored=[(1, 2)])
+        assert told.ranges == []
+        assert bench.numbers()[WINDOW:] == [WINDOW + 1, WINDOW + 2]
+
+
+async def test_an_unusual_receipt_tells_of_the_usual_ones_before_it():
+    async with Bench() as bench:
+        await bench.heard()
+        told = Told(bench.box)
+        bench.box.owe(Lane.URGENT, 1, 2, 3)
+        await bench.clock.advance(0)
+        await bench.receipt(stored=[(1, 1)])
+        await bench.receipt(stored=[(3, 3)], floor=3, refused=(Refusal(seq=2, code="bad_schema"),))
+        assert told.ranges == [[[1, 1], [3, 3]]]
+        await bench.clock.advance(FORGET_S)
+        assert len(told.ranges) == 1
+
+
+async def test_an_outbox_that_could_not_be_told_is_told_by_the_next_receipt():
+    async with Bench() as bench:
+        await bench.heard()
+        settle = bench.box.settle
+
+        async def full(receipt):
+            raise SpoolFullError("the disk is full")
+
+        bench.box.settle = full
+        bench.box.owe(Lane.URGENT, 1, 2)
+        await bench.clock.advance(0)
+        await bench.receipt(stored=[(1, 1)])
+        await bench.clock.advance(FORGET_S)
+        assert bench.counters["settle_failures"] == 1
+        assert set(bench.box.rows[Lane.URGENT]) == {1, 2}
+        bench.box.settle = settle
+        await bench.receipt(stored=[(1, 2)])
+        await bench.clock.advance(FORGET_S)
+        assert not bench.box.rows[Lane.URGENT]
+        assert bench.numbers() == [1, 2]  # never sent again for that
 
 
 async def test_receipts_beyond_what_can_wait_are_dropped_and_counted():
