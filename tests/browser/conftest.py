@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
-from tests.support.screen import CHROMIUM, CITY, FLAGS, LIGHT, MARK, SMALL, OpenScreen, Screen
+from gateway.bench.chromium import CHROMIUM, FLAGS, MARK
+from tests.support.screen import CITY, LIGHT, SMALL, OpenScreen, Screen
 from tests.support.stage import ROOT, Stage, running_stage
 
 expect.set_options(timeout=30_000)  # a machine that starts eleven programs is slow at times

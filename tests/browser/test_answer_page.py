@@ -10,8 +10,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from gateway.bench.chromium import MARK
 from tests.browser.test_pages import keep_picture, serious
-from tests.support.screen import CITY, LARGE, MARK, MINUTE, SMALL
+from tests.support.screen import CITY, LARGE, MINUTE, SMALL
 from tests.support.stage import Stage
 
 COUNTY, NODE = "320682", "320682-box"

@@ -30,8 +30,11 @@ def test_a_county_without_console_answers_by_policy(open_screen: OpenScreen):
     dial(page, "320614")
     expect(page.locator("[data-test=self]")).to_be_visible(timeout=MINUTE)
     page.wait_for_function(SHOWS, arg="320614", timeout=2 * MINUTE)
+    expect(page.locator(".pane.speaking, .self.speaking")).to_have_count(1, timeout=MINUTE)
     page.click("[data-test=mute]")
     expect(page.locator("[data-test=mute]")).to_contain_text("取消静音")
+    # Nobody is left on this side to speak: the mark goes to the county, or stays there.
+    expect(page.locator("[data-test=far].speaking")).to_have_count(1, timeout=MINUTE)
     page.click("[data-test=hangup]")
     expect(page.locator("[data-test=ended]")).to_contain_text("海门区", timeout=MINUTE)
     expect(page.get_by_role("list", name="通话记录").locator("li").first).to_contain_text("已挂断")

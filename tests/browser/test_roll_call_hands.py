@@ -1,5 +1,7 @@
 """What a caller does by hand in a roll call, all in one call: number, undo, retest, pause; and the offers above it."""
 
+import contextlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.support.screen import CITY, MINUTE, OpenScreen
 from tests.support.stage import Stage
 
+PROVINCE = "320000"
 FIRST, CALLED = "320612", ["320612", "320614"]
 
 
@@ -90,3 +93,34 @@ def test_number_undo_retest_pause_and_offers_in_one_call(open_screen: OpenScreen
         expect(page.locator(f"[data-offer='{gone}']")).to_have_count(0, timeout=MINUTE)
     finally:
         caller.post(f"/{caller.id}/cancel", {"why": "end of a test"})
+
+
+def test_a_number_asked_for_above_stands_at_both_tiers(open_screen: OpenScreen, stage: Stage):
+    above, below = open_screen("caller", PROVINCE).page, open_screen("caller").page
+    for page in (above, below):
+        page.click(".rail a[href='/roll-call']")
+    user = stage.places["gateways"][PROVINCE]["users"]["caller"]
+    rules = httpx.put(  # a look long enough for two tiers and a busy machine
+        f"{stage.url(PROVINCE)}/api/v1/roll-calls/profiles/patient",
+        json={"observe_s": 40.0},
+        headers={"Authorization": f"Bearer {user['token']}"},
+        timeout=20,
+    )
+    rules.raise_for_status()
+    plan = {"centres": CALLED, "drill": True, "profile": "patient"}
+    call = stage.tell(PROVINCE, "caller", "/roll-calls", plan)
+    named = above.locator(f"[data-point='{FIRST}']")
+    try:
+        expect(named).to_have_attribute("data-state", "verifying", timeout=MINUTE)
+        named.click()
+        verdicts = above.locator(f"[data-verdict='{FIRST}']")
+        expect(verdicts).to_contain_text("由南通市代点")
+        above.keyboard.press("c")
+        expect(verdicts.locator("[data-test=challenge]")).to_be_visible(timeout=MINUTE)
+        number = verdicts.locator("[data-test=challenge]").inner_text()
+        shown = below.locator(f"[data-verdict='{FIRST}'] [data-test=challenge]")
+        expect(shown).to_have_text(number, timeout=MINUTE)
+        expect(named).to_have_attribute("data-state", re.compile("^passed"), timeout=2 * MINUTE)
+    finally:
+        with contextlib.suppress(httpx.HTTPStatusError):  # it has ended by itself
+            stage.tell(PROVINCE, "caller", f"/roll-calls/{call['id']}/cancel", {"why": "end of a test"})

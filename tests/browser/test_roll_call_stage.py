@@ -12,6 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from gateway.bench.stage import ON_STAGE, WATCH
 from tests.browser.test_pages import OVERFLOW, keep_picture, serious
 from tests.support.house import ROOT
 from tests.support.screen import CITY, LARGE, MINUTE, SMALL, OpenScreen, open_plan
@@ -19,29 +20,9 @@ from tests.support.stage import Stage
 
 PROVINCE = "320000"
 CALLED = ("320612", "320614", "320682", "320685")
-ON_STAGE = """(code) => {
-  const video = document.querySelector('[data-test=stage] .seat.front .pane[data-state=live] video')
-  return video && silianMark(video)?.code === code
-}"""
 NEXT_READY = """() => {
   const pane = document.querySelector('[data-test=stage] .seat.next .pane[data-state=live]')
   return pane && silianMark(pane.querySelector('video')) ? pane.dataset.stream.slice(0, 6) : null
-}"""
-WATCH = """(code) => {
-  // From the key to the first presented frame of the stage whose pixels bear the named county's code.
-  window.switched = new Promise((done) => {
-    let pressed = null
-    window.addEventListener('keydown', (event) => { pressed = event.timeStamp }, { capture: true, once: true })
-    const follow = (video) => {
-      const look = () => {
-        const front = video.closest('.seat')?.classList.contains('front')
-        if (pressed !== null && front && silianMark(video)?.code === code) done(performance.now() - pressed)
-        else video.requestVideoFrameCallback(look)
-      }
-      video.requestVideoFrameCallback(look)
-    }
-    document.querySelectorAll('[data-test=stage] video').forEach(follow)
-  })
 }"""
 
 
@@ -65,7 +46,8 @@ def step(page: Page) -> dict[str, Any]:
     code = page.wait_for_function(NEXT_READY, timeout=2 * MINUTE).json_value()
     page.evaluate(WATCH, arg=code)
     page.keyboard.press("n")
-    return {"centre": code, "ms": page.evaluate("() => window.switched")}
+    took, age = page.evaluate("() => window.switched")
+    return {"centre": code, "ms": took, "picture_age_ms": age}
 
 
 @pytest.fixture(autouse=True)
@@ -152,8 +134,11 @@ def test_a_call_one_by_one_is_conducted_by_keys_taken_over_and_survives(
     (ROOT / "test-results" / "stage-switches.json").write_text(json.dumps(switches, indent=1))
 
 
-def test_a_check_from_above_is_said_at_once(open_screen: OpenScreen, stage: Stage, gallery: Path):
+def test_a_check_from_above_is_said_at_once_and_takes_its_county_alone(
+    open_screen: OpenScreen, stage: Stage, gallery: Path
+):
     page = open_screen("caller").page
+    own = stage.tell(CITY, "caller", "/roll-calls", {"centres": ["320682", "320614"], "drill": True})["id"]
     page.click(".rail a[href='/roll-call']")
     page.wait_for_selector(".page-head h1")
     user = stage.places["gateways"][PROVINCE]["users"]["caller"]
@@ -167,8 +152,18 @@ def test_a_check_from_above_is_said_at_once(open_screen: OpenScreen, stage: Stag
     above = page.locator("[data-test=above]")
     expect(above).to_contain_text("上级正在抽查：江苏省", timeout=MINUTE)
     expect(above).to_contain_text("如皋市")
+    lent = page.locator("[data-point] [data-test=lent]")
+    expect(page.locator("[data-point='320682'] [data-test=lent]")).to_be_visible(timeout=MINUTE)
+    expect(lent).to_have_count(1)
     keep_picture(page, gallery / "roll-call-above-zh-CN.png")
     expect(above).to_have_count(0, timeout=3 * MINUTE)
+    expect(lent).to_have_count(0, timeout=MINUTE)
+    state = page.locator(f"[data-test=state][data-call='{own}']")
+    expect(state).to_have_attribute("data-state", "ended", timeout=3 * MINUTE)
+    result = stage.ask(CITY, "caller", f"/roll-calls/{own}")
+    assert result["state"] == "reviewing", "whoever was lent has had its turn"
+    states = {point["centre"]: (point["state"], point["reason"]) for point in result["points"]}
+    assert {state for state, _ in states.values()} <= {"passed", "passed_with_issues"}, states
 
 
 def test_a_planned_call_is_rehearsed_and_stays_planned(open_screen: OpenScreen, stage: Stage):
@@ -179,6 +174,8 @@ def test_a_planned_call_is_rehearsed_and_stays_planned(open_screen: OpenScreen, 
     page = screen.page
     screen.go("/roll-call")
     page.locator(f"[data-history='{planned}']").click(timeout=MINUTE)
+    tried = page.locator("[data-point] [data-test=precheck]")
+    expect(tried).to_have_text(["预检就绪"] * 2, timeout=2 * MINUTE)
     with page.expect_response(lambda r: r.request.method == "POST" and r.url.endswith("/roll-calls")) as begun:
         page.locator("[data-test=rehearse-now]").click(timeout=MINUTE)
     made = begun.value.json()
@@ -186,18 +183,25 @@ def test_a_planned_call_is_rehearsed_and_stays_planned(open_screen: OpenScreen, 
     assert [point["centre"] for point in made["points"]] == called
     mine = page.locator(f"[data-test=state][data-call='{made['id']}']")
     expect(mine).to_have_attribute("data-state", "ended", timeout=3 * MINUTE)
+    expect(tried).to_have_text(["预检就绪"] * 2, timeout=MINUTE)
+    expect(page.locator(f"[data-verdict='{called[0]}']")).to_contain_text("双向媒体已通")
     result = stage.ask(CITY, "caller", f"/roll-calls/{made['id']}")
+    assert all(point["precheck"]["two_way"]["packets"] for point in result["points"])
     assert [point["score"] for point in result["points"]] == [None, None], "a rehearsal is not scored"
     assert stage.ask(CITY, "caller", f"/roll-calls/{planned}")["state"] in {"scheduled", "prechecking", "ready"}
 
+    stage.raise_alarm(f"{called[1]}-box", event_type="11B03", severity=3, headline="雨量超限", value=62.5, unit="mm")
     open_plan(page)
+    page.locator("[data-test=order]").click()
+    page.get_by_role("option", name="按雨量").click()
     for box in page.locator("[data-plan]").all():
-        if box.get_attribute("data-plan") != called[0]:
+        if box.get_attribute("data-plan") not in called:
             box.locator("input").uncheck()
     with page.expect_response(lambda r: r.request.method == "POST" and r.url.endswith("/roll-calls")) as begun:
         page.click("[data-test=rehearse]")
     made = begun.value.json()
-    assert (made["kind"], [point["centre"] for point in made["points"]]) == ("test", called[:1])
+    assert (made["kind"], [point["centre"] for point in made["points"]]) == ("test", called[::-1])
+    expect(page.locator(f"[data-point='{called[1]}']")).to_contain_text("62.5 mm")
     expect(page.locator(f"[data-test=state][data-call='{made['id']}']")).to_have_attribute(
         "data-state", "ended", timeout=3 * MINUTE
     )

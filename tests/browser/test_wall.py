@@ -41,6 +41,27 @@ NO_WAY = """() => {
   }
 }"""
 DARK = "() => [...document.querySelectorAll('[data-pane] .pane')].some((pane) => pane.dataset.state !== 'live')"
+ANOTHER = """(first) => {
+  const now = document.querySelector('.pane.speaking')
+  return now !== null && now.dataset.stream !== first
+}"""
+SOUNDS = """async () => {
+  // Whether any of the sounds that play is more than silence.
+  const context = new AudioContext()
+  const heard = [...document.querySelectorAll('audio')].map((one) => {
+    const analyser = context.createAnalyser()
+    context.createMediaStreamSource(one.srcObject).connect(analyser)
+    return () => {
+      const wave = new Float32Array(analyser.fftSize)
+      analyser.getFloatTimeDomainData(wave)
+      return Math.max(...wave.map(Math.abs))
+    }
+  })
+  await new Promise((done) => setTimeout(done, 300))
+  const loudest = Math.max(...heard.map((look) => look()))
+  await context.close()
+  return loudest > 0.01
+}"""
 HIDE = """(hidden) => {
   Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden })
   document.dispatchEvent(new Event('visibilitychange'))
@@ -115,6 +136,29 @@ def test_stills_stand_in_where_no_packet_passes(open_screen: OpenScreen):
     page.evaluate("() => { window.noWay = false }")
     right_pictures(page, 3)
     expect(still).to_have_count(0)
+
+
+def test_who_speaks_is_marked_and_who_is_muted_is_heard_by_nobody(open_screen: OpenScreen):
+    screen = open_screen()
+    page = screen.page
+    screen.go("/video-wall")
+    right_pictures(page, 3)
+    page.click("[data-test=floor]")
+    speaking = page.locator(".pane.speaking")
+    expect(speaking).to_have_count(1, timeout=2 * MINUTE)
+    expect(speaking.locator("[data-test=voice]")).to_contain_text("正在发言")
+    page.wait_for_function(SOUNDS, timeout=MINUTE, polling=500)
+    first = speaking.get_attribute("data-stream") or ""
+    pane = page.locator(f".pane[data-stream='{first}']")
+    pane.locator("[data-test=hush]").click()
+    try:
+        expect(pane.locator("[data-test=voice]")).to_contain_text("已静音")
+        page.wait_for_function(ANOTHER, arg=first, timeout=MINUTE)
+    finally:
+        pane.locator("[data-test=hush]").click()
+    expect(pane.get_by_text("已静音")).to_have_count(0)
+    page.click("[data-test=floor]")
+    expect(speaking).to_have_count(0)
 
 
 def test_a_killed_media_worker_is_survived(open_screen: OpenScreen, stage: Stage):

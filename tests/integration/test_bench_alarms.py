@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.external, pytest.mark.slow, pytest.mark.timeout(300)]
 
 KEYS = {
     "alarms_per_s",
+    "alarms_per_s_postgres",
     "alarm_commit_p50_ms",
     "alarm_commit_p99_ms",
     "alarm_four_tiers_p99_ms",

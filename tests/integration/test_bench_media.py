@@ -22,7 +22,9 @@ def bench(tmp_path, *arguments):
 
 def test_forwarding_is_counted(tmp_path):
     drawn = tmp_path / "figures.svg"
-    done, found = bench(tmp_path, "--here", "--only", "1x100,join", "--without", "janus,relay", "--picture", str(drawn))
+    done, found = bench(
+        tmp_path, "--here", "--only", "1x100,join,loss", "--without", "janus,relay", "--picture", str(drawn)
+    )
     assert done.returncode == 0, done.stderr
     assert all(isinstance(value, str | int | float | bool | None) for value in found.values())
     assert {"commit", "machine", "seed", "duration_s", "notes"} <= set(found)
@@ -35,6 +37,9 @@ def test_forwarding_is_counted(tmp_path):
     assert "media_cpu_ratio_vs_janus" not in found
     assert found["samples_first_picture_tier1_max_s"] == 5
     assert found["first_picture_tier1_max_s"] > 0
+    assert found["samples_freeze_ratio_loss5"] > 0
+    assert found["packets_lost_on_purpose_loss5"] > 0
+    assert found["lossy_line_rtt_median_ms"] > 0, "viewers tell of their lines"
     assert "Silian, compiled" in drawn.read_text()
     assert "batched" in done.stdout
     assert found["media_delay_last_leg_p50_ms"] == found["media_delay_last_leg_p50_ms_compiled"]

@@ -29,6 +29,11 @@ def at_newest_schema(path: Path) -> Path:
     return path
 
 
+def unopened(clock: Clock, node: str = "320600") -> SqliteStore:
+    """Return a store for tests in which a room neither reads nor writes: any use of it fails."""
+    return SqliteStore(Path("unopened.db"), node, clock, lambda _: None)
+
+
 @dataclass
 class Bench:
     """A database that can be opened again, and as another replica."""

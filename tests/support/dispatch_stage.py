@@ -1,6 +1,7 @@
 """A dispatch room on a real store, with neighbours on paper."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -28,6 +29,7 @@ class Streams:
     lives: set[str] = field(default_factory=set)
     held: dict[str, str] = field(default_factory=dict)
     pulled: dict[str, str] = field(default_factory=dict)
+    talking: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def hold(self, stream: str, holder: str) -> None:
         self.held[stream] = holder
@@ -43,6 +45,12 @@ class Streams:
 
     def publish_pass(self, stream: str, holder: str, life: timedelta | None = None) -> Granted:
         return Granted(f"/whip/{stream}", f"publish:{stream}", SystemClock().now())
+
+    def converse(self, key: str, voices: Sequence[str]) -> None:
+        self.talking[key] = tuple(voices)
+
+    def part(self, key: str) -> None:
+        self.talking.pop(key, None)
 
     def keep_pulled(self, stream: str, whep_url: str, token: str) -> None:
         self.pulled[stream] = whep_url

@@ -10,16 +10,18 @@ import contextlib
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.adapters.media_embedded import dtls, sdp, wire
 from gateway.adapters.media_embedded.identity import make
 from gateway.adapters.media_embedded.rules import (
+    access_unit,
     fragment,
     framing,
     h264,
+    h265,
     picture_size,
     rtcp,
     rtp,
@@ -36,8 +38,11 @@ from gateway.adapters.media_embedded.srtp import PROFILES, Keys, Secured, Srtp, 
 from gateway.adapters.media_embedded.srtp_gcm import GcmSrtp
 from gateway.ports.media import SessionKind
 from protocols.errors import BadMediaError
+from tests.support.passed_on import av1_payloads, vp9_packets
 
 LOCAL = Local(Credentials("ours", "p" * 22), ":".join(["AB"] * 32), (("127.0.0.1", 5000),))
+
+H265_SPS = bytes.fromhex("42010101600000030090000003000003003fa00f080447d65ba4a4c2e68080000003008000000784")
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,30 @@ def _h264(data: bytes) -> None:
     h264.starts_key_frame(data)
     assert len(h264.nal_types(data)) <= len(data)
     assert len(h264.annex_b(_pieces(data))) <= 5 * len(data)
+
+
+def _of_codec(codec: str) -> Callable[[bytes], None]:
+    """Return what joins payloads and asks everything that a recording asks of what came out."""
+
+    def run(data: bytes) -> None:
+        with contextlib.suppress(MalformedError):
+            access_unit.size(codec, data)
+        pieces = _pieces(data)
+        for piece in pieces:
+            access_unit.opens(codec, piece)
+        unit = access_unit.joined(codec, pieces)
+        assert len(unit) <= 5 * len(data) + 50
+        assert len(access_unit.parameters(codec, unit)) <= max(len(codec), 2 * len(unit))
+        if access_unit.is_key(codec, unit):
+            width, height = access_unit.size(codec, unit)
+            assert 0 < width * height <= 16384**2
+
+    return run
+
+
+def _packed(payloads: Sequence[bytes]) -> bytes:
+    """Return payloads as `_pieces` cuts them."""
+    return b"".join(bytes([(len(u) - 1) // 4]) + u.ljust(1 + (len(u) - 1) // 4 * 4, b"\0") for u in payloads)
 
 
 def _picture_size(data: bytes) -> None:
@@ -262,6 +291,13 @@ def targets() -> dict[str, Target]:
         + (rtp.header(kind, number & 0xFFFF, number * 90, 9, marker=bool(number & 1)) + frame)[:81].ljust(81, b"\1")
         for number, kind in enumerate((96, 96, 97, 102, 96, 103, 96), 65533)
     )
+    sequence, picture = bytes.fromhex("0800000004477e1a257c8020"), b"\x30" + bytes(38)
+    av1_whole = av1_payloads([sequence, picture], key=True)
+    av1_parts = av1_payloads([sequence, picture], key=True, room=15) + av1_payloads([picture] * 3, key=False)
+    vp9_key = bytes.fromhex("82498342001df010d60838241c185c1000b847d8") + bytes(21)
+    h265_sets = (b"\x40\x01\x0c\x01", H265_SPS, b"\x44\x01\xc1\x72")
+    aggregate = b"\x60\x01" + b"".join(len(one).to_bytes(2, "big") + one for one in h265_sets)
+    h265_key = (aggregate, b"\x62\x01\x93" + bytes(30), b"\x62\x01\x53" + bytes(30))
     offer = sdp.offer(LOCAL, SessionKind.RELAY, iter((5, 6, 7)))[0]
     answer = sdp.answer(offer, LOCAL, SessionKind.WHIP, iter(range(9))).sdp
     viewing = sdp.offer(LOCAL, SessionKind.PULL, iter((5, 6, 7)))[0]
@@ -279,6 +315,9 @@ def targets() -> dict[str, Target]:
         Target("transport_feedback", _feedback, bad, (feedback[4:], feedback[8:])),
         Target("vp8", _vp8, bad, (frame, bytes([12]) + frame[:49])),
         Target("h264", _h264, bad, (*units, packed)),
+        Target("vp9", _of_codec("vp9"), bad, (_packed(vp9_packets([vp9_key, vp9_key], key=True)), vp9_key)),
+        Target("av1", _of_codec("av1"), bad, (_packed(av1_whole), _packed(av1_parts), b"\x0a\x0b" + sequence[1:])),
+        Target("h265", _of_codec("h265"), bad, (_packed(h265_key), h265.annex_b([aggregate]), *h265_key)),
         Target("picture_size", _picture_size, bad, (parameters,)),
         Target("ingest", _ingest, (), (media,)),
         Target("sdp", _sdp, (), (offer.encode(), viewing.encode())),

@@ -8,7 +8,7 @@ from gateway.links import ingest
 from gateway.links.ingest import Delivery, Ingest
 from protocols.receiver import judge
 
-HASTE_S = 0.5
+HASTE_S = 1.5
 _store_group = Ingest._store_group
 
 

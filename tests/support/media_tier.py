@@ -25,6 +25,7 @@ from gateway.media.api import routes as media_routes
 from gateway.media.machine import Kind
 from gateway.media.needs import MediaNeeds
 from gateway.media.service import MediaService
+from gateway.media.wall_api import routes as wall_routes
 from gateway.metrics import Metrics
 from gateway.rollcall.api import routes as rollcall_routes
 from gateway.rollcall.needs import RollCallNeeds
@@ -75,7 +76,7 @@ class Tier:
         self.store = SqliteStore(at_newest_schema(directory / "gateway.db"), self.node, self.clock, self.bus.publish)
         metrics = Metrics()
         tokens = MediaTokens(Ed25519PrivateKey.generate(), self.node)
-        needs = MediaNeeds(self.engine, ways, self.commands, tokens, self.clock, self.bus, metrics)
+        needs = MediaNeeds(self.engine, ways, self.commands, tokens, self.clock, self.bus, metrics, self.store)
         self.media = MediaService(needs, node=self.node, base_url=lambda: self.url)
         pictures = self.media.holding(Kind.ROLL_CALL)
         rollcall = RollCallNeeds(
@@ -90,8 +91,8 @@ class Tier:
         site = Site(
             centre=self.node, version="0", authenticator=People(), journal=self.journal, metrics=metrics,
             routers=[
-                media_routes(self.media), press_routes(*press, PaperFiles()), rollcall_routes(self.rollcall),
-                dispatch_routes(self.dispatch, calls),
+                media_routes(self.media), wall_routes(self.media), press_routes(*press, PaperFiles()),
+                rollcall_routes(self.rollcall), dispatch_routes(self.dispatch, calls),
             ],
             ready=lambda: {},
         )  # fmt: skip

@@ -65,6 +65,17 @@ def read_mark(frame: av.VideoFrame) -> Mark | None:
     return decode(width, height, lambda x, y: float(luma[min(y, height - 1), min(x, width - 1)]))
 
 
+_QUICK = {"preset": "ultrafast", "tune": "zerolatency"}
+_LIVE = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"}
+_ENCODERS = {
+    "H264": ("libx264", {**_QUICK, "profile": "baseline", "x264-params": "keyint={keyint}"}),
+    "H265": ("libx265", {**_QUICK, "x265-params": "keyint={keyint}:repeat-headers=1:pools=1:log-level=none"}),
+    "VP8": ("libvpx", _LIVE),
+    "VP9": ("libvpx-vp9", _LIVE),
+    "AV1": ("libsvtav1", {"preset": "12", "svtav1-params": "pred-struct=1:lp=1:rc=2"}),
+}
+
+
 class MarkTrack(VideoStreamTrack):
     """Live pictures with the mark, encoded here and handed on as packets, as an agent does.
 
@@ -84,23 +95,15 @@ class MarkTrack(VideoStreamTrack):
         self.number = 0
         self._every = max(1, round(rate * key_frame_s))
         self._began: float | None = None
-        self._encoder = av.CodecContext.create("libx264" if codec == "H264" else "libvpx", "w")
+        library, options = _ENCODERS[codec]
+        self._encoder = av.CodecContext.create(library, "w")
         (self._encoder.width, self._encoder.height), self._encoder.pix_fmt = size, "yuv420p"
         self._encoder.time_base = Fraction(1, 90000)
         self._encoder.framerate = Fraction(rate, 1)
         self._encoder.bit_rate = 600_000
         self._encoder.gop_size = self._every
         self._encoder.thread_count = 1  # slices on several threads wait for each other: long, on a busy machine
-        self._encoder.options = (
-            {
-                "preset": "ultrafast",
-                "tune": "zerolatency",
-                "profile": "baseline",
-                "x264-params": f"keyint={self._every}",
-            }
-            if codec == "H264"
-            else {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"}
-        )
+        self._encoder.options = {name: value.format(keyint=self._every) for name, value in options.items()}
         self._drawn_ms = 0
 
     async def recv(self) -> av.Packet | av.VideoFrame:
@@ -136,11 +139,11 @@ class MarkTrack(VideoStreamTrack):
 
 
 class ToneTrack(AudioStreamTrack):
-    """A steady tone, 20 ms at a time."""
+    """A steady tone, 20 ms at a time; `loud` is its amplitude, of 32,767."""
 
-    def __init__(self, hertz: int = TONE_HZ) -> None:
+    def __init__(self, hertz: int = TONE_HZ, loud: int = 8000) -> None:
         super().__init__()
-        self.hertz = hertz
+        self.hertz, self.loud = hertz, loud
         self._number = 0
         self._began: float | None = None
 
@@ -150,7 +153,7 @@ class ToneTrack(AudioStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         at = (np.arange(960) + self._number * 960) / 48000
-        wave = (np.sin(2 * math.pi * self.hertz * at) * 8000).astype(np.int16)
+        wave = (np.sin(2 * math.pi * self.hertz * at) * self.loud).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(np.repeat(wave, 2)[None, :], format="s16", layout="stereo")
         frame.sample_rate, frame.pts, frame.time_base = 48000, self._number * 960, Fraction(1, 48000)
         self._number += 1
@@ -169,7 +172,7 @@ class Publisher:
 @contextlib.asynccontextmanager
 async def publisher(
     post: Post, code: str = "320623", codec: str = "H264", *, rate: int = 15, key_frame_s: float = 1.0,
-    audio: bool = False, video: bool = True, raw: bool = False, thumb: bool = False,
+    audio: bool | ToneTrack = False, video: bool = True, raw: bool = False, thumb: bool = False,
 ) -> AsyncIterator[Publisher]:  # fmt: skip
     """Publish until the context ends; connected when entered."""
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -184,7 +187,7 @@ async def publisher(
             known = RTCRtpSender.getCapabilities("video").codecs
             transceiver.setCodecPreferences([c for c in known if c.mimeType.lower() == wanted])
         if audio:
-            connection.addTransceiver(ToneTrack(), direction="sendonly")
+            connection.addTransceiver(ToneTrack() if audio is True else audio, direction="sendonly")
         await exchange(connection, post)
         await connected(connection)
         yield Publisher(connection, track, small)
@@ -279,8 +282,10 @@ class Viewer:
 
 
 @contextlib.asynccontextmanager
-async def viewer(post: Post, *, audio: bool = False, wait: bool = True) -> AsyncIterator[Viewer]:
-    """View until the context ends; connected when entered (unless `wait` is False)."""
+async def viewer(
+    post: Post, *, audio: bool = False, wait: bool = True, codec: str | None = None
+) -> AsyncIterator[Viewer]:
+    """View until the context ends; connected when entered (unless `wait` is False). `codec`: offer that one alone."""
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     seen = Viewer(connection)
     tasks: set[asyncio.Task[None]] = set()
@@ -290,7 +295,10 @@ async def viewer(post: Post, *, audio: bool = False, wait: bool = True) -> Async
         tasks.add(asyncio.ensure_future(seen.watch(track)))
 
     try:
-        connection.addTransceiver("video", direction="recvonly")
+        picture = connection.addTransceiver("video", direction="recvonly")
+        if codec is not None:
+            known = RTCRtpSender.getCapabilities("video").codecs
+            picture.setCodecPreferences([c for c in known if c.mimeType.lower() == f"video/{codec}".lower()])
         if audio:
             connection.addTransceiver("audio", direction="recvonly")
         await exchange(connection, post)

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 
+from gateway.enrolment.authority import Authority
 from tests.support.brokers import Mosquitto, free_port
 from tests.support.nats import NatsCluster
 from tests.support.postgres import Cluster, shared_cluster
@@ -80,7 +82,7 @@ class TwoReplicas:
         return self
 
     async def _start(self) -> None:
-        self.broker = Mosquitto(self.folder / "mqtt")
+        self.broker = Mosquitto(self.folder / "mqtt", settings=self._second_listener())
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
         nats = await asyncio.to_thread(self._stack.enter_context, NatsCluster(self.folder / "nats", count=1))
@@ -96,6 +98,16 @@ class TwoReplicas:
             replica.start()
         await self.ready(*self.replicas)
         await self._log_in()
+
+    def _second_listener(self) -> str:
+        """Let agents in too, which speak TLS alone and are known by their certificate."""
+        authority = Authority.load(self.folder / "shared" / "pki", CENTRE, datetime.now(UTC))
+        files = authority.server_files("broker", ("127.0.0.1",), datetime.now(UTC))
+        self.box_port = free_port()
+        return (
+            f"listener {self.box_port} 127.0.0.1\ncafile {files.ca}\ncertfile {files.certificate}\n"
+            f"keyfile {files.key}\nrequire_certificate true\nuse_identity_as_username true\nallow_anonymous true"
+        )
 
     async def __aexit__(self, *exc: object) -> None:
         await self._stack.aclose()

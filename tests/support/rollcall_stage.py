@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from gateway.adapters.store_sqlite import SqliteStore
@@ -19,12 +20,13 @@ from protocols.command import Command, RollCallAnswer
 from protocols.errors import NotFoundError
 from protocols.health import CameraHealth, Verdict
 from protocols.picture import THUMB_HEIGHT, THUMB_WIDTH
+from protocols.rollcall import Check
 from tests.support.databases import at_newest_schema
 from tests.support.paced import PacedClock
 from tests.support.rooms import Blobs, Commands, Ways, picture
 
 SIZE = THUMB_WIDTH * THUMB_HEIGHT
-BUSY_S = 0.6
+BUSY_S, SWAMPED_S = 0.6, 1.5
 COUNTIES = ("320612", "320613", "320614", "320623", "320681", "320682", "320685")
 PROFILE = Profile(
     answer_within_s=0.4,
@@ -61,6 +63,9 @@ class Pictures:
     def why_not(self, stream: str) -> str | None:
         return "refused" if self.stories.get(stream) == "dark" else None
 
+    def play_pass(self, stream: str, holder: str) -> SimpleNamespace:
+        return SimpleNamespace(path=f"/whep/{stream}", token=f"for {holder}")
+
     async def still(self, stream, *, newer_than=None, timeout_s=3.0):
         await self.clock.sleep(0.02)
         at = self.clock.monotonic()
@@ -71,9 +76,9 @@ class Pictures:
                 raise NotFoundError("no picture")
             case "frozen":
                 return picture(stream, at, bytes(range(64)) * 9)
-            case "busy":  # it is there at once, and waits while others are decoded
+            case "busy" | "swamped" as how:  # it is there at once, and waits while others are decoded
                 self.there[stream] = self.clock.now()
-                await self.clock.sleep(BUSY_S)
+                await self.clock.sleep(BUSY_S if how == "busy" else SWAMPED_S)
                 return replace(picture(stream, self.clock.monotonic(), random.randbytes(SIZE)), there_at=at)
             case "black":
                 return picture(stream, at, bytes(SIZE), mean=16, deviation=0.2)
@@ -131,3 +136,46 @@ async def ended(service: RollCallService, roll_call_id: str):
         while (call := await service.get(roll_call_id)).record.ended_at is None:
             await asyncio.sleep(0.02)
     return call
+
+
+async def reached(service, roll_call_id, holds):
+    async with asyncio.timeout(30):
+        while not holds(call := await service.get(roll_call_id)):
+            await asyncio.sleep(0.02)
+    return call
+
+
+def state_of(call, centre):
+    return next(point.state for point in call.points if point.centre == centre)
+
+
+class Gatherer:
+    """Finds what it is told to; notes the order of the calls, and which rounds were broken off."""
+
+    def __init__(self, *checks: Check, fail: bool = False) -> None:
+        self.checks = checks
+        self.fail = fail
+        self.steps: list[str] = []
+        self.broken: list[str] = []
+
+    async def begin(self, _point, *, drill):
+        self.steps.append("begin")
+        if self.fail:
+            raise NotFoundError("disk is away")
+
+    async def answered(self, _point, answer):
+        self.steps.append(f"answered by {answer.answered_by}")
+
+    async def seen(self, point, still):
+        assert point.still is not None
+        self.steps.append("seen")
+
+    async def read_back(self, _point, _number):
+        return True
+
+    async def broken_off(self, point):
+        self.broken.append(point.centre)
+
+    async def end(self, _point):
+        self.steps.append("end")
+        return self.checks

@@ -128,6 +128,7 @@ class Commands:
         self.asked: list[Command] = []
         self.owed: list[tuple[str, str, BaseModel]] = []
         self.emitted: list[Event] = []
+        self._carried: set[asyncio.Task[Reply]] = set()
 
     def on(self, target: str, name: str, handler: Handler) -> None:
         self.handlers[target, str(name)] = handler
@@ -173,9 +174,17 @@ class Commands:
         reply = await self.ask(target, name, args, within_s=within_s)
         return reply.command_id
 
-    async def owe_command(self, _uow: UnitOfWork, target: str, name: str, args: BaseModel, *, within_s: float) -> str:
+    async def owe_command(self, uow: UnitOfWork, target: str, name: str, args: BaseModel, *, within_s: float) -> str:
+        """Note it; where somebody answers it, it goes out with the commit."""
         self.owed.append((target, str(name), args))
+        if (target, str(name)) in self.handlers:
+            uow.after_commit(lambda: self._carry(target, name, args, within_s))
         return new_ulid(self.clock)
+
+    def _carry(self, target: str, name: str, args: BaseModel, within_s: float) -> None:
+        task = asyncio.get_running_loop().create_task(self.ask(target, name, args, within_s=within_s))
+        self._carried.add(task)
+        task.add_done_callback(self._carried.discard)
 
     async def emit(self, _uow: UnitOfWork, event: Event, _lane: Lane) -> None:
         self.emitted.append(event)

@@ -1,29 +1,12 @@
-"""One person's browser window on one gateway, and how Chromium is started for it."""
+"""One person's browser window on one gateway."""
 
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, expect
 
 CITY = "320600"
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--allow-loopback-in-peer-connection",
-]
 SMALL, LARGE = (1366, 768), (1920, 1080)
-MARK = (Path(__file__).resolve().parents[1] / "browser" / "mark.js").read_text("utf-8")
 LIGHT = "/links"
 """A page that every role may see and that plays nothing: the overview keeps seven encoders and decoders at work."""
 OVERVIEW = "/"

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection
 
 from gateway.ports.media import Layer, MediaEngine, SessionAnswer, Showing, Slot, SlotChanged
 from tests.support.peers import Viewer, connected, exchange, until
@@ -35,7 +35,8 @@ class Wall:
 @contextlib.asynccontextmanager
 async def wall(engine: MediaEngine, slots: int, *, sounds: int = 0) -> AsyncIterator[Wall]:
     """Hang a wall until the context ends; connected when entered, its slots empty."""
-    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    # With the default policy aiortc starts no second receiver of sound.
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
     answers: list[SessionAnswer] = []
     tasks: list[asyncio.Task[None]] = []
 

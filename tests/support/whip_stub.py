@@ -41,6 +41,12 @@ class WhipStub:
     def __init__(self, keep: int = 400) -> None:
         self.sessions: list[Published] = []
         self.refuse: tuple[int, str] | None = None
+        self.snapshots: list[tuple[str, str, dict[str, str], bytes]] = []
+        """Stream, token, headers and body of each snapshot."""
+        self.snapshot_refused: tuple[int, str] | None = None
+        self.snapshot_taken = asyncio.Event()
+        """Set: snapshots are answered at once."""
+        self.snapshot_taken.set()
         self.one_video = False
         """Whether a second video m-line is rejected."""
         self.play: dict[str, list[MediaStreamTrack]] = {}
@@ -48,6 +54,7 @@ class WhipStub:
         self._tasks: set[asyncio.Task] = set()
         routes = [
             Route("/whip/{centre}/{camera}", self._whip, methods=["POST"]),
+            Route("/whip/{centre}/{camera}/snapshot", self._snapshot, methods=["PUT"]),
             Route("/whep/{centre}/{camera}", self._whep, methods=["POST"]),
             Route("/session/{number:int}", self._delete, methods=["DELETE"]),
         ]
@@ -108,6 +115,16 @@ class WhipStub:
 
         answer = await self._answer(peer, _without_second(offer) if self.one_video else offer)
         return _rejecting_second(answer, offer) if self.one_video else answer
+
+    async def _snapshot(self, request: Request) -> Response:
+        stream = "{centre}/{camera}".format(**request.path_params)
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        self.snapshots.append((stream, token, dict(request.headers), await request.body()))
+        await self.snapshot_taken.wait()
+        if self.snapshot_refused:
+            status, code = self.snapshot_refused
+            return JSONResponse({"code": code}, status, media_type="application/problem+json")
+        return Response(status_code=204)
 
     async def _whep(self, request: Request) -> Response:
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))

@@ -2,12 +2,16 @@
 
 import asyncio
 import inspect
+from fractions import Fraction
 
 import aioice.ice
 import aiortc
-from aiortc import RTCRtpReceiver, RTCRtpSender, rtcdtlstransport
+import av
+from aiortc import RTCRtpReceiver, RTCRtpSender, rtcdtlstransport, rtcrtpsender, rtp
 from aiortc.codecs import HEADER_EXTENSIONS
 from aiortc.codecs.h264 import H264Encoder
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpHeaderExtensionParameters, RTCRtpSendParameters
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtpPacket, pack_remb_fci, unpack_remb_fci
@@ -102,3 +106,120 @@ def test_candidates_still_come_from_the_replaced_function(monkeypatch):
         assert aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True) == ["127.0.0.1"]
     with aiortc_private.addresses_for("https://10.32.6.1/whip/320623/room"):
         assert "127.0.0.1" not in aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
+
+
+class Written:
+    """Where the datagrams of one sender go, as aioice and the DTLS transport have it; nothing is enciphered."""
+
+    remote_addr = ("127.0.0.1", 9)
+    state = "connected"
+
+    def __init__(self):
+        self._state = rtcdtlstransport.State.CONNECTED
+        self.datagrams = []
+        self.protocol = self.transport = self._connection = self._tx_srtp = self
+        self._nominated = {1: self}
+        self._RTCDtlsTransport__tx_bytes = self._RTCDtlsTransport__tx_packets = 0
+
+    def protect(self, data):
+        return data
+
+    def sendto(self, data, to):
+        assert to == self.remote_addr
+        self.datagrams.append(data)
+
+    def _register_rtp_sender(self, sender, parameters):
+        pass
+
+    def _unregister_rtp_sender(self, sender):
+        pass
+
+    async def _send_rtp(self, data):
+        if not rtp.is_rtcp(data):
+            self.datagrams.append(data)
+
+
+class Frames(aiortc.MediaStreamTrack):
+    """Gives so many pictures and no more."""
+
+    kind = "video"
+
+    def __init__(self, pictures):
+        super().__init__()
+        self.left = list(pictures)
+
+    async def recv(self):
+        if not self.left:
+            raise MediaStreamError
+        packet = av.Packet(self.left.pop(0))
+        packet.pts, packet.time_base = 9000 * (10 - len(self.left)), Fraction(1, 90_000)
+        return packet
+
+
+async def sent_by(pictures, *, by_frame):
+    way = Written()
+    sender = RTCRtpSender(Frames(pictures), way)
+    if by_frame:
+        aiortc_private.send_by_frame(sender)
+    codec = RTCRtpCodecParameters("video/H264", 90_000, payloadType=99)
+    extensions = [RTCRtpHeaderExtensionParameters(id=place, uri=uri) for place, uri in enumerate(EXTENSIONS, 1)]
+    await sender.send(RTCRtpSendParameters(codecs=[codec], headerExtensions=extensions, muxId="0"))
+    await sender._RTCRtpSender__rtp_exited.wait()
+    return sender, way
+
+
+EXTENSIONS = ("urn:ietf:params:rtp-hdrext:sdes:mid", "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time")
+PICTURES = [b"\0\0\0\1\x65" + bytes([1]) * 4000, b"\0\0\0\1\x41" + bytes([2]) * 90]
+
+
+def told(datagrams):
+    """Return what the datagrams say, without what is drawn by lot or taken from the clock."""
+    packets = [RtpPacket.parse(data) for data in datagrams]
+    first = packets[0]
+    return [
+        (
+            packet.payload_type,
+            packet.marker,
+            (packet.sequence_number - first.sequence_number) & 0xFFFF,
+            (packet.timestamp - first.timestamp) & 0xFFFFFFFF,
+            packet.payload,
+            len(data),
+        )
+        for packet, data in zip(packets, datagrams, strict=True)
+    ]
+
+
+async def test_frame_by_frame_the_same_goes_over_the_line_as_aiortc_would_send():
+    theirs, way = await sent_by(PICTURES, by_frame=False)
+    ours, our_way = await sent_by(PICTURES, by_frame=True)
+    assert told(our_way.datagrams) == told(way.datagrams)
+    assert len(told(our_way.datagrams)) == 5
+    for name in ("packet_count", "octet_count"):
+        assert getattr(ours, f"_RTCRtpSender__{name}") == getattr(theirs, f"_RTCRtpSender__{name}")
+    assert way._RTCDtlsTransport__tx_packets == 0  # counted by the method that this `Written` replaces
+    assert our_way._RTCDtlsTransport__tx_packets == len(our_way.datagrams)
+    assert our_way._RTCDtlsTransport__tx_bytes == sum(map(len, our_way.datagrams))
+    assert all(int.from_bytes(data[2:4], "big") < 0x8000 for data in our_way.datagrams)
+
+
+async def test_what_was_sent_frame_by_frame_is_sent_again_as_it_was():
+    sender, way = await sent_by(PICTURES, by_frame=True)
+    once = list(way.datagrams)
+    for data in once:
+        await sender._retransmit(RtpPacket.parse(data).sequence_number)
+    assert way.datagrams == once + once
+    await sender._retransmit((RtpPacket.parse(once[-1]).sequence_number + 1) & 0xFFFF)
+    assert len(way.datagrams) == 2 * len(once)
+
+
+def test_the_names_that_sending_by_frame_replaces_are_there():
+    source = inspect.getsource(RTCRtpSender)
+    assert "asyncio.ensure_future(self._run_rtp(" in source
+    assert "self.__rtp_history.get(sequence_number % RTP_HISTORY_SIZE)" in source
+    assert rtcrtpsender.RTP_HISTORY_SIZE == aiortc_private._KEPT
+    assert "random16() % 32768" in inspect.getsource(rtcrtpsender.random_sequence_number)
+    protect = inspect.getsource(rtcdtlstransport.RTCDtlsTransport._send_rtp)
+    assert "self._tx_srtp.protect(data)" in protect
+    assert "active_pair.protocol.send_data(data, active_pair.remote_addr)" in inspect.getsource(
+        aioice.ice.Connection.sendto
+    )

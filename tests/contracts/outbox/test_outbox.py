@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,3 +178,47 @@ async def test_numbers_never_sent_show_an_older_copy(bench) -> None:
     await bench.box.settle(receipt(bench.box, (1, 9)))
     assert bench.box.epoch != old, "under the old count the peer would take new records for old ones"
     assert await owed(bench.box) == [1, 2]
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_whatever_happens_what_is_owed_is_read_from_any_number_on(bench, seed: int) -> None:
+    """A model beside the outbox, which may keep what is new in memory and must not be seen to."""
+    dice = random.Random(seed)
+    owed_now: set[int] = set()
+    settled: set[int] = set()
+    given = 0
+
+    async def put() -> None:
+        nonlocal given
+        count = dice.choice((1, 1, 2, 40))
+        await bench.put(*range(given + 1, given + count + 1))
+        owed_now.update(range(given + 1, given + count + 1))
+        given += count
+
+    async def settle() -> None:
+        await bench.box.pending(LANE, 0, 10_000)  # what was never sent cannot be receipted
+        named = {seq for seq in owed_now if dice.random() < 0.7}
+        refused = {seq for seq in owed_now - named if dice.random() < 0.2}
+        refusals = tuple(Refusal(seq=seq, code="bad_schema") for seq in sorted(refused))
+        held = Ranges((seq, seq) for seq in sorted(named | settled))
+        await bench.box.settle(receipt(bench.box, *held, refused=refusals))
+        owed_now.difference_update(named | refused)
+        settled.update(named)
+
+    async def replay() -> None:
+        lost = {seq for seq in settled if dice.random() < 0.3}
+        assert not await bench.box.replay(LANE, Ranges((seq, seq) for seq in sorted(lost)))
+        settled.difference_update(lost)
+        owed_now.update(lost)
+
+    async def restart() -> None:
+        await bench.close()
+        bench.box = await bench.open()
+
+    for _ in range(30):
+        await dice.choices((put, settle, replay, restart), (8, 5, 1, 1))[0]()
+        for after in {0, dice.randrange(given + 1), given}:
+            found = [one.first for one in await bench.box.pending(LANE, after, 10_000) if not one.void]
+            assert found == sorted(seq for seq in owed_now if seq > after), f"after {after} of {given}"
+    few = await bench.box.pending(LANE, 0, 3)
+    assert [one.first for one in few] == [one.first for one in await bench.box.pending(LANE, 0, 10_000)][:3]

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,22 +13,10 @@ from gateway.adapters.sqlite_quick import QuickConnection
 from gateway.adapters.store_sql import SqlStore
 from gateway.links.tables import inbox
 from gateway.ports.store import UPPER
-from protocols.aio.clock import ManualClock
 from protocols.envelope import Lane
-from tests.support.databases import Bench, new_bench
+from tests.support.databases import Bench
 
-START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 ROW = {"node": "", "epoch": "01J0000000000000000000000A", "lane": "live", "held": "{}"}
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
-    return await new_bench(request.param, tmp_path, ManualClock(START))
-
-
-@pytest.fixture
-async def file_bench(tmp_path: Path) -> Bench:
-    return await new_bench("sqlite", tmp_path, ManualClock(START))
 
 
 @asynccontextmanager

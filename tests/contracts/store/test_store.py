@@ -11,26 +11,16 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from gateway.adapters.store_sql import SqlStore
+from gateway.escalation.tables import noticed
 from gateway.links.tables import gaps, inbox
 from gateway.ports.store import UPPER, Wanted
-from protocols.aio.clock import ManualClock
 from protocols.envelope import Lane
 from protocols.receiver import Held
 from protocols.uplink import Receipt
-from tests.support.databases import Bench, new_bench
+from tests.support.databases import Bench
 
 START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 ROW = {"node": "320623-box", "epoch": "01J0000000000000000000000A", "lane": "live", "held": "{}"}
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
-    return await new_bench(request.param, tmp_path, ManualClock(START))
-
-
-@pytest.fixture
-async def file_bench(tmp_path: Path) -> Bench:
-    return await new_bench("sqlite", tmp_path, ManualClock(START))
 
 
 async def owe(store: SqlStore, count: int = 1, peer: str = UPPER, lane: Lane = Lane.LIVE) -> None:
@@ -274,6 +264,16 @@ async def test_rows_are_found_by_many_keys_with_the_types_of_their_columns(bench
     assert {row.node: row.held for row in held} == {row["node"]: row["held"] for row in rows} | {"000001-box": "[]"}
     assert [(row.first, row.last, row.found_at) for row in found] == [(2, 2**40, START)]
     assert none == []
+
+
+async def test_rows_that_are_nothing_but_their_key_are_put_once(bench: Bench) -> None:
+    pairs = [{"notice_id": f"{number:026}", "alarm_id": "01J0000000000000000000000A"} for number in range(5)]
+    async with bench.open() as store:
+        for some in (pairs[:3], pairs[1:], pairs[4:]):
+            async with store.unit() as uow:
+                await uow.put(noticed, some)
+        async with store.reading() as reader:
+            assert len((await reader.execute(select(noticed))).all()) == 5
 
 
 async def test_a_unit_cannot_commit_after_a_write_that_failed_unseen(bench: Bench) -> None:

@@ -7,10 +7,10 @@ import pytest
 from playwright.async_api import async_playwright
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
+from gateway.bench.chromium import CHROMIUM, FLAGS
 from gateway.bench.impair import BadLine, Impairment
 from gateway.ports.media import SessionKind
 from tests.support.engine_front import TOKEN, EngineFront
-from tests.support.screen import CHROMIUM, FLAGS
 
 ROOM = "320623/room"
 OPEN = """async ([url, token, sending]) => {

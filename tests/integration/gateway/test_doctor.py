@@ -11,7 +11,9 @@ from gateway import doctor
 from gateway.adapters.media_embedded.compiled import build
 from gateway.provision import Wish, provision
 from gateway.settings import Settings
+from gateway.strangers import refuse_strangers
 from protocols.errors import ConfigError
+from tests.support.distributions import install
 
 
 def settings(folder, **more):
@@ -81,11 +83,12 @@ async def test_a_missing_broker_and_an_unreachable_upper_tier_have_a_remedy(tmp_
     assert (await found(wanted))["identity"].good
 
 
-def test_a_package_of_somebody_else_is_refused(monkeypatch):
-    owners = {"edge_agent": ["edge-agent", "silian"], "gateway": ["silian"]}
-    monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: owners)
+def test_a_package_of_somebody_else_is_refused(tmp_path, monkeypatch):
+    refuse_strangers()
+    install(tmp_path, "edge-agent", "edge_agent/__init__.py")
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match="pip uninstall edge-agent"):
-        doctor.refuse_strangers()
+        refuse_strangers()
     finding = doctor.owner()
     assert not finding.good
     assert "pip uninstall edge-agent" in finding.advice

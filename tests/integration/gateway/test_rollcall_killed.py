@@ -5,46 +5,24 @@ import contextlib
 import json
 import os
 import re
-import sys
 import time
 
 import httpx
 import pytest
 
-from gateway.bench.tiers import Program, build, free_ports
+from gateway.bench.tiers import build
 from protocols.errors import LinkError
 from tests.support.house import ROOT
+from tests.support.two_boxes import PIN, RUNG, SEEN, TwoBoxes
 
 pytestmark = [pytest.mark.external, pytest.mark.timeout(300)]
-CITY, SEEN, RUNG = "320600", "320612", "320623"
-PIN = "246810"
+CITY = "320600"
 # Long enough that no time of the call decides on a machine that is slow: what is asked twice is asked by mistake.
 PATIENT = {"answer_within_s": 240, "picture_within_s": 120, "observe_s": 6, "presence_s": 280}
 
 
-class Counties:
+class Counties(TwoBoxes):
     """Two real boxes in one process: one answers by itself, in the other nobody comes until the test does."""
-
-    def __init__(self, folder, tiers):
-        self.management, self.pages = {}, {}
-        files = [self._file(folder, code, tiers.passes[f"{code}-box"]) for code in (SEEN, RUNG)]
-        command = [sys.executable, "-m", "edge_agent.host", *map(str, files)]
-        self.program = Program("boxes", command, folder / "boxes.log")
-
-    def _file(self, folder, code, given):
-        self.management[code], self.pages[code] = free_ports(2)
-        (folder / f"{code}.pin").write_text(PIN)
-        file = folder / f"{code}-box.toml"
-        file.write_text(f"""
-node = {{ id = "{code}-box" }}
-gateway = {{ url = "{given.url}", enrolment_token = "{given.token}" }}
-state = {{ dir = "{folder}/{code}-box", quota_mb = 16, ballast_mb = 1 }}
-answer = {{ policy = "{"ring" if code == RUNG else "auto"}", announce = "none" }}
-answer_page = {{ enabled = {str(code == RUNG).lower()}, port = {self.pages[code]}, pin_file = "{folder}/{code}.pin" }}
-management = {{ port = {self.management[code]} }}
-cameras = [{{ name = "room", title = "指挥大厅", kind = "testcard" }}]
-""")
-        return file
 
     async def answer(self):
         """Enter the duty room and answer."""

@@ -13,10 +13,11 @@ from edge_agent.settings import parse as agent_settings
 from gateway.app import Gateway
 from gateway.demo.cutline import CutLine
 from gateway.ports.media import StreamState
+from gateway.rollcall.rules.profiles import Profile
 from gateway.rollcall.service import Planned
 from protocols.errors import WrongMomentError
 from protocols.health import LinkStatus
-from protocols.rollcall import PRESENT, Mode, PointState, RollCallKind
+from protocols.rollcall import PRESENT, Mode, PointState, RollCallKind, SessionState
 from tests.support.chain import settings, until
 
 pytestmark = [pytest.mark.external, pytest.mark.timeout(400)]
@@ -112,7 +113,8 @@ async def _relay(gateway, root_id):
 
 async def test_the_nation_asks_through_two_tiers_and_results_flow_up_while_it_runs(country):
     nation, province, city = (country.gateways[code] for code in ("000000", "320000", "320600"))
-    call = await nation.rollcall.plan(Planned("minister", centres=COUNTIES))
+    patient = Profile(**QUICK | {"observe_s": 8.0}).model_dump(mode="json")
+    call = await nation.rollcall.plan(Planned("minister", centres=COUNTIES, rules=patient))
     assert {point.delegate for point in call.points} == {"320000"}
     below = await _relay(city, call.record.id)
     assert (below.record.kind, below.record.upper_node) == (RollCallKind.RELAY, "320000")
@@ -125,6 +127,16 @@ async def test_the_nation_asks_through_two_tiers_and_results_flow_up_while_it_ru
         return whole.record.ended_at is None and bool(states - {PointState.PENDING})
 
     await until(under_way, 60)
+
+    async def numbered():
+        try:
+            await nation.rollcall.challenge(call.record.id, COUNTIES[0], confirmed=None, by="minister")
+        except WrongMomentError:
+            return None  # it is not looked at yet
+        return _point(await nation.rollcall.get(call.record.id), COUNTIES[0]).challenge
+
+    number = await until(numbered, 60)
+    assert _point(await city.rollcall.get(below.record.id), COUNTIES[0]).challenge == number
     done = await _ended(nation, call.record.id)
     assert {point.state for point in done.points} <= PRESENT
     own = await city.rollcall.get(below.record.id)
@@ -170,6 +182,49 @@ async def test_a_random_check_from_the_top_is_seen_by_all_tiers_between(country)
     print(f"first picture {point.first_frame_s:.1f} s after the answer, result at the top after {result:.1f} s")
     ours = await _ended(city, own.record.id)
     assert {point.state for point in ours.points} <= PRESENT, "the city's own call went on afterwards"
+    assert [len(point.holds) for point in ours.points] == [0, 1], "nobody else gave way"
+
+
+async def test_the_ministry_takes_a_county_out_of_a_call_that_the_city_runs_for_the_province(country):
+    nation, province, city = (country.gateways[code] for code in ("000000", "320000", "320600"))
+    patient = Profile(**QUICK | {"observe_s": 12.0}).model_dump(mode="json")
+    ordered = await province.rollcall.plan(Planned("governor", centres=COUNTIES, rules=patient))
+    relayed = await _relay(city, ordered.record.id)
+
+    async def watched():
+        return _point(await city.rollcall.get(relayed.record.id), "320623").state is PointState.VERIFYING
+
+    await until(watched)
+    began = time.monotonic()
+    check = await nation.rollcall.plan(Planned("minister", RollCallKind.RANDOM, centres=["320623"]))
+    for gateway in (province, city):
+        (one,) = await until(lambda g=gateway: g.rollcall.upper())
+        assert (one.by_centre, one.centres) == ("000000", ("320623",))
+    told = time.monotonic() - began
+    held = {}
+    for gateway, call in ((province, ordered), (city, relayed)):
+
+        async def lent(g=gateway, number=call.record.id):
+            found = await g.rollcall.get(number)
+            return found if any(point.lent for point in found.points) else None
+
+        found = held[gateway] = await until(lent)
+        assert {point.centre for point in found.points if point.lent} == {"320623"}, "nobody else gives way"
+    lent_at = _point(held[city], "320623").holds[0][0]
+    done = await _ended(nation, check.record.id)
+    assert done.points[0].state in PRESENT, done.points
+    print(f"tiers told after {told:.1f} s; load {os.getloadavg()[0]:.0f}")
+    below, above = await _ended(city, relayed.record.id), await _ended(province, ordered.record.id)
+    for call in (below, above):
+        assert {point.state for point in call.points} <= PRESENT, call.points
+        assert [len(point.holds) for point in call.points] == [0, 1]
+        assert not any(point.lent or point.late for point in call.points)
+        assert call.record.state is SessionState.REVIEWING
+    seen, heard = _point(below, "320623"), _point(above, "320623")
+    assert seen.settled_at > seen.holds[0][1] > lent_at, "it was asked again once it was back"
+    assert (heard.state, heard.still, heard.score) == (seen.state, seen.still, seen.score)
+    assert (await city.rollcall.still(relayed.record.id, "320623")).startswith(b"\xff\xd8")
+    assert not await province.rollcall.revisions(ordered.record.id), "no verdict was taken back"
 
 
 async def test_a_county_that_the_city_asked_is_tested_again_straight_from_the_province(country):
