@@ -9,10 +9,11 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from dashboards.links import links_dashboard
+from dashboards.orders import orders_dashboard
 from dashboards.rollcalls import rollcalls_dashboard
 
 GRAFANA = Path(__file__).parent / "grafana"
-BUILDERS = {"four_tier_links": links_dashboard, "roll_calls": rollcalls_dashboard}
+BUILDERS = {"four_tier_links": links_dashboard, "roll_calls": rollcalls_dashboard, "orders": orders_dashboard}
 
 
 def render(name: str) -> str:
