@@ -72,7 +72,7 @@ class Library:
     def __init__(self, path: Path) -> None:
         """Load it and find the cipher; raises CompiledError."""
         try:
-            # It keeps the interpreter's lock: a session that the collector ends on another thread meets no call under way.
+            # With the lock of the interpreter held: what the collector ends on another thread meets no call under way.
             loaded = ctypes.PyDLL(str(path))
             self._layout(loaded)
             bind = self._function(loaded, "packets_bind", _bytes)

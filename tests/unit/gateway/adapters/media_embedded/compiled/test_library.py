@@ -18,7 +18,6 @@ from gateway.adapters.media_embedded.compiled.build import CompiledError
 from gateway.adapters.media_embedded.compiled.library import ADDRESS, LEG, MAX_TAIL, PACKET, ROW, Library
 
 
-
 def own_library() -> Library:
     """Load a copy: these tests use any numbers, and those of another test's sessions must not be among them."""
     path = Path(os.environ["PACKETS"]) if "PACKETS" in os.environ else build.ensure(build.HERE)
