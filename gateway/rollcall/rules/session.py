@@ -345,7 +345,7 @@ class Session:
             for centre in interrupted:
                 effects += [] if centre in self._lent else self._open(self._seat(centre), now)
         if self.mode is Mode.SEQUENTIAL and self.stage is not None and self.state is SessionState.RUNNING:
-            effects += self._to_stage(self.stage, now)
+            effects += self._to_stage_again(now)
         return effects + self._go_on(now)
 
     # inside
@@ -443,6 +443,12 @@ class Session:
             effects += self._open(seat, now)
         return effects
 
+    def _to_stage_again(self, now: float) -> list[Effect]:
+        """Go on with who stood on stage; whom a higher tier took meanwhile is no longer ours to ask."""
+        if self.stage is None or self.seats[self.stage].lent_at is not None:
+            return self._advance(now)
+        return self._to_stage(self.stage, now)
+
     def _after(self, centre: str | None) -> str | None:
         """Return whose turn passed while it was lent, else the first after `centre` that nobody has asked, else any."""
         waiting = [code for code in self._waiting if code != centre]
@@ -503,7 +509,7 @@ class Session:
         self._before, self._held_since = None, None
         effects = self._move(state)
         if self.mode is Mode.SEQUENTIAL and state is SessionState.RUNNING:
-            effects += self._to_stage(self.stage, now) if self.stage else self._advance(now)
+            effects += self._to_stage_again(now)
         return effects + self._go_on(now)
 
     def _upcoming(self, now: float) -> list[Effect]:

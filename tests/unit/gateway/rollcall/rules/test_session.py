@@ -199,6 +199,18 @@ def test_who_stood_on_stage_comes_next_when_the_higher_tier_is_done():
     assert opened(call.next(10.0)) == ["320614"]
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_who_is_taken_from_the_stage_during_a_pause_is_not_rung_when_the_call_goes_on(restarted: bool):
+    call = session(Mode.SEQUENTIAL)
+    call.begin(0.0)
+    call.pause(1.0)
+    call.take(["320612"], 2.0)
+    assert call.tick(7.0) == [Stop("320612"), Lent("320612")]
+    if restarted:
+        call.restored(8.0, [], 7.0)
+    assert call.resume(9.0) == [Moved(S.RUNNING), Stage("320613", "320614"), Open("320613", late=False)]
+
+
 def test_whoever_is_lent_is_not_the_one_who_comes_next():
     call = session(Mode.SEQUENTIAL)
     assert Stage("320612", "320613") in call.begin(0.0)
