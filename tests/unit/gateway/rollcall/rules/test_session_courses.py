@@ -11,13 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gateway.rollcall.machine import Challenge, Keep, Look, Point, Ring, Settled, Weigh
 from gateway.rollcall.rules.profiles import Profile
-from gateway.rollcall.rules.session import Session
+from gateway.rollcall.rules.session import Seat, Session
 from gateway.rollcall.rules.steps import Close, Ended, Lent, Open, Stop
 from gateway.rollcall.rules.verdict import at_the_end
 from protocols.errors import WrongMomentError
 from protocols.health import Verdict
 from protocols.picture import THUMB_HEIGHT, THUMB_WIDTH, Sample
-from protocols.rollcall import FINAL, UNDER_WAY, Mode, PointState, SessionState
+from protocols.rollcall import ASIDE, FINAL, PRESENT, UNDER_WAY, Mode, PointState, SessionState
 
 CENTRES = ("320612", "320613", "320614")
 PROFILE = Profile(parallel=2)
@@ -231,6 +231,30 @@ class CallMachine(RuleBasedStateMachine):
                 self.attempt(lambda: getattr(self.call, deed)(sorted(some), self.now))
             case _:
                 self.attempt(lambda: getattr(self.call, deed)(self.now))
+
+    @precondition(lambda self: self.call is not None and not self.over)
+    @rule(clock_known=st.booleans())
+    def the_gateway_is_killed(self, clock_known):
+        before, asked = self.call, dict(self.asked)
+        seats = {
+            code: Seat(
+                code,
+                P.RINGING if seat.open else seat.state,
+                seat.rung_at,
+                visited=seat.visited,
+                lent_at=seat.lent_at,
+                opened_at=seat.opened_at,
+            )
+            for code, seat in before.seats.items()
+        }
+        after = Session(before.profile, seats, before.mode, before.state, makes_up=before.makes_up, stage=before.stage)
+        for code in before._closed:
+            after.closed(code, seats[code].state)
+        interrupted, self.opened, self.call = sorted(self.opened), set(), after
+        held = None if before._held_since is None or not clock_known else self.now - before._held_since
+        self.take(after.restored(self.now, interrupted, held))
+        settled = {code for code, seat in before.seats.items() if seat.state in PRESENT | ASIDE and not seat.open}
+        assert all(self.asked[code] == asked[code] for code in settled), "nobody is asked twice who has a verdict"
 
     @precondition(lambda self: self.call is not None)
     @rule(deed=st.sampled_from(["finish", "cancel"]), sure=st.integers(0, 9))
