@@ -212,7 +212,7 @@ class Conductor:
             if not isinstance(effect, steps.Open | steps.Stop):
                 await self._one(effect)
         if self.record.row() != before:
-            await self._ledger.save_call(self.record)
+            await self._ledger.save_call(self.record, self.points.values() if self._over else ())
             self._side.stage(self.record, self.points)
         await self._open_all(opened)
         if self._over:
@@ -381,7 +381,7 @@ class Conductor:
         if point.cause is None and (state in MISSING or point.makeup_at is not None):
             point.cause = await self._cause(point)
         self.rate(point)
-        await self._save(point)
+        await self._ledger.save_verdict(self.record, point)
         logger.info(
             "roll call point",
             extra={
@@ -389,7 +389,7 @@ class Conductor:
                 "reason": point.reason or "none", "cause": point.cause or "none",
             },
         )  # fmt: skip
-        self._side.settled(self.record, point)
+        self._side.figures.settled(point)
 
     async def _cause(self, point: PointRecord) -> Cause | None:
         if self._needs.causes is None:

@@ -3,8 +3,9 @@
 What a call owes to the tier that ordered it is written in the same transaction as the point it speaks of.
 """
 
+import logging
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import func, insert, select, update
 
@@ -13,10 +14,14 @@ from gateway.ports.store import Reader, Store, UnitOfWork
 from gateway.rollcall.needs import Links
 from gateway.rollcall.records import PointRecord, Revision, RollCall, RollCallRecord, result_of
 from gateway.rollcall.tables import POINTS, PROFILES, REVISIONS, ROLL_CALLS
+from protocols.command import CommandName, RollCallStage
 from protocols.envelope import Lane
-from protocols.errors import NotFoundError
+from protocols.errors import LinkError, NotFoundError
 from protocols.rollcall import CALL_RESULT, POINT_RESULT, UNDER_WAY, CallResult, PointState, SessionState
 
+logger = logging.getLogger(__name__)
+OVER_S: Final = 900.0
+"""So long a county's page stays open by itself (`edge_agent.rollcall.machine.LIFE_S`): a later word is no news."""
 VERDICT = ("state", "reason", "cause", "score", "why", "late")
 """What a revision keeps of a point, before and after."""
 TOLD = ("state", "reason", "cause", "score", "why", "settled_at", "answer", "challenge_at")
@@ -96,10 +101,16 @@ class Ledger:
         await uow.execute(insert(POINTS), [point.row() for point in points])
         uow.tell(RollCallChanged(record.id))
 
-    async def save_call(self, record: RollCallRecord) -> None:
-        """Write a call's own row; the end of a delegated call goes up with it."""
+    async def save_call(self, record: RollCallRecord, ended: Collection[PointRecord] = ()) -> None:
+        """Write a call's own row; the end of a delegated call goes up with it.
+
+        Of `ended`, the points of a call that ended, those that were rung and have no verdict are owed the word of it.
+        """
         async with self._store.unit() as uow:
             await self.write_call(uow, record)
+            for point in ended:
+                if point.settled_at is None:
+                    await self._say_over(uow, record, point, record.state.value)
 
     async def write_call(self, uow: UnitOfWork, record: RollCallRecord) -> None:
         """Write a call's own row inside a unit of work."""
@@ -116,6 +127,27 @@ class Ledger:
         """Write a point's row; what the tier that ordered the call must know goes up with it."""
         async with self._store.unit() as uow:
             await self.write_point(uow, call, point)
+
+    async def save_verdict(self, call: RollCallRecord, point: PointRecord) -> None:
+        """Write a point whose verdict stands."""
+        async with self._store.unit() as uow:
+            await self.write_verdict(uow, call, point)
+
+    async def write_verdict(self, uow: UnitOfWork, call: RollCallRecord, point: PointRecord) -> None:
+        """Write a point whose verdict stands; its county is owed the word of it, however this gateway ends."""
+        await self.write_point(uow, call, point)
+        await self._say_over(uow, call, point, point.state.value)
+
+    async def _say_over(self, uow: UnitOfWork, call: RollCallRecord, point: PointRecord, state: str) -> None:
+        if point.rung_at is None or point.delegate is not None or point.owner is None or point.camera is None:
+            return
+        told = RollCallStage(
+            roll_call_id=call.id, centre=point.centre, camera=point.camera, stage="over", muted=True, state=state
+        )
+        try:
+            await self._links.owe_command(uow, point.owner, CommandName.ROLLCALL_STAGE, told, within_s=OVER_S)
+        except LinkError as error:
+            logger.info("county not told", extra={"centre": point.centre, "stage": "over", "error": str(error)})
 
     async def write_point(self, uow: UnitOfWork, call: RollCallRecord, point: PointRecord) -> None:
         """Write a point's row inside a unit of work."""

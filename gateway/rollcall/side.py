@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 from gateway.events import EventBus, RollCallChanged
 from gateway.rollcall import phrases
@@ -114,20 +114,17 @@ class Side:
             self.needs.pictures.release(stream, _holder(call))
         self._staged.pop(call.id, None)
 
-    def _tell(self, call: RollCallRecord, point: PointRecord, where: str) -> None:
-        if point.owner is None or point.camera is None or (point.state in ASIDE and where != "off"):
+    def _tell(self, call: RollCallRecord, point: PointRecord, where: Literal["on", "off"]) -> None:
+        if point.owner is None or point.camera is None or (point.state in ASIDE and where == "on"):
             return
         owner = point.owner
-        args = RollCallStage.model_validate(
-            {
-                "roll_call_id": call.id,
-                "centre": point.centre,
-                "camera": point.camera,
-                "stage": where,
-                "muted": where != "on",
-                "challenge": point.challenge if where != "over" else None,
-                "state": point.state.value if where == "over" else "",
-            }
+        args = RollCallStage(
+            roll_call_id=call.id,
+            centre=point.centre,
+            camera=point.camera,
+            stage=where,
+            muted=where != "on",
+            challenge=point.challenge,
         )
 
         async def send() -> None:
@@ -162,12 +159,6 @@ class Side:
         if link is not None and link.reason is not None:
             return phrases.LANE_CUT.format(why=f"{point.delegate} {link.reason}")
         return phrases.LANE_SILENT.format(node=point.delegate)
-
-    def settled(self, call: RollCallRecord, point: PointRecord) -> None:
-        """Count a verdict, and tell the county."""
-        self.figures.settled(point)
-        if point.delegate is None and point.answered_at is not None:
-            self._tell(call, point, "over")
 
     def unanswered(self, call: RollCallRecord, point: PointRecord) -> None:
         """Have the people of a county told that it was rung and nobody came."""

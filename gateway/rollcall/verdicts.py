@@ -67,4 +67,4 @@ async def _write(
         for name, value in values.items():
             setattr(point, name, value)
         point.settled_at = uow.now
-        await ledger.write_point(uow, call, point)
+        await ledger.write_verdict(uow, call, point)
