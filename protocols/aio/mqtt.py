@@ -105,13 +105,14 @@ class Message:
 
 
 class MqttError(LinkError):
-    """The connection failed or ended; `reason` is its one name."""
+    """The connection failed or ended; `reason` is its one name, `refused`: the machine is up, and nobody listens."""
 
     code = "mqtt"
 
-    def __init__(self, message: str, reason: LinkReason) -> None:
+    def __init__(self, message: str, reason: LinkReason, *, refused: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
+        self.refused = refused
 
 
 class MqttLink:
@@ -264,7 +265,8 @@ class MqttLink:
             raise MqttError(f"TLS with {self._where()} failed: {error}", LinkReason.TLS) from None
         except OSError as error:
             reason = LinkReason.PEER_CLOSED if isinstance(error, ConnectionError) else LinkReason.TIMEOUT
-            raise MqttError(f"cannot reach {self._where()}: {error}", reason) from None
+            refused = isinstance(error, ConnectionRefusedError)
+            raise MqttError(f"cannot reach {self._where()}: {error}", reason, refused=refused) from None
 
     async def _answers_311(self) -> bool:
         """Ask with a hand-made 3.1.1 CONNECT whether the broker answers that; any CONNACK counts."""

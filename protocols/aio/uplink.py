@@ -43,6 +43,8 @@ SESSION_EXPIRY_S = 60
 """The broker keeps our session so long: only a session that lives on lets the last will wait its 10 s."""
 RECONNECT = Backoff(base=0.25, cap=4.0, floor=0.1)
 """A county that comes back is wanted at once; an attempt each two seconds on average burdens no broker."""
+AT_THE_DOOR = Backoff(base=0.25, cap=1.0, floor=0.1)
+"""Where the machine above says at once that nobody listens, a gateway starts anew: to ask again costs it one packet."""
 DRAIN_S = 5.0
 TAKEOVER_PAUSE_S = 30.0
 """Two boxes with one name must not chase each other off the broker many times a second."""
@@ -214,9 +216,11 @@ class Uplink:
         """Keep the link until cancelled or `stop`ped; network trouble never ends it."""
         while not self._stopping.is_set():
             self._hint.clear()
+            refused = False
             try:
                 await self._connected()
             except SilianError as error:
+                refused = isinstance(error, MqttError) and error.refused
                 self._down(LinkReason.TAKEOVER if self._taken_over else reason_of(error), str(error))
             except Exception as error:
                 self.counters["crashes"] += 1
@@ -224,7 +228,8 @@ class Uplink:
                 self._down(LinkReason.PEER_CLOSED, f"{type(error).__name__}: {error}")
             if self._stopping.is_set():
                 break
-            pause = self._backoff.delay(self._attempt, random.random())  # noqa: S311 - jitter, no secret
+            backoff = AT_THE_DOOR if refused and self._backoff.cap > AT_THE_DOOR.cap else self._backoff
+            pause = backoff.delay(self._attempt, random.random())  # noqa: S311 - jitter, no secret
             self._attempt += 1
             await self._clock.wait(self._hint, max(pause, TAKEOVER_PAUSE_S) if self._taken_over else pause)
             self._taken_over = False
