@@ -131,13 +131,27 @@ class TwoReplicas:
     async def _log_in(self) -> None:
         lines = (self.folder / "shared" / "first-login.txt").read_text("utf-8").splitlines()
         name, password = (line.rpartition(": ")[2] for line in lines[:2])
+        self.token = await self._signed_in(name, password)
+
+    async def _signed_in(self, name: str, first: str) -> str:
+        """Sign in with a first password, change it, and return the token."""
         async with httpx.AsyncClient(base_url=self.replicas[0].url, timeout=60) as client:
-            first = await client.post("/api/v1/session", json={"username": name, "password": password})
-            first.raise_for_status()
-            self.token = first.json()["token"]
-            change = {"old": password, "new": "Rudong-2026-Gateway"}
-            answer = await client.post("/api/v1/session/password", json=change, headers=self.headers)
+            answer = await client.post("/api/v1/session", json={"username": name, "password": first})
+            token = str(answer.raise_for_status().json()["token"])
+            change = {"old": first, "new": "Rudong-2026-Gateway"}
+            answer = await client.post(
+                "/api/v1/session/password", json=change, headers={"Authorization": f"Bearer {token}"}
+            )
             answer.raise_for_status()
+            return token
+
+    async def person(self, role: str) -> dict[str, str]:
+        """Make a user of a role; return the headers of a request in that name."""
+        async with self.client(self.replicas[0]) as client:
+            name = f"one{role}"
+            body = {"name": name, "display_name": role, "roles": [role]}
+            made = (await client.post("/api/v1/users", json=body)).raise_for_status().json()
+        return {"Authorization": f"Bearer {await self._signed_in(name, made['password'])}"}
 
     @property
     def headers(self) -> dict[str, str]:

@@ -93,19 +93,29 @@ async def views(client: httpx.AsyncClient, stream: str) -> AsyncIterator[Viewer]
         yield seen
 
 
+async def carried(client: httpx.AsyncClient, count: int) -> dict[str, int]:
+    """Wait until the replicas carry so many streams together; return how many each."""
+    async with asyncio.timeout(90):
+        while None in (found := await shares(client)).values() or sum(found.values()) != count:
+            await asyncio.sleep(0.2)
+    return found
+
+
 async def one_of_each(
-    stack: AsyncExitStack, asked: httpx.AsyncClient, through: httpx.AsyncClient, streams: list[str]
+    stack: AsyncExitStack, asked: httpx.AsyncClient, through: httpx.AsyncClient
 ) -> dict[str, tuple[str, Viewer]]:
     """View cameras until each replica carries one; return for each replica's name a stream and its viewer."""
     found: dict[str, tuple[str, Viewer]] = {}
-    while len(found) < 2:
-        stream = streams.pop(0)
-        before = await shares(asked)
+    before = await carried(asked, 0)  # what others viewed has ended
+    for count, stream in enumerate(STREAMS, 1):
         seen = await stack.enter_async_context(views(through, stream))
-        grown = [name for name, count in (await shares(asked)).items() if count > before[name]]
-        if len(grown) == 1:  # where others came meanwhile, the next camera tells
-            found.setdefault(grown[0], (stream, seen))
-    return found
+        after = await carried(asked, count)
+        (grown,) = (name for name in after if after[name] > before[name])
+        found.setdefault(grown, (stream, seen))
+        before = after
+        if len(found) == 2:
+            return found
+    raise AssertionError(f"one replica carries all: {before}")
 
 
 async def restarted(lines: AsyncIterator[str]) -> None:
@@ -126,11 +136,10 @@ async def test_streams_are_spread_over_replicas_and_move_when_one_is_killed(tmp_
         at_second = await stack.enter_async_context(gateway.client(second))
         await cameras_known(at_first)
         await both_take_streams(at_second)
-        streams = list(STREAMS)
 
         # Viewers ask the replica that does not lead; each is served where the stream lives.
         async with AsyncExitStack() as watching:
-            found = await one_of_each(watching, at_first, at_second, streams)
+            found = await one_of_each(watching, at_first, at_second)
             near, far = found[first.name], found[second.name]
             events = await watching.enter_async_context(at_first.stream("GET", "/api/v1/events"))
             lines = events.aiter_lines()
@@ -146,12 +155,17 @@ async def test_streams_are_spread_over_replicas_and_move_when_one_is_killed(tmp_
         await gateway.ready(second)
         await both_take_streams(at_first)
         async with AsyncExitStack() as watching:
-            found = await one_of_each(watching, at_first, at_first, streams)
+            found = await one_of_each(watching, at_first, at_first)
+            quiet = found[second.name][0]
+            chair = await gateway.person("dispatcher")
+            answer = await at_second.put(f"/api/v1/floor/{quiet}", json={"muted": True}, headers=chair)
+            answer.raise_for_status()
             first.kill()  # the one that leads: all that it knew of viewers and demands is gone
             for stream, _ in found.values():
                 await watching.enter_async_context(views(at_second, stream))
             assert (await gateway.leader())[0] is second
             assert (await shares(at_second))[second.name] >= 2
+            assert (await ask(at_second, "floor"))["muted"] == [quiet], "who leads now mutes whom the other muted"
 
 
 def log_of(replica: Replica) -> str:
