@@ -70,7 +70,11 @@ def test_who_did_not_answer_stands_first_until_an_answer_is_noted(open_screen: O
     page = screen.page
     screen.go("/warnings")
     held: list[Route] = []
-    page.route("**/warnings/call-list", held.append, times=1)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/warnings/call-list", hold, times=1)
     with page.expect_request("**/warnings/call-list"):
         page.click("[data-test=call-list]")
     expect(page.locator("[data-test=targets] textarea")).to_be_disabled(timeout=MINUTE)

@@ -10,10 +10,7 @@ import pytest
 from gateway.bench.chaos.run import Options, measure
 from tests.support.house import ROOT
 
-pytestmark = [pytest.mark.external, pytest.mark.slow, pytest.mark.timeout(600)]
-
-SEEDS = (20261123, 20261124, 20261125)
-"""A kill may fall where no record is under way, above all on a slow machine; not in three runs."""
+pytestmark = [pytest.mark.external, pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def test_nothing_is_lost_doubled_or_forgotten(tmp_path: Path) -> None:
@@ -36,9 +33,6 @@ def test_nothing_is_lost_doubled_or_forgotten(tmp_path: Path) -> None:
 
 async def test_a_receipt_before_the_commit_is_seen(tmp_path: Path) -> None:
     hasty = (sys.executable, "-m", "tests.support.hasty_gateway")
-    for seed in SEEDS:
-        figures, wrong = await measure(Options(tmp_path, seed=seed, seconds=30, serve=hasty), lambda _: None)
-        if figures.values["chaos_lost"]:
-            break
+    figures, wrong = await measure(Options(tmp_path, seed=20261123, seconds=30, serve=hasty), lambda _: None)
     assert figures.values["chaos_lost"]
     assert wrong
