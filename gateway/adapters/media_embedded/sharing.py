@@ -65,7 +65,7 @@ class Sharing:
         if self._plenty(session, estimate):
             return self._pause(session) if self._shedding else set()
         line = self._lines.setdefault(session.spec.session, Allocator())
-        given = line.share(estimate, self._claims(session), now)
+        given = line.share(estimate, self._claims(session), now, speaking=self._speaks(session, now))
         changed = set()
         for name, seat in session.seats.items():
             if seat.sound or seat.stream is None:
@@ -79,6 +79,11 @@ class Sharing:
                 seat.limit = limit
                 changed.add(seat.stream)
         return changed
+
+    def _speaks(self, session: Session, now: float) -> bool:
+        """Tell whether a session carries sound just now, for which pictures must leave room."""
+        heard = (self._streams.get(seat.stream) for seat in session.seats.values() if seat.sound and seat.stream)
+        return any(stream is not None and stream.strands["audio"].live(now) for stream in heard)
 
     def _plenty(self, session: Session, estimate: int | None) -> bool:
         """Tell at a glance that the line leaves nothing out: so it is nearly always, for hundreds of viewers.

@@ -54,8 +54,14 @@ class Allocator:
         self._given: dict[Hashable, int] = {}
         self._since: dict[Hashable, float] = {}
 
-    def share(self, budget: int | None, claims: Sequence[Claim], now: float) -> dict[Hashable, Showing]:
-        """Return the best that each picture may show, or SAVED; a `budget` of None lets everybody show everything."""
+    def share(
+        self, budget: int | None, claims: Sequence[Claim], now: float, *, speaking: bool = True
+    ) -> dict[Hashable, Showing]:
+        """Return the best that each picture may show, or SAVED; a `budget` of None lets everybody show everything.
+
+        Where nothing else is `speaking` on the line, one picture goes even where none fits: a line on which nothing is
+        sent tells nothing, so that it would stay as thin as it once seemed.
+        """
         pictures = [claim for claim in claims if claim.sound is None]
         if budget is None:
             self._given = {claim.key: _LEVELS[Showing.MAIN] for claim in pictures}
@@ -64,6 +70,11 @@ class Allocator:
         heard = sum(claim.sound for claim in claims if claim.sound is not None)
         fits, roomy = _fit(budget - heard, pictures), _fit(int(budget / ROOM) - heard, pictures)
         given = {claim.key: self._steady(claim.key, fits[claim.key], roomy[claim.key], now) for claim in pictures}
+        if pictures and not speaking and not any(given.values()):
+            first = min(
+                pictures, key=lambda claim: (claim.priority, not self._given.get(claim.key), claim.options()[0])
+            )
+            given[first.key] = first.options()[0][0]
         self._given = given
         self._since = {key: since for key, since in self._since.items() if key in given}
         return {key: _SHOWN[level] for key, level in given.items()}

@@ -196,12 +196,15 @@ class Strand:
     # -- the legs ------------------------------------------------------------------------------------------------
 
     def add(self, leg: Leg, now: float) -> Out:
-        """Let a leg follow: it starts at the last key frame, or one is asked for (see `wish`)."""
+        """Let a leg follow: it starts at the last key frame, or one is asked for (see `wish`).
+
+        A group of a source that has fallen silent is not shown: who comes would take an old picture for a live one.
+        """
         for other in self.legs:
             if other.owner == leg.owner:
                 other.settle()
         self.legs.append(leg)
-        out = self.own(leg, leg.join(self.gop, self._source, now))
+        out = self.own(leg, leg.join(self.gop, self._source, now)) if self.live(now) or not self.video else []
         if leg.catching_up:
             self._catching.append(leg)
         if leg.starved or (leg.catching_up and now - self.gop.packets[0].at > LONG_GROUP_S):

@@ -85,6 +85,18 @@ def slots(*priorities: int) -> list[Slot]:
     return [Slot("video", place, f"32061{place}/room", Layer.MAIN, one) for place, one in enumerate(priorities)]
 
 
+async def test_a_relay_is_never_without_any_picture(stage: Stage) -> None:
+    stage.source("320612/room", "main", "thumb")
+    relay = stage.session(SessionKind.RELAY, "320612/room", "main", "thumb")
+    relay.line.heard(rtcp.Estimate(100_000), 10.0)
+    stage.sharing.fit(relay, 10.0)
+    assert stage.shown(relay) == ["saved", "thumb"]
+    only = stage.session(SessionKind.RELAY, "320612/room", "main")
+    only.line.heard(rtcp.Estimate(100_000), 10.0)
+    stage.sharing.fit(only, 10.0)
+    assert stage.shown(only) == ["main"], "with nothing on it the line would seem as thin for ever"
+
+
 async def test_a_line_gives_way_from_the_lowest_priority(stage: Stage) -> None:
     for place in range(3):
         stage.source(f"32061{place}/room", "main", "thumb")

@@ -53,6 +53,24 @@ def test_what_is_offered_decides() -> None:
     assert shown(10**9, picture("a", wish=Layer.THUMB)) == ["thumb"]
 
 
+def test_a_line_that_carries_nothing_else_always_carries_one_picture() -> None:
+    """Without a packet on it nobody would ever learn that it carries more again."""
+    allocator = Allocator()
+    main, small = picture("main", 2, exact=True), picture("small", 1, Layer.THUMB, exact=True)
+
+    def at(now: float, budget: int, *claims: Claim, speaking: bool = False) -> list[str]:
+        return [showing.value for showing in allocator.share(budget, claims, now, speaking=speaking).values()]
+
+    assert at(0.0, 50_000, main, small) == ["saved", "thumb"], "the smaller number first"
+    assert at(0.1, 50_000, main) == ["main"], "at once: there is nothing that it could flicker with"
+    assert at(0.2, 50_000, main, speaking=True) == ["saved"], "sound is not pressed aside"
+    equals = [picture("a", rates={Layer.MAIN: 900_000}), picture("b", rates={Layer.MAIN: 800_000})]
+    assert at(0.3, 50_000, *equals) == ["saved", "main"]
+    equals[0] = picture("a", rates={Layer.MAIN: 700_000})
+    assert at(0.4, 50_000, *equals) == ["saved", "main"], "whoever has it keeps it"
+    assert at(0.5, 50_000) == []
+
+
 def test_down_at_once_up_only_with_room_for_a_while() -> None:
     allocator = Allocator()
 

@@ -58,6 +58,20 @@ def test_a_joiner_gets_the_kept_group_or_makes_the_source_be_asked() -> None:
     assert track.wish.due(LONG_GROUP_S + 0.1), "a long group: a new key frame is quicker"
 
 
+def test_an_old_group_of_a_silent_source_is_shown_to_nobody() -> None:
+    track, late = strand(), leg("late")
+    track.packets([packet(1, KEY)], 0.0)
+    track.packets([packet(2)], 0.1)
+    track.wish.due(0.1)
+    silent = 0.1 + STALLED_AFTER_S + 0.01
+    assert track.add(late, silent) == []
+    assert late.starved
+    assert track.wish.due(silent), "a picture of now is asked for"
+    ((owner, _, sent),) = track.packets([packet(3)], silent + 30)
+    assert (owner, len(sent)) == ("late", 3), "it goes on: the group leads up to now"
+    assert track.add(leg("later"), silent + 30.1)
+
+
 def test_legs_outlive_the_source() -> None:
     track = strand()
     track.add(leg("viewer"), 0.0)
