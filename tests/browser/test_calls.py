@@ -2,6 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.support.asked import until_answered
 from tests.support.screen import MINUTE, OpenScreen
 
 SHOWS = """(centre) => {
@@ -48,7 +49,7 @@ def test_the_county_console_rings_and_both_see_each_other(open_screen: OpenScree
     expect(banner).to_contain_text("南通市", timeout=MINUTE)
     banner.get_by_role("button", name="接听").click()
     for screen in (city, county):
-        screen.page.wait_for_function(MOVES, timeout=2 * MINUTE, polling=1000)
+        until_answered(screen.page, MOVES, 120)
     county.page.click("[data-test=hangup]")
     expect(city.page.locator("[data-test=ended]")).to_be_visible(timeout=MINUTE)
 

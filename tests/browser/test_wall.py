@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
+from tests.support.asked import until_answered
 from tests.support.screen import CITY, MINUTE, OVERVIEW, OpenScreen
 from tests.support.stage import Stage
 
@@ -147,7 +148,7 @@ def test_who_speaks_is_marked_and_who_is_muted_is_heard_by_nobody(open_screen: O
     speaking = page.locator(".pane.speaking")
     expect(speaking).to_have_count(1, timeout=2 * MINUTE)
     expect(speaking.locator("[data-test=voice]")).to_contain_text("正在发言")
-    page.wait_for_function(SOUNDS, timeout=MINUTE, polling=500)
+    until_answered(page, SOUNDS, 60)
     first = speaking.get_attribute("data-stream") or ""
     pane = page.locator(f".pane[data-stream='{first}']")
     pane.locator("[data-test=hush]").click()

@@ -152,8 +152,9 @@ class JanusMediaEngine:
         if made is None:
             await self.worker.end(session_id)
             return
-        await self._let_go(made, EndReason.CLOSED)
+        # The task first: it may be handing the publisher to the worker, which would then keep a session of nobody.
         await self._tasks.cancel(f"publication[{session_id}]")
+        await self._let_go(made, EndReason.CLOSED)
 
     # -- what the worker does -----------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from playwright.async_api import async_playwright
 
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.bench.chromium import CHROMIUM, FLAGS
+from tests.support.asked import until_page_answers
 from tests.support.engine_front import TOKEN, EngineFront
 from tests.support.until import until
 
@@ -68,7 +69,7 @@ async def test_what_a_browser_publishes_is_seen_kept_and_recorded(
             await page.goto(f"http://127.0.0.1:{front.port}/")
         await pages[0].evaluate(SEND, [front.whip(ROOM), TOKEN, codec, mode])
         await pages[1].evaluate(SEE, [front.whep(ROOM), TOKEN])
-        await pages[1].wait_for_function(DECODED, timeout=60_000)
+        await until_page_answers(pages[1], DECODED, 60)
         assert (await pages[0].evaluate(MODE) or "L1T1") == mode, "the browser really sends layers"
 
         still = await engine.still(ROOM, timeout_s=20)

@@ -16,6 +16,7 @@ from gateway.bench.chromium import CHROMIUM, FLAGS
 from gateway.ports.media import EndReason, MediaEngine, SessionEnded, SessionKind
 from protocols.errors import BadMediaError, CodecError
 from tests.support import h265
+from tests.support.asked import until_page_answers
 from tests.support.engine_front import TOKEN, EngineFront
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
@@ -176,8 +177,10 @@ async def test_av1_from_chromium_to_chromium_over_a_tier(engine: EmbeddedMediaEn
             page = await browser.new_page()
             await page.goto(f"http://127.0.0.1:{one.port}/")
             assert await page.evaluate(SEE, [one.whep(ROOM), TOKEN, None]) == "taken"
-            await page.wait_for_function(f"async () => (await ({SEEN})())?.frames >= 20", timeout=30_000)
-            assert (await page.evaluate(SEEN))["codec"] == "video/AV1"
+            seen = await until_page_answers(
+                page, f"async () => {{ const it = await ({SEEN})(); return it?.frames >= 20 && it }}", 30
+            )
+            assert seen["codec"] == "video/AV1"
         page = await browser.new_page()
         await page.goto(f"http://127.0.0.1:{front.port}/")
         assert await page.evaluate(SEE, [front.whep(ROOM), TOKEN, "video/VP8"]) == "codec"

@@ -13,6 +13,7 @@ from playwright.async_api import async_playwright
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.bench.chromium import CHROMIUM, FLAGS, MARK
 from gateway.ports.media import MediaEngine
+from tests.support.asked import until_page_answers
 from tests.support.engine_front import TOKEN, EngineFront
 from tests.support.peers import publisher, until, viewer
 from tests.support.posts import whep, whip
@@ -107,8 +108,8 @@ VIEW = """async ([url, token]) => {
   const peer = new RTCPeerConnection()
   peer.addTransceiver('video', { direction: 'recvonly' })
   peer.addTransceiver('audio', { direction: 'recvonly' })
-  peer.ontrack = (event) => { if (event.track.kind === 'video')
-    document.querySelector('video').srcObject = new MediaStream([event.track]) }
+  const shown = document.querySelector('video').srcObject = new MediaStream()
+  peer.ontrack = ({ track }) => shown.addTrack(track)
   window.into = new WHEPClient()
   await into.view(peer, url, token)
 }"""
@@ -117,7 +118,7 @@ DECODED = """async () => {
   for (const one of (await into.pc.getStats()).values()) if (one.type === 'inbound-rtp') {
     if (one.kind === 'video') frames = one.framesDecoded
     else sounds = one.totalSamplesReceived }
-  return frames >= 20 && sounds > 0 }"""
+  return frames >= 20 && sounds > 0 ? { frames, sounds } : null }"""
 RESTART = "async () => { const before = into.pc.localDescription.sdp; await into.restart(); return before }"
 
 
@@ -134,12 +135,12 @@ async def test_whip_whep_publishes_views_and_restarts_ice(tmp_path: Path) -> Non
         await page.goto(f"http://127.0.0.1:{front.port}/")
         await page.evaluate(PUBLISH, [front.whip(ROOM), TOKEN])
         await page.evaluate(VIEW, [front.whep(ROOM), TOKEN])
-        await page.wait_for_function(f"({DECODED})()", timeout=30_000)
+        await until_page_answers(page, DECODED, 30)
         async with viewer(whep(engine, ROOM), audio=True) as seen:
             await until(lambda: seen.frames >= 10 and seen.samples)
         await page.evaluate(RESTART)
         before = await page.evaluate(FRAMES)
-        await page.wait_for_function(f"async (least) => await ({FRAMES})() >= least", arg=before + 10, timeout=30_000)
+        await until_page_answers(page, f"async (least) => await ({FRAMES})() >= least", 30, before + 10)
         assert await page.evaluate("() => into.pc.iceConnectionState") in {"connected", "completed"}
         await page.evaluate("async () => { await into.stop(); await out.stop() }")
         await until(lambda: len(front.deleted) == 2)
@@ -160,7 +161,7 @@ async def test_chromium_sees_codecs_that_are_only_passed_on(engine: MediaEngine,
         await page.evaluate(ONE_CODEC, [front.whip(ROOM), TOKEN, codec])
         for _ in range(2):  # the second one begins at the kept group
             await page.evaluate(VIEW, [front.whep(ROOM), TOKEN])
-            await page.wait_for_function(f"async () => await ({FRAMES})() >= 15", timeout=30_000)
+            await until_page_answers(page, f"async () => await ({FRAMES})() >= 15", 30)
         (stream,) = (await engine.stats()).streams
         assert stream.codec == codec.lower()
         assert stream.key_frames >= 1

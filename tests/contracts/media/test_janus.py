@@ -4,6 +4,7 @@ The outer test runs the others in a network namespace of their own, for Janus ta
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from gateway.adapters.media_embedded.engine import EmbeddedMediaEngine
 from gateway.adapters.media_janus.connection import JanusPlace, free_port
 from gateway.adapters.media_janus.engine import JanusMediaEngine
+from gateway.adapters.media_janus.publication import Publication
 from gateway.adapters.media_janus.server import JanusSetup, janus_server
 from gateway.ports.media import (
     Capability,
@@ -160,6 +162,39 @@ async def test_a_publisher_trickles_and_is_told_to_begin_anew(engine: JanusMedia
         await engine.end(answer.session_id)
         with pytest.raises(NotFoundError):
             await engine.trickle(answer.session_id, line, answer.etag)
+
+
+@within
+async def test_a_publisher_that_goes_while_it_is_handed_over_leaves_no_session(
+    engine: JanusMediaEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end comes while the worker is about to take it, which happens when a caller hangs up at once."""
+    made, agree, close = [], Publication._agree, Publication.close
+    agreeing, go = asyncio.Event(), asyncio.Event()
+
+    async def late(self: Publication, port: int) -> object:
+        agreeing.set()
+        await go.wait()
+        return await agree(self, port)
+
+    async def slow(self: Publication) -> None:
+        go.set()
+        with contextlib.suppress(AssertionError):
+            await until(lambda: engine.worker._sessions, 2)
+        await close(self)
+
+    async def post(offer: str) -> str:
+        made.append(await engine.publish(ROOM, offer))
+        return made[0].sdp
+
+    monkeypatch.setattr(Publication, "_agree", late)
+    monkeypatch.setattr(Publication, "close", slow)
+    async with publisher(post):
+        await agreeing.wait()
+        await engine.end(made[0].session_id)
+        assert not engine.worker._sessions
+        with pytest.raises(NotFoundError):
+            await engine.end(made[0].session_id)
 
 
 @within
