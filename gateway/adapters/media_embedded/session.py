@@ -310,7 +310,10 @@ class Session:
     def track_of(self, steady: Steady, now: float) -> str:
         """Name the track of packets that follow on, and note when they came."""
         if self.arrivals is not None and steady.wide >= 0:
-            self.arrivals.add_run(steady.wide, steady.rows.total, now)
+            number = steady.wide
+            for count, came in steady.came or ((steady.rows.total, now),):
+                self.arrivals.add_run(number & 0xFFFF, count, came)
+                number += count
         return self._places[steady.lane]
 
     def follow(self, tracks: Mapping[str, list[rtp.Packet]]) -> None:
@@ -338,7 +341,7 @@ class Session:
         for packet in packets:
             name, number = read(packet)
             if arrivals is not None and number >= 0:
-                arrivals.add(number, now)
+                arrivals.add(number, packet.came or now)
             found = tracks.get(name)
             if found is None:
                 tracks[name] = [packet]

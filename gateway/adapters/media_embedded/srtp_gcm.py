@@ -140,7 +140,8 @@ class GcmSrtp(LongWay):
             except (struct.error, MalformedError):
                 drop("malformed")
             else:
-                packets.append(new(Packet, (second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, payload, block)))
+                head = (second & 0x7F, second > 0x7F, sequence, timestamp, ssrc)
+                packets.append(new(Packet, (*head, payload, block, 0.0)))
         return packets
 
     def protect_rtcp(self, packet: bytes) -> bytes:

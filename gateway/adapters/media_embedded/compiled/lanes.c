@@ -108,7 +108,7 @@ static void write_rows(const struct lane *lane, const struct packet *packets, co
         const struct packet *packet = &packets[place];
         rows[place] = (struct row){.number = lane->last + 1 + place, .timestamp = packet->timestamp,
                                    .offset = (uint32_t)reading->size, .length = (uint16_t)packet->payload_length,
-                                   .marker = packet->marker ? 0x80 : 0};
+                                   .marker = packet->marker ? 0x80 : 0, .later = packet->later};
         memcpy(payloads + reading->size, plain + packet->payload_at, packet->payload_length);
         reading->size += (int32_t)packet->payload_length;
         if (packet->payload_length > reading->longest)

@@ -14,7 +14,7 @@ from gateway.adapters.media_embedded.rules.flight import Piece
 from gateway.adapters.media_embedded.rules.line import Answer
 from gateway.adapters.media_embedded.rules.rows import ROW, Lane, Rows, Steady
 from gateway.adapters.media_embedded.rules.rtp import Packet
-from gateway.adapters.media_embedded.rules.transport_feedback import Run
+from gateway.adapters.media_embedded.rules.transport_feedback import TICK_S, Run
 from gateway.adapters.media_embedded.socket_port import Heard
 
 CRYPTO = "libcrypto.so.3"
@@ -28,10 +28,10 @@ NAMES = ("", "replay", "spoofed", "malformed", "too_many_sources", "srtp")
 """What is wrong with a packet, by its status."""
 
 ARRIVAL = struct.Struct("=HHI28s")
-PACKET = struct.Struct("=6IH3B3x")
+PACKET = struct.Struct("=6IH3BxH")
 LEG = struct.Struct(f"=qqdiIBBBBBx{MAX_TAIL}s{ADDRESS}s6x")
 OUTCOME = struct.Struct("=4i")
-READING = struct.Struct(f"=q6iIHH3Bx{ADDRESS}s")
+READING = struct.Struct(f"=qd6iIHH4B{ADDRESS}s")
 PIECE = struct.Struct("=d5q")
 MAX_ANSWERS = 8
 ANSWER = struct.Struct("=dIII4x")
@@ -167,26 +167,30 @@ class Library:
         if not peers:
             return
         for (
-            number, first, count, octets, wide, at, size, newest, width, longest, marked, lane, alike, address,
+            number, came, first, count, octets, wide, at, size, newest, width, longest, marked, lane, alike, apart,
+            address,
         ) in READING.iter_unpack(self._readings[: peers * READING.size]):  # fmt: skip
             if lane:
                 packed = self._rows[first * ROW.size : (first + count) * ROW.size]
                 rows = Rows(packed, self._payloads[at : at + size], number, longest)
-                steady = _new(Steady, (lane - 1, rows, wide, newest, marked == 1, alike == 1))
+                moments = rows.moments(came) if apart else ((count, came),)
+                steady = _new(Steady, (lane - 1, rows, wide, newest, marked == 1, alike == 1, moments))
                 yield address[:width], _new(Heard, ([steady], [], octets, marked == 1, count))
             else:
-                yield address[:width], self._packets_of(first, count, octets, marked=marked == 1)
+                yield address[:width], self._packets_of(first, count, octets, came, marked=marked == 1)
 
-    def _packets_of(self, first: int, count: int, octets: int, *, marked: bool) -> Heard:
+    def _packets_of(self, first: int, count: int, octets: int, came: float, *, marked: bool) -> Heard:
         plain, data, new = self._media, self._datagrams, _new
         packets: list[Packet | Steady] = []
         wrong: list[str] = []
         add = packets.append
         rows = self._read_packets[first * PACKET.size : (first + count) * PACKET.size]
-        for stamp, ssrc, at, length, block, width, sequence, status, kind, marker in PACKET.iter_unpack(rows):
+        for stamp, ssrc, at, length, block, width, sequence, status, kind, marker, later in PACKET.iter_unpack(rows):
             if status == TAKEN:
                 extensions = data[block : block + width] if width else b""
-                add(new(Packet, (kind, marker == 1, sequence, stamp, ssrc, plain[at : at + length], extensions)))
+                arrived = came + later * TICK_S
+                payload = plain[at : at + length]
+                add(new(Packet, (kind, marker == 1, sequence, stamp, ssrc, payload, extensions, arrived)))
             else:
                 wrong.append(NAMES[status])
         return Heard(packets, wrong, octets, marked, len(packets))

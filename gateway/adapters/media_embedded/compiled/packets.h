@@ -36,7 +36,8 @@ struct arrival {
 struct packet {
     uint32_t timestamp, ssrc, payload_at, payload_length, block_at, block_length;
     uint16_t sequence;
-    uint8_t status, payload_type, marker, unused[3];
+    uint8_t status, payload_type, marker, unused;
+    uint16_t later; /* how many ticks after the reading's first one it came */
 };
 
 /*
@@ -44,14 +45,15 @@ struct packet {
  * frame's last packet is among them. Where all of them follow on a lane, `lane` is one more than its place, and as many
  * rows from `first` on have them: their payloads are `size` bytes from `at` on, the longest of `longest`, their numbers
  * go on from `number`, their transport-wide ones from `wide` (-1: none), `newest` is the newest timestamp, and `alike`
- * says that there is no other.
+ * says that there is no other. The first one reached this machine at `came`, all of them unless they came `apart`.
  */
 struct reading {
     int64_t number;
+    double came;
     int32_t first, count, octets, wide, at, size;
     uint32_t newest;
     uint16_t address_length, longest;
-    uint8_t marked, lane, alike, unused;
+    uint8_t marked, lane, alike, apart;
     uint8_t address[MAX_ADDRESS];
 };
 
@@ -59,7 +61,8 @@ struct row {
     int64_t number;
     uint32_t timestamp, offset;
     uint16_t length;
-    uint8_t marker, unused[5];
+    uint8_t marker, unused;
+    uint16_t later, unused_too; /* as the packet's, where a reading made the row */
 };
 
 struct leg {

@@ -47,10 +47,10 @@ class CompiledSrtp(GcmSrtp):
         data, new = b"".join(datagrams), _new
         packets: list[Packet] = []
         plain, rows = self._library.read(self.number, data, [len(one) for one in datagrams])
-        for stamp, ssrc, at, length, block, size, sequence, status, kind, marker in rows:
+        for stamp, ssrc, at, length, block, size, sequence, status, kind, marker, _ in rows:
             if status == TAKEN:
                 payload, extensions = plain[at : at + length], data[block : block + size] if size else b""
-                packets.append(new(Packet, (kind, marker == 1, sequence, stamp, ssrc, payload, extensions)))
+                packets.append(new(Packet, (kind, marker == 1, sequence, stamp, ssrc, payload, extensions, 0.0)))
             else:
                 drop(NAMES[status])
         return packets

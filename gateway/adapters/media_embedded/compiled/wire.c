@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "packets.h"
 
@@ -22,23 +23,64 @@
 
 /* -- receiving ------------------------------------------------------------------------------------------------------- */
 
+struct stamp { /* when the kernel had a datagram, by the clock of the calendar */
+    union {
+        struct cmsghdr head;
+        uint8_t bytes[CMSG_SPACE(sizeof(struct timespec))];
+    };
+};
+
 static struct { /* one slice of a socket */
     struct mmsghdr messages[MAX_ARRIVALS];
     struct iovec parts[MAX_ARRIVALS];
+    struct stamp stamps[MAX_ARRIVALS];
+    double shown; /* what the clock of the calendar showed when it was read */
     int32_t owners[MAX_ARRIVALS]; /* whose media it is; NOBODYS stays for Python, DONE needs nobody */
 } slice;
 
 #define NOBODYS (-1)
 #define DONE (-2)
+#define LONGEST_WAIT_S 10.0 /* who seems to have waited longer saw the clock of the calendar set */
+#define TICK_S 0.00025      /* as transport-wide feedback counts */
 
-static int fill_slice(int socket, uint8_t *buffer, struct arrival *arrivals, int most)
+static double seconds(clockid_t clock)
+{
+    struct timespec at;
+    clock_gettime(clock, &at);
+    return (double)at.tv_sec + (double)at.tv_nsec * 1e-9;
+}
+
+/* Return what the clock of the calendar showed at `now`, a moment ago by the worker's clock. */
+static double calendar(double now)
+{
+    double since = seconds(CLOCK_BOOTTIME) - now, shown = seconds(CLOCK_REALTIME);
+    return 0 < since && since < LONGEST_WAIT_S ? shown - since : shown;
+}
+
+/* Return how many seconds a datagram of the slice had waited; 0 where the kernel does not say. */
+static double waited_of(int place)
+{
+    struct msghdr *message = &slice.messages[place].msg_hdr;
+    struct cmsghdr *head = CMSG_FIRSTHDR(message);
+    if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_TIMESTAMPNS)
+        return 0;
+    struct timespec at;
+    memcpy(&at, CMSG_DATA(head), sizeof at);
+    double waited = slice.shown - ((double)at.tv_sec + (double)at.tv_nsec * 1e-9);
+    return 0 < waited && waited < LONGEST_WAIT_S ? waited : 0;
+}
+
+static int fill_slice(int socket, uint8_t *buffer, struct arrival *arrivals, int most, double now)
 {
     for (int place = 0; place < most; place++) {
         slice.parts[place] = (struct iovec){buffer + (size_t)place * LONGEST, LONGEST};
         memset(&arrivals[place], 0, sizeof arrivals[place]);
         slice.messages[place].msg_hdr = (struct msghdr){.msg_name = arrivals[place].address, .msg_namelen = MAX_ADDRESS,
-                                                        .msg_iov = &slice.parts[place], .msg_iovlen = 1};
+                                                        .msg_iov = &slice.parts[place], .msg_iovlen = 1,
+                                                        .msg_control = &slice.stamps[place],
+                                                        .msg_controllen = sizeof slice.stamps[place]};
     }
+    slice.shown = calendar(now);
     return recvmmsg(socket, slice.messages, (unsigned)most, MSG_DONTWAIT, NULL);
 }
 
@@ -48,6 +90,7 @@ struct media {
     struct packet *packets;
     struct row *rows;
     struct reading *readings;
+    double now;
     int32_t used; /* bytes of `payloads`; no more than the datagrams have */
 };
 
@@ -56,6 +99,8 @@ static int read_peer(int begin, int end, const uint8_t *buffer, struct media *me
 {
     int32_t owner = slice.owners[begin];
     struct session *session = session_of(owner);
+    double first = waited_of(begin);
+    reading->came = media->now - first;
     for (int place = begin; place < end; place++) {
         if (slice.owners[place] != owner)
             continue;
@@ -65,6 +110,9 @@ static int read_peer(int begin, int end, const uint8_t *buffer, struct media *me
         read_packet(owner, buffer + at, length, media->plain + at, packet);
         packet->payload_at = (uint32_t)at;
         packet->block_at += (uint32_t)at;
+        double later = (first - waited_of(place)) / TICK_S;
+        packet->later = later < 1 ? 0 : (uint16_t)later;
+        reading->apart |= packet->later > 0;
         reading->octets += length;
         reading->marked |= buffer[at + 1] > 127;
         slice.owners[place] = DONE;
@@ -133,7 +181,7 @@ int packets_receive(int socket, uint8_t *buffer, size_t buffer_size, struct arri
     memset(found, 0, 4 * sizeof *found);
     if (most < 0 || most > MAX_ARRIVALS || (size_t)most * LONGEST > buffer_size)
         return -EINVAL;
-    int count = fill_slice(socket, buffer, arrivals, most);
+    int count = fill_slice(socket, buffer, arrivals, most, now);
     if (count < 0)
         return -errno;
     route_began();
@@ -146,7 +194,7 @@ int packets_receive(int socket, uint8_t *buffer, size_t buffer_size, struct arri
             slice.owners[place] = out == NULL ? NOBODYS : route_reads(address, data, length);
     }
     if (out != NULL)
-        found[1] = read_media(count, buffer, arrivals, &(struct media){out, payloads, packets, rows, readings, 0});
+        found[1] = read_media(count, buffer, arrivals, &(struct media){out, payloads, packets, rows, readings, now, 0});
     found[0] = gather_left(count, arrivals);
     return count;
 }

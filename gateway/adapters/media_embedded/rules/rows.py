@@ -14,6 +14,9 @@ ROW = struct.Struct("=qIIHB5x")
 """Number, timestamp, where the payload begins, its length, marker as the header's bit."""
 _WHERE = struct.Struct("=I").unpack_from
 _MARKER = -6  # from the end of the last one
+_LATER = struct.Struct("=20xH2x")
+"""Where whoever wrote rows down put how many ticks of 250 microseconds after the first of them each came."""
+_TICK_S = 0.00025
 Row = tuple[int, int, int, bytes]
 """A packet of the source: number, marker as the header's bit, timestamp, payload; legs share it."""
 
@@ -50,6 +53,17 @@ class Rows(Sequence[Row]):
         """Whether the last packet ends a frame."""
         return self.packed[_MARKER] > 0
 
+    def moments(self, came: float) -> tuple[tuple[int, float], ...]:
+        """Return how many came when, in their order, where the first one came at `came`."""
+        found: list[tuple[int, float]] = []
+        before, count = 0, 0
+        for (later,) in _LATER.iter_unpack(self.packed):
+            if later != before and count:
+                found.append((count, came + before * _TICK_S))
+                count = 0
+            before, count = later, count + 1
+        return (*found, (count, came + before * _TICK_S))
+
     @override
     def __len__(self) -> int:
         return self.total
@@ -79,7 +93,8 @@ class Steady(NamedTuple):
     """Rows of a source that came together; `lane` is the place of their track among the session's.
 
     Their transport-wide numbers go on from `wide` (-1: none). `newest` is the newest timestamp, and `alike` says that
-    there is no other; `marked`: a frame's last packet is among them.
+    there is no other; `marked`: a frame's last packet is among them. `came`: how many of them reached this machine
+    when, in seconds of the worker's clock; empty where nobody knows.
     """
 
     lane: int
@@ -88,6 +103,7 @@ class Steady(NamedTuple):
     newest: int
     marked: bool
     alike: bool
+    came: tuple[tuple[int, float], ...] = ()
 
     def behind(self, other: "Steady") -> "Steady | None":
         """Return both in one; None where this one does not simply follow on the other."""
@@ -97,7 +113,8 @@ class Steady(NamedTuple):
         later = 0 < (self.newest - other.newest) & 0xFFFFFFFF < 1 << 31
         alike = self.alike and other.alike and self.newest == other.newest
         newest = self.newest if later else other.newest
-        return Steady(self.lane, self.rows.behind(other.rows), other.wide, newest, self.marked or other.marked, alike)
+        rows, marked = self.rows.behind(other.rows), self.marked or other.marked
+        return Steady(self.lane, rows, other.wide, newest, marked, alike, other.came + self.came)
 
 
 class Lane(NamedTuple):

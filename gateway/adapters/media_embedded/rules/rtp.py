@@ -17,7 +17,8 @@ HEADER = 12
 class Packet(NamedTuple):
     """A parsed packet; `payload` is without padding and may be empty (a probe). `block` holds header extensions.
 
-    A tuple, because one is made for every packet that comes in.
+    It reached this machine at `came`, in seconds of the worker's clock; 0 where nobody knows. A tuple, for one is
+    made for every packet that comes in.
     """
 
     payload_type: int
@@ -27,6 +28,7 @@ class Packet(NamedTuple):
     ssrc: int
     payload: bytes
     block: bytes = b""
+    came: float = 0.0
 
     @property
     def extensions(self) -> dict[int, bytes]:

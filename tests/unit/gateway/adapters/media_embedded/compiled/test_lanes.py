@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import socket
 import struct
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.adapters.media_embedded import moment, session
 from gateway.adapters.media_embedded.compiled.library import MAX_BLOCK, MAX_LANES
 from gateway.adapters.media_embedded.compiled.path import CompiledPath
+from gateway.adapters.media_embedded.compiled.port import SO_TIMESTAMPNS
 from gateway.adapters.media_embedded.hub import Hub
 from gateway.adapters.media_embedded.paths import BatchedPath, PacketPath
 from gateway.adapters.media_embedded.rules import rtcp, rtp
@@ -30,6 +32,7 @@ from tests.unit.gateway.adapters.media_embedded.compiled.test_flight import LENG
 VIDEO, REPAIR, AUDIO = 1000, 1001, 2000
 VIEWERS = 3
 CLOCK = {"now": 100.0}
+TICK_S, LATE_S = 0.00025, 0.08
 
 
 def opened(hub: Hub, port: object, name: str, kind: SessionKind, tracks: tuple[Track, ...]) -> "End":
@@ -78,10 +81,12 @@ def stream_of(data: bytes) -> tuple[bool, bytes]:
 class House:
     """A publisher with picture and sound, and viewers; a socket in between, which is emptied when it is told to."""
 
-    def __init__(self, path: PacketPath, codec: str, *, counted: bool) -> None:
+    def __init__(self, path: PacketPath, codec: str, *, counted: bool, stamped: bool = False) -> None:
         self.hub = Hub(None, path, lambda _: None)  # None: nobody shakes hands here
         self.port = path.port("127.0.0.1", 0, self.hub.receive, self.hub.drained)
         self.port.read = self.hub.read
+        if not stamped:  # else what this machine takes from sending to reading would be seen
+            self.port._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 0)
         self.codec, self.counted = codec, counted
         codecs = {96: Codec("vp8" if codec == "vp8" else "h264/42e0", 90000)}
         wide = 3 if counted else 0
@@ -270,6 +275,45 @@ async def test_nearly_all_media_is_read_as_rows(monkeypatch: pytest.MonkeyPatch)
         CLOCK["now"] += 0.037
         house.take()
     assert seen == [6], "the key frame alone"
+    house.close()
+
+
+@pytest.mark.parametrize("kind", ["delta", "key"])
+async def test_what_is_read_late_is_told_as_it_came(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows and single packets alike: how long a datagram lay here is no property of the publisher's line."""
+    monkeypatch.setattr(moment, "now", boot)
+    house = House(CompiledPath(LIBRARY), "vp8", counted=True, stamped=True)
+    for number in range(3):
+        house.frame([1100] * 2, b"", key=number == 0)
+        house.take()
+    sent = []
+    for _ in range(2):
+        before = boot()
+        house.frame([1100] * 3, b"", key=kind == "key")
+        sent += [(before, boot())] * 3
+        while boot() < sent[-1][1] + LATE_S:
+            pass
+    house.port._drain()
+    while house.hub._intake._inboxes:
+        house.hub._intake._turn()
+    told = sorted(house.camera.session.arrivals.waiting.items())[-len(sent) :]
+    for (begin, end), (_, came) in zip(sent, told, strict=True):
+        assert begin - TICK_S <= came <= end + LATE_S / 2, "when the kernel had it, not when it was read"
+    house.close()
+
+
+def boot() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+async def test_without_a_stamp_of_the_kernel_it_counts_from_when_it_is_read() -> None:
+    house = House(CompiledPath(LIBRARY), "vp8", counted=True)
+    for number in range(2):
+        house.frame([1100] * 2, b"", key=number == 0)
+        house.port._drain()
+        while house.hub._intake._inboxes:
+            house.hub._intake._turn()
+    assert set(house.camera.session.arrivals.waiting.values()) == {CLOCK["now"]}
     house.close()
 
 

@@ -1,5 +1,7 @@
 """Rows are the packets that they were written down from, however they are put together."""
 
+import struct
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +54,19 @@ def test_what_follows_on_is_put_together(
         whole.rows.packed, whole.rows.payloads, whole.rows.longest,
     )  # fmt: skip
     assert both[2:3] + both[4:] == whole[2:3] + whole[4:]
+
+
+@given(st.lists(st.integers(0, 65535), min_size=1, max_size=9).map(sorted))
+def test_it_is_known_when_each_came(ticks: list[int]) -> None:
+    packed = b"".join(ROW.pack(7 + n, 0, n, 1, 0)[:-4] + struct.pack("=H2x", later) for n, later in enumerate(ticks))
+    found = Rows(packed, bytes(len(ticks)), 7, 1).moments(50.0)
+    assert [at for count, at in found for _ in range(count)] == [50.0 + later * 0.00025 for later in ticks]
+    assert len(found) == len(set(ticks))
+
+
+def test_what_came_later_is_told_behind() -> None:
+    one, other = (steady([(0, True, b"x")], 7 + n, 65534 + n)._replace(came=((1, 5.0 + n),)) for n in range(2))
+    assert other.behind(one).came == ((1, 5.0), (1, 6.0))
 
 
 def test_what_does_not_follow_on_stays_apart() -> None:
