@@ -72,7 +72,8 @@ class MediaSection(Section):
     advertise: tuple[str, ...] = Field(
         default=(),
         description="Addresses told to browsers and agents; default: host. network=address is told to peers of that "
-        'network alone, e.g. ["203.0.113.7", "10.1.0.0/16=10.1.0.5"].',
+        'network alone, e.g. ["203.0.113.7", "10.1.0.0/16=10.1.0.5"]. IPv4 and IPv6 may stand side by side; a tier is '
+        "reached by a version that both have.",
     )
     ice_servers: tuple[IceServerSection, ...] = Field(
         default=(),

@@ -5,6 +5,7 @@ Only the host of the given URL is ever contacted: no proxies from the environmen
 """
 
 import json
+import logging
 import ssl
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,6 +18,7 @@ from protocols.snapshot import KIND, Snapshot, headers_of
 if TYPE_CHECKING:
     import httpx
 
+logger = logging.getLogger(__name__)
 CONNECT_S = 2.5
 """A lost SYN is sent again after 1 s, then after 3: beginning anew is sooner than waiting for that."""
 MAX_ANSWER = 256 * 1024
@@ -99,6 +101,15 @@ class WhipClient:
     async def post_snapshot(self, snapshot: Snapshot) -> None:
         """Show one picture in place of the stream (see `protocols.snapshot`). Raises LinkError, RefusedError."""
         await self._send("PUT", f"{self.url}/snapshot", snapshot.jpeg, KIND, headers=headers_of(snapshot))
+
+    async def hang_up(self) -> None:
+        """End the session and close the connection; a far end that cannot be reached forgets the session by itself."""
+        try:
+            await self.delete()
+        except LinkError as error:
+            logger.info("far media session not ended", extra={"url": self.url, "reason": str(error)})
+        finally:
+            await self.aclose()
 
     async def aclose(self) -> None:
         """Close the HTTP connection; the session at the far end stays."""

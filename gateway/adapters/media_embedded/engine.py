@@ -195,7 +195,7 @@ class EmbeddedMediaEngine:
             self._forget(known, EndReason.SHUTDOWN)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):
-                await asyncio.gather(*(_hang_up(client) for client in clients))
+                await asyncio.gather(*(client.hang_up() for client in clients))
         await self._tasks.stop()
         await self.recordings.close()
         await self._stills.close()
@@ -377,7 +377,7 @@ class EmbeddedMediaEngine:
         self._bridges.review(self._placement.sit(session, worker, [stream], 0))  # the stream stays while we dial
         try:
             reserved, _ = await self._crew.links[worker].request(Reserve(session))
-            local = self._local([host for host in self._zones.plain if ":" not in host], reserved.port)
+            local = self._local(self._zones.plain, reserved.port)
             await warm_up()
             offer, numbers = sdp.offer(local, kind, ssrcs(), codec := codec_of(await self.stats(), stream))
             answer = await client.offer(offer)
@@ -385,6 +385,7 @@ class EmbeddedMediaEngine:
             known = Known(session, kind, stream, worker, local, client=client)
             known.agree(agreed)
             check(known, codec)
+            zones.check_common(self._bind, [host for host, _ in agreed.remote.candidates])
             await self._open(known, agreed, opened_at, dtls_server=agreed.remote.setup == "active")
             await self._connected(known)
         except BaseException:
@@ -560,7 +561,7 @@ class EmbeddedMediaEngine:
     def _hang_up_later(self, session: str, client: WhipClient) -> None:
         name = f"hang up[{session}]"
         if not self._tasks.running(name):
-            self._tasks.start(name, lambda: _hang_up(client), restart=False)
+            self._tasks.start(name, client.hang_up, restart=False)
 
     def _worker_lost(self, worker: str, moved: set[str]) -> None:
         gone = [known for known in self._sessions.values() if known.worker == worker]
@@ -588,13 +589,3 @@ class EmbeddedMediaEngine:
         name = f"close[{session}]"
         if not self._tasks.running(name):
             self._tasks.start(name, close, restart=False)
-
-
-async def _hang_up(client: WhipClient) -> None:
-    """End the far session; a far end that cannot be reached forgets it by itself."""
-    try:
-        await client.delete()
-    except LinkError as error:
-        logger.info("far media session not ended", extra={"url": client.url, "reason": str(error)})
-    finally:
-        await client.aclose()

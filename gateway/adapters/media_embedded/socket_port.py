@@ -49,6 +49,7 @@ class SocketPort:
         """Bind at once; raises OSError where the port is taken."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._receive, self._after = receive, after
+        self.six: bool = family == socket.AF_INET6
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
             self._socket.settimeout(0)

@@ -48,7 +48,7 @@ class Configure:
 class Reserve:
     """Open a socket for an upward session or for plain RTP; the reply's `port` is told to the other end.
 
-    It is bound to `host`, without one to the first address that the worker listens on.
+    It is bound to `host`, without one to each address that the worker listens on, under one number.
     """
 
     session: str

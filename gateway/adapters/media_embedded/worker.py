@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway.adapters.media_embedded import dtls, moment
 from gateway.adapters.media_embedded.backends import path_of
+from gateway.adapters.media_embedded.doors import NUMBERS_TRIED, Doors
 from gateway.adapters.media_embedded.figures import figures_of
 from gateway.adapters.media_embedded.hub import Event, Hub
 from gateway.adapters.media_embedded.lineage import die_with_parent, go_before_others
@@ -56,7 +57,6 @@ MAX_BACKLOG = 8 << 20
 GC_THRESHOLD = (50_000, 20, 50)
 """Packets are tuples without cycles: the collector would look at them often and in vain."""
 PICTURE_EVERY_S = 0.02
-NUMBERS_TRIED = 8
 
 
 class Worker:
@@ -71,7 +71,7 @@ class Worker:
         self._ports: list[SocketPort] = []
         self._tcp: list[TcpPort] = []
         self._taps = Taps(lost=self.hub.untap)
-        self._reserved: dict[str, SocketPort] = {}
+        self._reserved: dict[str, Doors] = {}
         self._own: dict[str, Session] = {}
 
     def listen(self) -> int:
@@ -133,11 +133,11 @@ class Worker:
 
     def _reserve(self, number: int, session: str, host: str) -> Reply:
         try:
-            port = self._port(host, 0, session)
+            doors = Doors.opened([host] if host else self._setup.bind, lambda at, port: self._port(at, port, session))
         except OSError:
             return Reply(number, ok=False)
-        self._reserved[session] = port
-        return Reply(number, port=port.number)
+        self._reserved[session] = doors
+        return Reply(number, port=doors.number)
 
     def _emit(self, event: Event) -> None:
         if event.op == "over":
@@ -174,7 +174,7 @@ class Worker:
     def _answer(self, ask: Ask) -> Reply:
         match ask.request:
             case Reserve(session, host):
-                return self._reserve(ask.number, session, host or self._setup.bind[0])
+                return self._reserve(ask.number, session, host)
             case Open() as spec:
                 return Reply(ask.number, ok=self._open(spec))
             case Close(session, reason):
@@ -215,18 +215,18 @@ class Worker:
         return True
 
     def _let_go(self, session: str) -> None:
-        port = self._reserved.pop(session, None)
-        if port is not None:
-            port.close()
+        doors = self._reserved.pop(session, None)
+        if doors is not None:
+            doors.close()
 
     def _all_ports(self) -> list[SocketPort]:
-        return [*self._ports, *self._reserved.values()]
+        return [*self._ports, *(port for doors in self._reserved.values() for port in doors.ports)]
 
     def _open(self, spec: Open) -> bool:
         if not spec.candidates:
             return self.hub.open(spec, self._ports[0])
-        port = self._reserved.get(spec.session)
-        if port is None or not self.hub.open(spec, port):
+        doors = self._reserved.get(spec.session)
+        if doors is None or not self.hub.open(spec, doors.way):
             return False
         self._own[spec.session] = self.hub.sessions[spec.session]
         return True

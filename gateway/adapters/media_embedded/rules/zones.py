@@ -1,9 +1,10 @@
 """Which of our addresses a peer is told, by the network that it comes from, and what must be bound for that."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, LinkError
 
 Ip = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -91,6 +92,16 @@ def binding(addresses: tuple[str, ...], host: str | None = None) -> tuple[str, .
         elif own:
             raise ConfigError(f"media listens on {host} alone, so peers cannot reach {', '.join(sorted(own))}")
     return tuple(found)
+
+
+def check_common(bound: Sequence[str], told: Sequence[str]) -> None:
+    """Raise LinkError where none of the addresses that a peer told can be reached from what is bound here."""
+    own, their = ({f"IPv{ip_address(one).version}" for one in addresses} for addresses in (bound, told))
+    if their and not own & their:
+        raise LinkError(
+            f"the other gateway is reached by {their.pop()} alone, and media has {own.pop()} alone here; "
+            "add an address of the same version to media.advertise of either"
+        )
 
 
 def _host(text: str) -> Ip:

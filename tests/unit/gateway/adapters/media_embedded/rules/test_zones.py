@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.adapters.media_embedded.rules import zones
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, LinkError
 
 CITY = zones.read(
     ("203.0.113.7", "10.0.0.0/8=10.0.0.5", "10.1.0.0/16=10.1.0.5", "10.1.0.0/16 = 10.1.0.6", "fd00::/8=fd00::5")
@@ -78,3 +78,23 @@ def test_what_is_bound(addresses: tuple[str, ...], host: str | None, bound: tupl
 def test_what_peers_could_not_reach_is_refused(addresses: tuple[str, ...], host: str | None) -> None:
     with pytest.raises(ConfigError):
         zones.binding(addresses, host)
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"),
+    [
+        (("0.0.0.0", "::"), ("fd00::5",)),
+        (("0.0.0.0",), ("fd00::5", "10.0.0.5")),
+        (("::1",), ("::1",)),
+        (("0.0.0.0",), ()),  # it told nothing: whether it is reached is seen when it is tried
+    ],
+)
+def test_one_version_in_common_is_enough(bound: tuple[str, ...], told: tuple[str, ...]) -> None:
+    zones.check_common(bound, told)
+
+
+def test_no_version_in_common_is_said_with_what_to_do() -> None:
+    with pytest.raises(
+        LinkError, match=r"reached by IPv6 alone, and media has IPv4 alone here; add .* media\.advertise"
+    ):
+        zones.check_common(("0.0.0.0",), ("fd00::5", "fd00::6"))
