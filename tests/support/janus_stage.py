@@ -41,7 +41,7 @@ def missing() -> str:
     return "" if shutil.which("janus") else "apt-get install janus"
 
 
-def namespaced(words: list[str], within_s: float = 110) -> subprocess.CompletedProcess[str]:
+def namespaced(words: list[str], within_s: float = 300) -> subprocess.CompletedProcess[str]:
     """Run pytest with these words in a namespace with one address that is not loopback, and no way out."""
     script = " && ".join([*LINES, 'exec "$@"'])
     command = ["unshare", "--net", "sh", "-c", script, "sh", sys.executable, "-m", "pytest", "-x", "-q",

@@ -48,6 +48,7 @@ within = pytest.mark.skipif(not inside(), reason="runs in the namespace that the
 
 
 @pytest.mark.external
+@pytest.mark.timeout(330)  # a whole suite: some 45 s on a machine of its own
 @pytest.mark.skipif(inside(), reason="this is the namespace")
 @pytest.mark.skipif(bool(missing()), reason=missing())
 def test_the_suite_of_what_it_declares_in_a_namespace() -> None:
