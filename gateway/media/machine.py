@@ -12,7 +12,8 @@ idle     first `want`                   asking   Ask
 asking   answered, good                 held     (renewal after RENEW_S)
 asking   answered, bad                  waiting  (retry after back-off, reason kept)
 held     tick, wanted                   asking   Ask; fresh where no picture came
-held     `hurry`                        asking   Ask
+held     `hurry`, wanted                asking   Ask
+held     `hurry`, in the linger         held     (the next `want` asks)
 waiting  tick or `hurry`, wanted        asking   Ask
 any      last `release`                 same     (LINGER_S starts; a new `want` ends it)
 held     LINGER_S after the last        idle     GiveBack; or warm, where the hop can rest
@@ -132,6 +133,7 @@ class Demand:
         self._dark_since: float | None = None
         self._fresh = False
         self._again = False
+        self._stale = False
         self._attempt = 0
 
     @property
@@ -161,8 +163,9 @@ class Demand:
             self._attempt = 0
             self._dark_since = now
             return self._ask(now)
-        if self._fresh and self.phase is Phase.HELD:
+        if (self._fresh or self._stale) and self.phase is Phase.HELD:
             return self._ask(now)
+        self._again = self._again or self._stale
         return self.tick(now)
 
     def release(self, holder: str, now: float) -> list[DemandEffect]:
@@ -220,6 +223,7 @@ class Demand:
         """Ask at once: the link is back, or (`fresh`) every session is lost and a new one is needed.
 
         A fresh session is asked for even in the linger: the lost viewers are about to come again. A warm one is let go.
+        What lingers while the link comes back is asked for by the next wish: the hop may have forgotten it.
         """
         if self.phase is Phase.WARM:
             if fresh:
@@ -227,6 +231,7 @@ class Demand:
             return [GiveBack()] if fresh else []
         self._fresh = self._fresh or fresh
         if self.phase is Phase.IDLE or not (self.wanted or fresh):
+            self._stale = self.phase is not Phase.IDLE
             return []
         if self.phase is Phase.ASKING:
             self._again = True
@@ -265,7 +270,7 @@ class Demand:
         return [Ask(layers=SILENT)]
 
     def _ask(self, now: float) -> list[DemandEffect]:
-        self.phase, self._due, self._again = Phase.ASKING, None, False
+        self.phase, self._due, self._again, self._stale = Phase.ASKING, None, False, False
         fresh, self._fresh = self._fresh, False
         return [Ask(fresh, self.wish.ask(now))]
 
@@ -273,7 +278,7 @@ class Demand:
         self.phase, self.trouble, self.troubled_since = Phase.IDLE, None, None
         self.wish = LayerWish()
         self._due = self._empty_at = self._dark_since = None
-        self._fresh = self._again = False
+        self._fresh = self._again = self._stale = False
 
 
 class RelayPhase(StrEnum):

@@ -98,6 +98,35 @@ def test_the_link_is_back_and_nobody_waits_for_the_pause():
     assert demand.hurry(0.1, fresh=False) == [Ask()]
 
 
+def test_what_lingered_while_its_link_came_back_is_asked_for_by_the_next_wish():
+    """The agent began anew and knows nothing of it; its renewal is up to 20 s away."""
+    demand = held()
+    demand.release("a", 1.0)
+    assert demand.hurry(2.0, fresh=False) == [], "nobody wants it now"
+    assert demand.want("b", Kind.ROLL_CALL, 3.0) == [Ask()]
+    demand.answered(None, 3.1, 0.5)
+    assert demand.want("c", Kind.VIEWER, 3.2) == [], "once is enough"
+
+
+def test_a_wish_that_comes_while_such_a_stream_is_asked_for_is_asked_again():
+    demand = held()
+    assert demand.tick(RENEW_S) == [Ask()]
+    demand.release("a", RENEW_S)
+    assert demand.hurry(RENEW_S + 0.1, fresh=False) == []
+    assert demand.want("b", Kind.VIEWER, RENEW_S + 0.2) == []
+    assert demand.answered(None, RENEW_S + 0.3, 0.5) == [Ask()], "what was under way met the agent before"
+
+
+def test_what_lingered_out_is_forgotten_with_all_that_was_noted_of_it():
+    demand = held()
+    demand.release("a", 1.0)
+    demand.hurry(2.0, fresh=False)
+    assert demand.tick(1.0 + LINGER_S) == [GiveBack()]
+    assert demand.want("b", Kind.VIEWER, 30.0) == [Ask()]
+    demand.answered(None, 30.1, 0.5)
+    assert demand.want("c", Kind.VIEWER, 30.2) == []
+
+
 def test_a_lost_worker_asks_for_a_fresh_session_even_while_an_answer_is_awaited():
     demand = Demand()
     demand.want("a", Kind.VIEWER, 0.0)
