@@ -11,7 +11,7 @@ from edge_agent.app import Agent
 from edge_agent.settings import parse as agent_settings
 from gateway.app import Gateway
 from gateway.enrolment.authority import Authority
-from gateway.media.machine import Kind
+from gateway.media.machine import Kind, Phase
 from gateway.ports.media import Layer
 from gateway.settings import Settings as GatewaySettings
 from protocols.aio.clock import SystemClock, new_ulid
@@ -135,6 +135,27 @@ async def test_a_picture_comes_while_it_is_wanted_and_only_then(gateway, agent):
     samples = agent.cameras[STREAM].health(time.monotonic(), agent.clock.now()).frame_age_ms
     await until(lambda: agent.cameras[STREAM].health(time.monotonic(), agent.clock.now()).frame_age_ms < samples)
     assert await encoded(agent) == rest
+
+
+@pytest.mark.parametrize("gateway", ["http"], indirect=True)
+async def test_an_agent_that_begins_anew_is_asked_for_what_lingered(gateway, agent):
+    await until(lambda: any(camera.stream == STREAM for camera in gateway.registry.cameras()))
+    gateway.media.want(STREAM, "one", Kind.VIEWER)
+    await until(lambda: gateway.media.holding(Kind.VIEWER).live(STREAM))
+    gateway.media.release(STREAM, "one")
+    agent.stop()
+    await until(lambda: not linked(gateway), 30)
+    again = Agent(agent.settings)
+    running = asyncio.ensure_future(again.run())
+    try:
+        await until(lambda: linked(gateway), 30)
+        gateway.media.want(STREAM, "other", Kind.ROLL_CALL)
+        assert gateway.media._demands[STREAM].phase is Phase.ASKING, "at once, not at the renewal"
+        await until(lambda: gateway.media.holding(Kind.ROLL_CALL).live(STREAM))
+        assert again.publisher.names() == ("room",)
+    finally:
+        again.stop()
+        await running
 
 
 @pytest.mark.parametrize("gateway", ["http"], indirect=True)
