@@ -180,9 +180,11 @@ class Recordings:
 
     async def _live(self) -> None:
         """Run one recorder from its start to its death; raises LinkError at its end."""
-        with tempfile.TemporaryDirectory(prefix="silian-recorder-") as spare:
-            place = self._state_dir / "recorder.sock"
-            self._socket = place if len(os.fsencode(place)) < LONGEST_SOCKET else Path(spare) / "recorder.sock"
+        with contextlib.ExitStack() as spare:
+            self._socket = self._state_dir / "recorder.sock"
+            if len(os.fsencode(self._socket)) >= LONGEST_SOCKET:
+                folder = spare.enter_context(tempfile.TemporaryDirectory(prefix="silian-recorder-"))
+                self._socket = Path(folder) / "recorder.sock"
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", MODULE, "--socket", str(self._socket), "--parent", str(os.getpid())),
                 stdin=asyncio.subprocess.PIPE,
