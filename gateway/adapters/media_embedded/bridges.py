@@ -126,7 +126,7 @@ class Bridges:
     async def _make(self, bridge: Bridge) -> None:
         opened_at = moment.now()
         near, far = self._crew.links[bridge.home], self._crew.links[bridge.far]
-        reserved, _ = await near.request(Reserve(bridge.sending))
+        reserved, _ = await near.request(Reserve(bridge.sending, self._host))
         await warm_up()
         ours = Local(credentials(), self._fingerprint, ((self._host, reserved.port),))
         theirs = Local(credentials(), self._fingerprint, ((self._host, far.port),))

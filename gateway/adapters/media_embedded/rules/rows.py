@@ -10,13 +10,14 @@ from typing import NamedTuple, overload
 
 from typing_extensions import override
 
+from gateway.adapters.media_embedded.rules.transport_feedback import TICK_S
+
 ROW = struct.Struct("=qIIHB5x")
 """Number, timestamp, where the payload begins, its length, marker as the header's bit."""
 _WHERE = struct.Struct("=I").unpack_from
 _MARKER = -6  # from the end of the last one
 _LATER = struct.Struct("=20xH2x")
-"""Where whoever wrote rows down put how many ticks of 250 microseconds after the first of them each came."""
-_TICK_S = 0.00025
+"""Where whoever wrote rows down put how many ticks after the first of them each came."""
 Row = tuple[int, int, int, bytes]
 """A packet of the source: number, marker as the header's bit, timestamp, payload; legs share it."""
 
@@ -59,10 +60,10 @@ class Rows(Sequence[Row]):
         before, count = 0, 0
         for (later,) in _LATER.iter_unpack(self.packed):
             if later != before and count:
-                found.append((count, came + before * _TICK_S))
+                found.append((count, came + before * TICK_S))
                 count = 0
             before, count = later, count + 1
-        return (*found, (count, came + before * _TICK_S))
+        return (*found, (count, came + before * TICK_S))
 
     @override
     def __len__(self) -> int:
